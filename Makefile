@@ -1,0 +1,40 @@
+UV := $(shell command -v uv || echo .uv/bin/uv)
+TEMPLATE := {{cookiecutter.project_slug}}
+
+.DEFAULT_GOAL := help
+.PHONY: help demo bench test lint format lock
+
+help: ## show this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: | $(UV) ## play the whole story on this machine: push, pull request, comment, merge, release
+	@$(UV) run --locked --env-file /dev/null env PYTHONPATH=tests/workflows python -m demo
+
+bench: | $(UV) ## measure generation, retraining and the workflows against the plain way
+	@$(UV) run --locked python -m bench
+
+test: lint ## lint, then run every test, the fast ones first
+	@$(UV) run --locked pytest
+
+lint: | $(UV) ## check the template's Python
+	@$(UV) run --locked ruff check --config pyproject.toml .
+	@$(UV) run --locked ruff format --config pyproject.toml --check .
+
+format: | $(UV) ## format the template's Python
+	@$(UV) run --locked ruff check --config pyproject.toml --fix .
+	@$(UV) run --locked ruff format --config pyproject.toml .
+
+# The generated project's lock file is rendered: its name and its oldest Python are the user's.
+lock: | $(UV) ## renew this lock file and the generated project's (UPGRADE=--upgrade takes the newest versions)
+	@$(UV) lock $(UPGRADE)
+	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
+	$(UV) run --locked cookiecutter --no-input . --output-dir "$$scratch" project_slug=lock-me > /dev/null && \
+	$(UV) lock --default-index https://pypi.org/simple --project "$$scratch/lock-me" $(UPGRADE) && \
+	sed -e 's/^name = "lock-me"$$/name = "{{ cookiecutter.__distribution }}"/' \
+	    -e 's/^requires-python = ">=3.11, /requires-python = ">={{ cookiecutter.python_version }}, /' \
+	    "$$scratch/lock-me/uv.lock" > "$(TEMPLATE)/uv.lock"
+
+.uv/bin/uv:
+	@python3 -m venv .uv || { rm -rf .uv; echo "uv is missing and python3 cannot make a virtual environment: \
+	install uv (https://docs.astral.sh/uv) or your system's python3-venv package." >&2; exit 1; }
+	@.uv/bin/pip install --quiet --disable-pip-version-check uv

@@ -1,0 +1,81 @@
+"""A generated project, and how tests run commands in it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+TEMPLATE = Path(__file__).parents[1]
+IDENTITY = {"NAME": "Ada Tester", "EMAIL": "ada@example.com"}
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """Return this process's environment without its virtual environment or the person's own git settings."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "VIRTUAL_ENV"))}
+    who = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in IDENTITY.items()}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
+    return {**kept, **who, "GIT_CONFIG_GLOBAL": os.devnull, "PATH": path, **changes}
+
+
+def run(*command: str | Path, cwd: Path, check: bool = True, **changes: str) -> subprocess.CompletedProcess[str]:
+    """Run a command and return what it said; fail the test with its output if it fails and `check` is on."""
+    done = subprocess.run(command, cwd=cwd, env=environment(**changes), capture_output=True, text=True)
+    if check and done.returncode:
+        pytest.fail(f"{' '.join(map(str, command))} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+    return done
+
+
+def copy_template(folder: Path) -> Path:
+    """Copy the template as a clone would have it, without the caches that tools leave in a working tree."""
+    listing = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=TEMPLATE).stdout
+    for name in filter(None, listing.split("\0")):
+        if (TEMPLATE / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(TEMPLATE / name, folder / name)
+    return folder
+
+
+@dataclass(frozen=True)
+class Project:
+    """A generated project."""
+
+    path: Path
+
+    def has_file(self, name: str) -> bool:
+        return (self.path / name).is_file()
+
+    def read(self, name: str) -> str:
+        return (self.path / name).read_text("utf-8")
+
+    def write(self, name: str, text: str) -> None:
+        (self.path / name).write_text(text, "utf-8")
+
+    def files(self) -> list[str]:
+        """Return every file's path, those of .git aside."""
+        paths = (path for path in self.path.rglob("*") if path.is_file())
+        return sorted(name for path in paths if not (name := str(path.relative_to(self.path))).startswith(".git/"))
+
+    def run(self, *command: str | Path, check: bool = True, **changes: str) -> subprocess.CompletedProcess[str]:
+        return run(*command, cwd=self.path, check=check, **changes)
+
+    def commit(self, message: str) -> str:
+        """Commit everything, past the hooks, and return the commit."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--no-verify", "--message", message)
+        return self.run("git", "rev-parse", "HEAD").stdout.strip()
+
+    def copy(self, path: Path) -> "Project":
+        """Return a copy to modify, with an environment of its own: an editable install names its source."""
+        shutil.copytree(self.path, path, symlinks=True, ignore=lambda _, names: {".venv"} & set(names))
+        copied = Project(path)
+        if (self.path / ".venv").is_dir():
+            copied.run("uv", "sync", "--locked", "--quiet")
+        return copied
+
+
+Bake = Callable[..., Project]

@@ -1,0 +1,165 @@
+"""Every answer renders into clean files."""
+
+import itertools
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pyarrow
+import pytest
+import yaml
+from baked import TEMPLATE, Bake, Project
+from pyarrow import parquet
+
+QUESTIONS = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
+ODD_TEXT = 'Zoë "Ω" O\'Neil \\ 🦉: # <b> & 100%'
+COPIED = (".github/workflows/", ".github/actions/")
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    folder = tmp_path_factory.mktemp("datasets")
+    (folder / "Own.CSV").write_text("rooms,price\n3,250\n2,\n")
+    parquet.write_table(pyarrow.table({"rooms": [3, 2], "price": [250.0, None]}), folder / "own.parquet")
+    return {"example": "example", "csv": str(folder / "Own.CSV"), "parquet": str(folder / "own.parquet")}
+
+
+def answers_for(dataset: str, datasets: dict[str, str]) -> dict[str, str]:
+    return {"dataset": datasets[dataset]} | ({} if dataset == "example" else {"target": "price"})
+
+
+def assert_clean(project: Project) -> None:
+    """Fail on leftovers of the template, on dirt from conditions, and on files that their format refuses."""
+    for folder in (path for path in project.path.rglob("*") if path.is_dir() and ".git/" not in f"{path}/"):
+        assert any(folder.iterdir()), f"{folder} is empty"
+    for name in project.files():
+        assert not re.search(r"[{}%]|cookiecutter", name), name
+        if name.startswith("data/raw/dataset."):
+            continue
+        text = project.read(name)
+        assert "cookiecutter" not in text, name
+        if not name.startswith((*COPIED, "src/")):
+            assert not re.search(r"(?<!\$)\{\{|\{%|\{#", text), name
+        if name != "uv.lock":
+            assert "\n" * (4 if name.endswith(".py") else 3) not in text, f"{name} has an empty line too many"
+        assert text or Path(name).name in {"__init__.py", "py.typed"}, f"{name} is empty"
+        assert not text or (text.endswith("\n") and not text.endswith("\n\n")), f"{name} ends badly"
+        assert not text.startswith("\n"), f"{name} begins with an empty line"
+        assert_valid(name, text)
+
+
+def assert_valid(name: str, text: str) -> None:
+    match Path(name).suffix:
+        case ".toml":
+            tomllib.loads(text)
+        case ".yaml" | ".yml":
+            assert yaml.safe_load(text), name
+        case ".json":
+            json.loads(text)
+        case ".py":
+            compile(text, name, "exec")
+
+
+@pytest.mark.parametrize("dataset", ["example", "csv", "parquet"])
+@pytest.mark.parametrize("task", QUESTIONS["task"])
+def test_every_combination_is_clean(bake: Bake, datasets: dict[str, str], task: str, dataset: str) -> None:
+    listings = set()
+    for license_, python in itertools.product(QUESTIONS["license"], QUESTIONS["python_version"]):
+        project = bake(task=task, license=license_, python_version=python, **answers_for(dataset, datasets))
+        assert_clean(project)
+        listings.add(tuple(project.files()))
+        assert tomllib.loads(project.read("pyproject.toml"))["project"]["requires-python"] == f">={python},<3.14"
+        assert license_.split("-")[0] in project.read("LICENSE") or "All rights reserved" in project.read("LICENSE")
+    assert len(listings) == 1, "a licence or a Python version changes which files there are"
+    assert project.has_file(f"data/raw/dataset.{'parquet' if dataset == 'parquet' else 'csv'}")
+
+
+def test_odd_text_survives_quoting(bake: Bake) -> None:
+    project = bake(
+        project_name=f"Owls {ODD_TEXT}",
+        project_slug="Owl.Model_2-x",
+        package_name="Owl2",
+        description=ODD_TEXT,
+        author_name=ODD_TEXT,
+        github_owner="o-w-l_corp",
+    )
+    assert_clean(project)
+    metadata = tomllib.loads(project.read("pyproject.toml"))["project"]
+    assert metadata["name"] == "owl-model-2-x"
+    assert metadata["description"] == metadata["authors"][0]["name"] == ODD_TEXT
+    assert ODD_TEXT in project.read("LICENSE")
+    assert project.read(".github/CODEOWNERS") == "* @o-w-l_corp\n"
+
+
+def test_names_follow_from_the_project_name(bake: Bake) -> None:
+    project = bake(project_name="Größe & Gewicht 2")
+    assert project.path.name == "grosse-gewicht-2"
+    assert (project.path / "src" / "grosse_gewicht_2").is_dir()
+
+
+def test_a_dataset_is_found_from_where_the_command_was_typed(
+    bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "houses.csv").write_bytes("\ufeffprice,rooms\r\n250,3\r\n".encode())
+    monkeypatch.setenv("PWD", str(tmp_path))
+    project = bake(dataset="houses.csv", target="price", task="regression")
+    assert (project.path / "data/raw/dataset.csv").read_bytes() == (tmp_path / "houses.csv").read_bytes()
+
+
+def test_a_dataset_is_found_beside_the_output_and_at_home(
+    bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "houses.csv").write_text("rooms,price\n3,cheap\n")
+    monkeypatch.setenv("PWD", "/")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert bake(tmp_path, dataset="houses.csv", target="price").has_file("data/raw/dataset.csv")
+    assert bake(dataset="~/houses.csv", target="price").has_file("data/raw/dataset.csv")
+
+
+def test_a_generated_project_is_a_git_repository_with_nothing_staged(bake: Bake) -> None:
+    project = bake()
+    assert project.run("git", "symbolic-ref", "HEAD").stdout == "refs/heads/main\n"
+    assert "data/raw/dataset.csv" not in project.run("git", "ls-files", "--others", "--exclude-standard").stdout
+    assert not project.has_file(".incoming")
+
+
+@pytest.mark.parametrize("task", QUESTIONS["task"])
+@pytest.mark.parametrize("package", ["a", "zebra_model_of_a_rather_long_name"])
+def test_ruff_finds_nothing_to_change(bake: Bake, task: str, package: str) -> None:
+    project = bake(task=task, package_name=package)
+    project.run("ruff", "check", "--no-cache", "--output-format=concise")
+    project.run("ruff", "format", "--no-cache", "--check")
+
+
+@pytest.mark.parametrize("dataset", ["example", "csv", "parquet"])
+@pytest.mark.parametrize("task", QUESTIONS["task"])
+def test_the_readme_names_every_file_and_no_other(
+    bake: Bake, datasets: dict[str, str], task: str, dataset: str
+) -> None:
+    project = bake(task=task, **answers_for(dataset, datasets))
+    files = [f"/{name}" for name in project.files()]
+    table = re.findall(r"^\| (`.+?) \|", project.read("README.md"), re.MULTILINE)
+    named = re.findall(r"`([^`]+)`", "\n".join(table))
+    missing = [file for file in files if not any(file.endswith(f"/{name}") for name in named)]
+    assert not missing, f"README.md does not name {', '.join(missing)}"
+    suffix = "parquet" if dataset == "parquet" else "csv"
+    later = {"dvc.lock", "metrics.json", "schema.yaml", "data/summary.json", f"data/raw/dataset.{suffix}.dvc"}
+    absent = [name for name in named if name not in later and not any(file.endswith(f"/{name}") for file in files)]
+    assert not absent, f"README.md names {', '.join(absent)}"
+
+
+def test_the_lock_file_names_the_public_index_only(bake: Bake) -> None:
+    lock = tomllib.loads(bake(project_slug="owl").read("uv.lock"))
+    sources = [package["source"] for package in lock["package"]]
+    assert [source for source in sources if "registry" not in source] == [{"editable": "."}]
+    assert {source["registry"] for source in sources if "registry" in source} == {"https://pypi.org/simple"}
+
+
+@pytest.mark.parametrize("python", QUESTIONS["python_version"])
+def test_uv_accepts_the_lock_file_as_it_is(bake: Bake, python: str) -> None:
+    project = bake(python_version=python, project_slug="A.b_c-1", package_name="abc1")
+    found = project.run("uv", "python", "find", f">={python},<3.14", check=False, UV_PYTHON_DOWNLOADS="never")
+    if found.returncode:
+        pytest.skip(f"no Python {python} or later is installed")
+    project.run("uv", "lock", "--check", "--offline", UV_PYTHON=found.stdout.strip())

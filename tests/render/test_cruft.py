@@ -1,0 +1,84 @@
+"""A project that cruft created takes the template's changes and keeps its owner's work."""
+
+import json
+import shutil
+from pathlib import Path
+
+from baked import Project, copy_template, run
+
+
+def commit_template(folder: Path) -> str:
+    run("git", "add", "--all", cwd=folder)
+    run("git", "commit", "--quiet", "--message", "A change", cwd=folder)
+    return run("git", "rev-parse", "HEAD", cwd=folder).stdout.strip()
+
+
+def begin_template(folder: Path) -> Path:
+    copy_template(folder)
+    run("git", "init", "--quiet", "--initial-branch=main", cwd=folder)
+    commit_template(folder)
+    return folder
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text("utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), "utf-8")
+
+
+def test_an_update_brings_the_change_and_keeps_the_work(tmp_path: Path) -> None:
+    template, laptop, home = begin_template(tmp_path / "template"), tmp_path / "laptop", str(tmp_path / "home")
+    laptop.mkdir()
+    (laptop / "houses.csv").write_text("rooms,price\n3,250\n")
+    answers = {"dataset": "houses.csv", "target": "price", "task": "regression", "project_name": "Houses"}
+    create = ("cruft", "create", str(template), "--no-input", "--extra-context", json.dumps(answers))
+    run(*create, cwd=laptop, HOME=home, PWD=str(laptop))
+
+    # The owner's work: files that the template never had, and changes to files that it has.
+    created = Project(laptop / "houses")
+    (created.path / "src" / "houses" / "own.py").write_text('"""Mine."""\n')
+    edit(created.path / "README.md", "# Houses\n", "# Houses, and barns\n")
+    edit(created.path / "pyproject.toml", "dependencies = [\n", 'dependencies = [\n    "rich",\n')
+    created.write("uv.lock", created.read("uv.lock") + "# locked again\n")
+    created.write("dvc.lock", "schema: '2.0'\n")
+    created.write("data/raw/dataset.csv.dvc", "outs: []\n")
+    created.write(".gitignore", created.read(".gitignore") + "/scratch/\n")
+    created.commit("My work")
+    created.run("git", "clone", "--quiet", created.path, tmp_path / "clone")
+    shutil.rmtree(laptop)
+
+    edit(template / "{{cookiecutter.project_slug}}" / "Makefile", "help: ##", "help: ## a better")
+    edit(template / "{{cookiecutter.project_slug}}" / "uv.lock", "revision = ", "# renewed\nrevision = ")
+    edit(
+        template / "{{cookiecutter.project_slug}}" / ".dvc" / "config",
+        "verify = true",
+        "verify = true\n    jobs = 4",
+    )
+    (template / "{{cookiecutter.project_slug}}" / "NEWS.md").write_text("# {{ cookiecutter.project_name }}\n")
+    changed = commit_template(template)
+
+    project = Project(tmp_path / "clone")
+    before = {name: project.read(name) for name in project.files()}
+    assert project.run("cruft", "check", check=False, HOME=home).returncode == 1
+    said = run("cruft", "update", "-y", "--project-dir", project.path, cwd=tmp_path, HOME=home)
+    assert "Houses is ready" not in said.stdout
+    project.run("cruft", "check", HOME=home)
+
+    after = {name: project.read(name) for name in project.files()}
+    assert {name for name in after if after[name] != before.get(name)} == {
+        *(".cruft.json", ".dvc/config", "Makefile", "NEWS.md"),
+    }
+    assert set(before) <= set(after)
+    assert "help: ## a better" in after["Makefile"] and after["NEWS.md"] == "# Houses\n"
+    assert json.loads(after[".cruft.json"])["commit"] == changed
+    assert "# Houses, and barns" in after["README.md"] and '"rich",' in after["pyproject.toml"]
+
+
+def test_a_fresh_project_does_not_differ_from_its_template(tmp_path: Path) -> None:
+    template = begin_template(tmp_path / "template")
+    run("cruft", "create", str(template), "--no-input", cwd=tmp_path, HOME=str(tmp_path))
+    project = Project(tmp_path / "customer-churn")
+    assert project.has_file("data/raw/dataset.csv")
+    assert project.run("git", "symbolic-ref", "HEAD").stdout == "refs/heads/main\n"
+    project.commit("Begin")
+    assert project.run("cruft", "diff", "--exit-code", HOME=str(tmp_path)).stdout == ""

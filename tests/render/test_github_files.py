@@ -1,0 +1,42 @@
+"""What GitHub reads besides the generated workflows is valid, and the names in it exist."""
+
+import json
+
+import yaml
+from baked import TEMPLATE, Bake, run
+
+
+def test_dependabot_files_are_valid(bake: Bake) -> None:
+    for folder in (TEMPLATE, bake().path):
+        schema = ("--builtin-schema", "vendor.dependabot")
+        run("check-jsonschema", *schema, ".github/dependabot.yml", cwd=folder)
+
+
+def test_the_templates_own_workflow_is_valid_and_safe() -> None:
+    run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ci.yml", cwd=TEMPLATE)
+    run("zizmor", "--offline", "--persona", "pedantic", "--no-progress", ".github", cwd=TEMPLATE)
+
+
+def test_the_rulesets_require_checks_that_run_and_protect_tags_that_are_made(bake: Bake) -> None:
+    project = bake()
+    rules = {
+        rule["type"]: rule.get("parameters") for rule in json.loads(project.read(".github/rulesets/main.json"))["rules"]
+    }
+    required = {check["context"] for check in rules["required_status_checks"]["required_status_checks"]}
+    jobs = {
+        job["name"]
+        for name in ("checks", "retrain")
+        for job in yaml.safe_load(project.read(f".github/workflows/{name}.yml"))["jobs"].values()
+    }
+    assert required == {"checks pass", "retrain pass"} <= jobs
+    assert {"deletion", "non_fast_forward", "pull_request"} <= rules.keys()
+    tags = json.loads(project.read(".github/rulesets/tags.json"))
+    assert tags["conditions"]["ref_name"]["include"] == ["refs/tags/model@*"]
+
+
+def test_the_pre_commit_hooks_need_no_network(bake: Bake) -> None:
+    config = yaml.safe_load(bake().read(".pre-commit-config.yaml"))
+    assert [repository["repo"] for repository in config["repos"]] == ["local"]
+    hooks = config["repos"][0]["hooks"]
+    assert {hook["language"] for hook in hooks} == {"system"}
+    assert all(hook["entry"].startswith(".venv/bin/") for hook in hooks)

@@ -1,0 +1,30 @@
+"""Record the digests of the subjects with the local GitHub, which checks the token's permission."""
+
+import glob
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+subjects = {}
+for pattern in os.environ["FILES"].replace(",", "\n").split():
+    for name in glob.glob(pattern, recursive=True):
+        if Path(name).is_file():
+            subjects[Path(name).name] = hashlib.sha256(Path(name).read_bytes()).hexdigest()
+if os.environ["CHECKSUMS"]:
+    lines = Path(os.environ["CHECKSUMS"]).read_text().splitlines()
+    subjects |= {name.strip(" *"): digest for digest, name in (line.split(maxsplit=1) for line in lines)}
+if os.environ["DIGEST"]:
+    subjects[os.environ["NAME"]] = os.environ["DIGEST"].removeprefix("sha256:")
+if not subjects:
+    sys.exit("Could not find subject at path " + os.environ["FILES"])
+address = f"{os.environ['GITHUB_API_URL']}/repos/{os.environ['GITHUB_REPOSITORY']}/attestations"
+headers = {"Authorization": f"Bearer {os.environ['TOKEN']}"}
+try:
+    with urlopen(Request(address, json.dumps({"subjects": subjects}).encode(), headers)):
+        print(f"Attestation created for {len(subjects)} subjects")
+except HTTPError as error:
+    sys.exit(f"Failed to persist attestation: {error.read().decode()}")

@@ -1,0 +1,236 @@
+"""The local GitHub itself: start it, make repositories, and let things happen."""
+
+import os
+import re
+import secrets
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from . import api
+from .api.actions import Artifact
+from .bare import BareRepository
+from .certificate import make_certificate
+from .concurrency import Groups
+from .emulate import Emulate
+from .events import Event
+from .front import Front, Request, Response
+from .git_http import run_backend, wants_push
+from .permissions import BOT, Token, level
+from .repository import Repository, raise_for
+from .run import Run
+from .tools import find_uv, make_shell_directory, make_tool_directory
+from .workflows import Workflow
+
+PASSED = re.compile(
+    r"(?i)(UV_(.*INDEX.*|FIND_LINKS|OFFLINE|LINK_MODE|PYTHON_INSTALL_DIR)|PIP_.*|(https?|no|all)_proxy)"
+)
+
+
+@contextmanager
+def start_github(root: Path, users: tuple[str, ...] = ("acme", "contributor")) -> Iterator["LocalGitHub"]:
+    """A local GitHub that is stopped, with all it started, at the end of the block."""
+    hub = LocalGitHub(root, users)
+    try:
+        yield hub
+    finally:
+        hub.stop()
+
+
+class LocalGitHub:
+    """A GitHub on loopback: `url` is its address, `users` are the people who have an account."""
+
+    def __init__(self, root: Path, users: tuple[str, ...]) -> None:
+        self.root = root
+        self.lock = threading.RLock()
+        self.groups = Groups()
+        self.tokens: dict[str, Token] = {}
+        self.repositories: dict[str, Repository] = {}
+        self.runs: dict[int, Run] = {}
+        self.artifacts: dict[int, Artifact] = {}
+        self.last_step: str | None = None
+        self.last_call: tuple[re.Pattern[str], bool] | None = None
+        self.repositories_root = root / "repositories"
+        for name in ("repositories", "runs", "artifacts", "assets", "laptops"):
+            (root / name).mkdir(parents=True)
+        self.tools = make_tool_directory(root / "tools")
+        self.shell = make_shell_directory(root / "shell")
+        self.uv_directory = find_uv(root / "uv")
+        wanted = [shutil.which(name) for name in ("git", "bash", "jq")]
+        folders = [str(Path(path).parent) for path in wanted if path]
+        self.system_path = os.pathsep.join(dict.fromkeys([*folders, "/usr/bin", "/bin"]))
+        self.uv_cache = os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")
+        context, self.trust = make_certificate(root)
+        self.front = Front(context)
+        self.host = self.front.host
+        self.url = f"https://{self.host}"
+        try:
+            self.emulate = Emulate(root, self.url, [*users, BOT])
+            self.users = {login: self._describe_user(login) for login in (*users, BOT)}
+        except BaseException:
+            self.stop()
+            raise
+        self.people = {login: self.issue_token(Token("", login)) for login in users}
+        self.front.start(self)
+
+    def _describe_user(self, login: str) -> dict[str, Any]:
+        user = self.emulate.call("GET", f"/users/{login}", login)
+        return {"login": login, "id": user["id"], "type": "Bot" if login == BOT else "User"}
+
+    def stop(self) -> None:
+        """End every process and thread that it started."""
+        for run in self.runs.values():
+            run.kill()
+        self.front.stop()
+        if hasattr(self, "emulate"):
+            self.emulate.stop()
+
+    def create_repository(self, name: str, private: bool = False) -> Repository:
+        """A new, empty OWNER/NAME."""
+        bare = BareRepository.create(self.repositories_root / f"{name}.git")
+        self.repositories[name] = Repository(self, name, bare, private)
+        return self.repositories[name]
+
+    def issue_token(self, token: Token) -> Token:
+        """The same token with a value that opens what it may open."""
+        issued = replace(token, value=("ghs_" if token.repository else "ghp_") + secrets.token_hex(18))
+        self.tokens[issued.value] = issued
+        return issued
+
+    def begin_run(self, repository: Repository, workflow: Workflow, event: Event) -> Run:
+        """A run that has a number and a directory, and no process yet."""
+        with self.lock:
+            identity = 9_000_001 + len(self.runs)
+            earlier = [run for run in self.runs.values() if (run.repository, run.path) == (repository, workflow.path)]
+            directory = self.root / "runs" / str(identity)
+            directory.mkdir()
+            number, runtime = len(earlier) + 1, secrets.token_hex(18)
+            run = Run(repository, identity, number, workflow, event, directory, runtime)
+            run.attempt += sum(other.event is event for other in earlier)
+            self.runs[identity] = run
+        return run
+
+    def keep_artifact(self, run: int, name: str, content: bytes) -> Artifact:
+        """A run's artifact, whatever the zip file holds."""
+        with self.lock:
+            number = 7_000_001 + max((number - 7_000_000 for number in self.artifacts), default=0)
+            file = self.root / "artifacts" / f"{number}.zip"
+            file.write_bytes(content)
+            self.artifacts[number] = Artifact(number, name, run, file)
+            return self.artifacts[number]
+
+    def asset(self, number: int) -> Path:
+        """Where the bytes of a release's asset are."""
+        return self.root / "assets" / str(number)
+
+    def machine(self, home: Path) -> dict[str, str]:
+        """The environment of a machine with a home of its own that trusts this GitHub."""
+        passed = {name: value for name, value in os.environ.items() if PASSED.fullmatch(name)}
+        return passed | {
+            "HOME": str(home),
+            "LANG": "C.UTF-8",
+            "TZ": "UTC",
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
+            "UV_CACHE_DIR": self.uv_cache,
+            **self.trust,
+        }
+
+    def laptop(self, user: str) -> dict[str, str]:
+        """The environment of a user's own machine, where git and gh know their token."""
+        home = self.root / "laptops" / user
+        token = self.people[user].value
+        if not home.exists():
+            home.mkdir()
+            (home / ".gitconfig").write_text(
+                f"[user]\n\tname = {user}\n\temail = {user}@example.com\n[init]\n\tdefaultBranch = main\n"
+                f'[credential "{self.url}"]\n\thelper = "!printf \'username={user}\\\\npassword={token}\\\\n\' #"\n'
+            )
+        path = os.pathsep.join([str(self.tools), str(self.uv_directory), self.system_path])
+        return self.machine(home) | {
+            "PATH": path,
+            "GH_HOST": self.host,
+            "GH_ENTERPRISE_TOKEN": token,
+            "GIT_TERMINAL_PROMPT": "0",
+        }
+
+    def on_laptop(self, command: list[str], directory: Path, user: str) -> str:
+        """What a command prints that a user runs on their machine; an error with all it said where it fails."""
+        environment = self.laptop(user)
+        program = shutil.which(command[0], path=environment["PATH"]) or command[0]
+        done = subprocess.run([program, *command[1:]], cwd=directory, env=environment, capture_output=True, text=True)
+        return raise_for(done)
+
+    @contextmanager
+    def killing_runs(
+        self, after_step: str | None = None, at_call: str | None = None, answered: bool = False
+    ) -> Iterator[None]:
+        """Kill, in this block, each run that has finished a step, or that makes a call.
+
+        A call is a pattern for "METHOD /path"; `answered` says whether GitHub still does what it asks.
+        """
+        self.last_step = after_step
+        self.last_call = (re.compile(at_call), answered) if at_call else None
+        try:
+            yield
+        finally:
+            self.last_step = self.last_call = None
+
+    def answer(self, request: Request) -> Response:
+        """The response to any request that reaches this GitHub."""
+        run = next((run for run in self.runs.values() if request.token and request.token == run.token), None)
+        if run is None or self.last_call is None:
+            return self._answer(request)
+        pattern, answered = self.last_call
+        if not pattern.search(f"{request.method} {request.path}"):
+            return self._answer(request)
+        response = self._answer(request) if answered else Response.error(503, "The run is killed here.")
+        run.cancel()
+        return response
+
+    def _answer(self, request: Request) -> Response:
+        path = request.path
+        for prefix in ("/api/v3", "/api/uploads"):
+            if path.startswith(f"{prefix}/"):
+                return api.answer_call(self, request, path.removeprefix(prefix).rstrip("/") or "/")
+        if path == "/api/graphql":
+            return api.answer_query(self, request)
+        if path.startswith("/_runner/"):
+            return api.actions.answer_runner(self, request)
+        git = re.match(r"/([^/]+/[^/]+?)(?:\.git)?/(info/refs|git-upload-pack|git-receive-pack)$", path)
+        if git:
+            return self._answer_git(request, git[1])
+        asset = re.fullmatch(r"/([^/]+/[^/]+)/releases/download/(.+)/([^/]+)", path)
+        if asset and asset[1] in self.repositories and not self.repositories[asset[1]].private:
+            return api.releases.download(self, self.repositories[asset[1]], asset[2], asset[3])
+        return Response.error(404, "Not Found")
+
+    def _answer_git(self, request: Request, name: str) -> Response:
+        token = self.tokens.get(request.token) if request.token else None
+        repository = self.repositories.get(name)
+        ask = Response(401, b"", {"WWW-Authenticate": 'Basic realm="GitHub"'})
+        if request.token and token is None:
+            return ask
+        private = repository.private if repository else True
+        allowed = level(token, name, private, "contents")
+        push = wants_push(request.target)
+        if token is None and (push or not allowed):
+            return ask
+        if repository is None or not allowed:
+            return Response(404, b"Repository not found.\n")
+        if push and allowed < 2:
+            return Response(403, f"Permission to {name}.git denied to {token.login if token else ''}.\n".encode())
+        target = request.target.replace(request.path, f"/{name}.git/" + request.path.split("/", 3)[3])
+        user = token.login if token else "anonymous"
+        root = self.repositories_root
+        status, headers, content = run_backend(root, request.method, target, request.headers, request.body, user)
+        if push and request.method == "POST":
+            received = b"".join(content)
+            repository.refresh_pulls()
+            return Response(status, received, headers)
+        return Response(status, content, headers)

@@ -1,0 +1,149 @@
+"""A hosted runner: act, in a clean home, on one workflow of one commit."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .permissions import BOT, Token
+from .run import Run
+from .tools import find_program
+from .workflows import Workflow, find_stand_ins
+
+if TYPE_CHECKING:
+    from .events import Event
+    from .repository import Repository
+
+LABELS = ("ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04", "ubuntu-24.04-arm", "ubuntu-slim")
+
+
+def run_workflow(repository: "Repository", workflow: Workflow, event: "Event", timeout: float = 900) -> Run:
+    """The finished run of a workflow on an event."""
+    hub = repository.hub
+    stand_ins = find_stand_ins(repository.bare, event.sha, workflow)
+    run = hub.begin_run(repository, workflow, event)
+    group = workflow.concurrency(make_context(run))
+    if group is None:
+        _run(run, stand_ins, timeout)
+    else:
+        with hub.groups.enter(f"{repository.name} {group[0]}", run, group[1]):
+            _run(run, stand_ins, timeout)
+    return run
+
+
+def make_context(run: Run) -> dict[str, object]:
+    """The part of the github context that exists before a runner."""
+    pull = run.event.payload.get("pull_request", {})
+    return {
+        "workflow": run.name,
+        "event_name": run.event.name,
+        "event": run.event.payload,
+        "ref": run.event.ref,
+        "ref_name": run.event.ref.split("/", 2)[2],
+        "sha": run.event.sha,
+        "head_ref": pull.get("head", {}).get("ref", ""),
+        "base_ref": pull.get("base", {}).get("ref", ""),
+        "actor": run.event.actor,
+        "repository": run.repository.name,
+        "run_id": run.id,
+    }
+
+
+def _run(run: Run, stand_ins: dict[str, Path], timeout: float) -> None:
+    if run.cancelled:
+        run.conclusion = "cancelled"
+        return
+    hub = run.repository.hub
+    run.token = hub.issue_token(Token("", BOT, run.repository.name, run.current_permissions)).value
+    begun = time.monotonic()
+    try:
+        command = _make_command(run, stand_ins)
+        with run.journal.open("wb") as journal, (run.directory / "act.stderr").open("wb") as errors:
+            run.process = subprocess.Popen(
+                command,
+                cwd=run.directory / "source",
+                env=_make_environment(run),
+                stdin=subprocess.DEVNULL,
+                stdout=journal,
+                stderr=errors,
+                start_new_session=True,
+            )
+            code = _wait(run, begun + timeout)
+    finally:
+        run.kill()
+        del hub.tokens[run.token]
+        run.runtime_token = run.token = ""
+    run.finish(code, time.monotonic() - begun)
+    for name in ("act", "home", "source"):
+        shutil.rmtree(run.directory / name, ignore_errors=True)
+
+
+def _wait(run: Run, deadline: float) -> int:
+    """act's exit code; the run is ended at its deadline, when cancelled, and after the step it must not outlive."""
+    assert run.process is not None
+    while (code := run.process.poll()) is None:
+        last = run.repository.hub.last_step
+        if run.cancelled or (last is not None and run.has_finished(last)):
+            run.cancel()
+        elif time.monotonic() > deadline:
+            run.kill()
+        time.sleep(0.01)
+    return code
+
+
+def _make_command(run: Run, stand_ins: dict[str, Path]) -> list[str]:
+    """act's command line, and the files that it names."""
+    repository, directory, event = run.repository, run.directory, run.event
+    source = directory / "source"
+    _git("clone", "--quiet", "--shared", "--no-checkout", str(repository.bare.path), str(source))
+    _git("-C", str(source), "checkout", "--quiet", "--detach", event.sha)
+    _git("-C", str(source), "remote", "set-url", "origin", repository.url)
+    (directory / "event.json").write_text(json.dumps(event.payload))
+    secrets = {"GITHUB_TOKEN": run.token} | ({} if run.fork else repository.secrets)
+    for name, values in {"secrets": secrets, "vars": repository.variables}.items():
+        (directory / name).write_text("".join(f"{key}={json.dumps(value)}\n" for key, value in values.items()))
+    (directory / "home").mkdir()
+    command = [str(find_program("act")), event.name, "--json", "--no-skip-checkout", "--concurrent-jobs", "1"]
+    command += ["--no-cache-server", "--no-recurse", "--github-instance", repository.hub.host]
+    command += ["--workflows", str(source / run.path), "--eventpath", str(directory / "event.json")]
+    command += ["--secret-file", str(directory / "secrets"), "--var-file", str(directory / "vars")]
+    command += ["--env-file", os.devnull, "--input-file", os.devnull, "--actor", event.actor]
+    command += ["--action-cache-path", str(directory / "act"), "--defaultbranch", "main"]
+    numbers = {"ID": run.id, "NUMBER": run.number, "ATTEMPT": run.attempt}
+    for name, number in numbers.items():
+        command += ["--env", f"GITHUB_RUN_{name}={number}"]
+    for name, value in event.payload.get("inputs", {}).items():
+        command += ["--input", f"{name}={value}"]
+    for label in LABELS:
+        command += ["--platform", f"{label}=-self-hosted"]
+    for action, path in stand_ins.items():
+        command += ["--local-repository", f"{action}={path}"]
+    return command
+
+
+def _make_environment(run: Run) -> dict[str, str]:
+    hub, home = run.repository.hub, run.directory / "home"
+    scopes = [run.event.ref] + (["refs/heads/main"] if run.event.ref != "refs/heads/main" else [])
+    caches = [str(hub.root / "caches" / run.repository.name / scope) for scope in scopes]
+    return hub.machine(home) | {
+        "PATH": os.pathsep.join([str(hub.shell), str(hub.tools), hub.system_path]),
+        "RUNNER_ENVIRONMENT": "github-hosted",
+        # act gives steps a terminal, GitHub does not.
+        "NO_COLOR": "1",
+        "GIT_PAGER": "cat",
+        "GIT_TERMINAL_PROMPT": "0",
+        "ACT_DISABLE_VERSION_CHECK": "1",
+        "ACTIONS_RUNTIME_TOKEN": run.runtime_token,
+        "ACTIONS_RESULTS_URL": f"{hub.url}/_runner",
+        "LOCAL_GITHUB_CACHES": os.pathsep.join(caches),
+        "LOCAL_GITHUB_PYTHON": sys.executable,
+        "LOCAL_GITHUB_UV": str(hub.uv_directory),
+    }
+
+
+def _git(*arguments: str) -> None:
+    subprocess.run(["git", *arguments], check=True, capture_output=True)

@@ -1,0 +1,602 @@
+"""The local GitHub behaves as GitHub does wherever a generated project's workflows rely on it."""
+
+import random
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+from local_github import LocalGitHub, MergeBlockedError, PullRequest, Repository, Run, Workflow, read_yaml, start_github
+from local_github.events import Event
+from local_github.expressions import fill
+from local_github.front import read_token
+
+CHECKOUT = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1"
+UPLOAD = "actions/upload-artifact@043fb46d1a93c77aae656e7c1c64a875d1fc6a0a"
+DOWNLOAD = "actions/download-artifact@3e5f45b2cfb9172054b4087a40e8e0b5a5461e7c"
+CACHE = "actions/cache@55cc8345863c7cc4c66a329aec7e433d2d1c52a9"
+UV = "astral-sh/setup-uv@20cfd1bf945f4377ade1205e4dbc17946fc9a30d"
+ATTEST = "actions/attest@1e69f48acb82d1966a394da916b4c1698aa569d6"
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalGitHub]:
+    """One local GitHub for every test here; each has a repository of its own."""
+    with start_github(tmp_path_factory.mktemp("github")) as started:
+        yield started
+
+
+class Project:
+    """A repository and its owner's local copy."""
+
+    def __init__(self, hub: LocalGitHub, name: str, directory: Path, private: bool) -> None:
+        self.hub = hub
+        self.repo: Repository = hub.create_repository(name, private)
+        self.work = directory / "work"
+        self.work.mkdir()
+        self.git("init", "--quiet")
+        self.repo.connect(self.work)
+
+    def git(self, *arguments: str) -> str:
+        """What git prints in the local copy."""
+        return self.hub.on_laptop(["git", *arguments], self.work, "acme")
+
+    def commit(self, **files: str) -> None:
+        """Commit workflows by their names, and other files by `path__ext`."""
+        for name, text in files.items():
+            path = Path(name.replace("__", ".")) if "__" in name else Path(".github/workflows", f"{name}.yml")
+            self.work.joinpath(path).parent.mkdir(parents=True, exist_ok=True)
+            self.work.joinpath(path).write_text(dedent(text))
+        self.git("add", ".")
+        self.git("commit", "--quiet", "--message", "change")
+
+    def push(self) -> list[Run]:
+        """Push main."""
+        return self.repo.push(self.work)
+
+    def open_pull(self, branch: str = "topic", **files: str) -> PullRequest:
+        """A pull request from a new branch."""
+        self.git("checkout", "--quiet", "-b", branch)
+        self.commit(**(files or {f"{branch}__txt": branch}))
+        self.repo.push(self.work, branch)
+        return self.repo.open_pull_request(branch, "A topic")
+
+
+@pytest.fixture
+def project(hub: LocalGitHub, tmp_path: Path, request: pytest.FixtureRequest) -> Project:
+    """A public repository named like the test."""
+    name = request.node.name.removeprefix("test_").replace("_", "-")[:60].strip("-")
+    return Project(hub, f"acme/{name}", tmp_path, private=False)
+
+
+def job(*steps: str, on: str = "push", permissions: str = "{}", more: str = "") -> str:
+    """A workflow of one job."""
+    lines = "".join(f"\n      - {step}" for step in steps)
+    head = f"on: {on}\npermissions: {permissions}\n{more}\n"
+    return f"{head}jobs:\n  only:\n    runs-on: ubuntu-latest\n    steps:{lines}\n"
+
+
+def test_a_run_tells_its_outcome_and_its_log(project: Project) -> None:
+    project.commit(
+        greet="""
+        name: greet
+        on: push
+        jobs:
+          hello:
+            runs-on: ubuntu-latest
+            steps:
+              - {name: Say, run: 'echo "hello $GITHUB_REPOSITORY $GITHUB_REF"'}
+              - {name: Forgive, run: exit 3, continue-on-error: true}
+              - {name: Sum, run: 'echo "# done" >> "$GITHUB_STEP_SUMMARY"'}
+          never: {needs: hello, if: false, runs-on: ubuntu-latest, steps: [{run: exit 1}]}
+          fails: {needs: hello, runs-on: ubuntu-latest, steps: [{name: Break, run: exit 1}]}
+        """
+    )
+    (run,) = project.push()
+    run.expect("failure")
+    assert run.jobs == {"hello": "success", "never": "skipped", "fails": "failure"}
+    assert run.outcome("Forgive") == "failure" and run.outcome("Break") == "failure"
+    assert f"hello {project.repo.name} refs/heads/main" in run.log
+    assert run.summary == "# done\n"
+    with pytest.raises(AssertionError, match="hello acme"):
+        run.expect("success")
+
+
+def test_a_token_pushes_only_with_contents_write(project: Project) -> None:
+    steps = (
+        f"uses: {CHECKOUT}",
+        "run: git config user.name x && git config user.email x@y && git commit -qm new --allow-empty",
+        "run: git push origin HEAD:refs/heads/new",
+    )
+    project.commit(
+        reads=job(*steps, permissions="{contents: read}"),
+        writes=job(*steps, permissions="{contents: write}"),
+        cannot=job(
+            f"{{uses: {CHECKOUT}, with: {{persist-credentials: false}}}}", *steps[1:], permissions="{contents: write}"
+        ),
+    )
+    cannot, reads, writes = project.push()
+    cannot.expect("failure")
+    assert "denied to github-actions[bot]" in reads.expect("failure").log or "403" in reads.log
+    writes.expect("success")
+    assert "refs/heads/new" in project.repo.bare.refs()
+    assert len(project.repo.runs()) == 3, "a push by a workflow's token starts no workflow"
+
+
+def test_a_token_cannot_change_workflows_or_a_protected_branch(project: Project) -> None:
+    change = "echo >> .github/workflows/bad.yml; git config user.name x; git config user.email x@y; git commit -qam y"
+    project.repo.protect("main")
+    project.commit(
+        bad=job(
+            f"uses: {CHECKOUT}", f"run: {change}; git push origin HEAD:refs/heads/z", permissions="{contents: write}"
+        ),
+        main=job(
+            f"uses: {CHECKOUT}",
+            "run: git config user.name x; git config user.email x@y; git commit -qm y --allow-empty; git push",
+            permissions="{contents: write}",
+        ),
+    )
+    bad, main = project.push()
+    assert "without `workflows` permission" in bad.expect("failure").log
+    assert "GH013" in main.expect("failure").log
+
+
+def test_a_private_repository_is_checked_out_by_its_token_alone(hub: LocalGitHub, tmp_path: Path) -> None:
+    private = Project(hub, "acme/secret", tmp_path, private=True)
+    private.commit(
+        read=job(
+            f"{{uses: {CHECKOUT}, with: {{fetch-depth: 0, persist-credentials: false}}}}",
+            "run: test $(git rev-list --count HEAD) = 2 && git tag | grep v1 && ! git fetch origin",
+            permissions="{contents: read}",
+        ),
+        shallow=job(
+            f"uses: {CHECKOUT}",
+            "run: test $(git rev-list --count HEAD) = 1 && test -z $(git tag) && git fetch origin",
+            "run: git config --list --show-origin | grep extraheader | grep ^file:$RUNNER_TEMP/git-credentials-",
+            permissions="{contents: read}",
+        ),
+        without=job(f"uses: {CHECKOUT}", permissions="{issues: write}"),
+    )
+    private.git("tag", "v1")
+    private.git("push", "--quiet", "origin", "v1")
+    private.commit(README__md="x")
+    read, shallow, without = private.push()
+    read.expect("success"), shallow.expect("success"), without.expect("failure")
+    with pytest.raises(RuntimeError, match="not found"):
+        private.repo.clone(tmp_path / "copy", "contributor")
+    assert (private.repo.clone(tmp_path / "mine") / "README.md").read_text() == "x"
+
+
+def test_each_job_has_its_own_permissions(project: Project) -> None:
+    project.commit(
+        jobs=f"""
+        name: jobs
+        on: push
+        permissions: {{}}
+        env: {{GH_HOST: "{project.hub.host}", GH_ENTERPRISE_TOKEN: "${{{{ github.token }}}}"}}
+        jobs:
+          may:
+            permissions: {{issues: write}}
+            runs-on: ubuntu-latest
+            steps: [{{run: 'gh api "repos/$GITHUB_REPOSITORY/issues" -f title=drift'}}]
+          may-not:
+            needs: may
+            runs-on: ubuntu-latest
+            steps: [{{run: 'gh api "repos/$GITHUB_REPOSITORY/issues" -f title=drift'}}]
+        """
+    )
+    (run,) = project.push()
+    assert run.jobs == {"may": "success", "may-not": "failure"}, run.log
+    assert "Resource not accessible by integration" in run.log
+
+
+COMMENT = job(
+    'run: printf %s "${BODY:-$(head -c "$LENGTH" /dev/zero | tr \'\\0\' x)}" > body.md',
+    "run: cml comment create --driver=github --target=pr/$NUMBER --publish=false --update"
+    " --watermark-title=report body.md",
+    on="{workflow_dispatch: {inputs: {number: {}, body: {}, length: {}}}}",
+    permissions="{pull-requests: write}",
+    more="""env:
+  REPO_TOKEN: ${{ github.token }}
+  CML_REPO: ${{ github.server_url }}/${{ github.repository }}
+  NUMBER: ${{ inputs.number }}
+  BODY: ${{ inputs.body }}
+  LENGTH: ${{ inputs.length }}
+""",
+)
+
+
+def test_cml_updates_its_comment_until_thirty_others_hide_it(project: Project) -> None:
+    project.commit(comment=COMMENT)
+    project.push()
+    pull = project.open_pull()
+
+    def comment(body: str) -> None:
+        inputs = {"number": str(pull.number), "body": body}
+        (run,) = project.repo.dispatch(".github/workflows/comment.yml", inputs)
+        run.expect("success")
+
+    comment("first")
+    comment("second")
+    (mine,) = pull.comments()
+    sha = project.repo.bare.resolve("main")
+    assert mine["body"] == f'second\n\n![](https://cml.dev/watermark.png#{sha} "CML watermark report")'
+    assert mine["user"]["login"] == "github-actions[bot]"
+    path = f"repos/{project.repo.name}/issues/{pull.number}/comments"
+    pages = project.hub.on_laptop(["gh", "api", "-i", path], project.work, "acme")
+    assert "\nLink:" not in pages
+    other = project.open_pull("second")
+    for number in range(30):
+        other.comment(f"chat {number}")
+    inputs = {"number": str(other.number), "body": "late"}
+    for _ in range(2):
+        project.repo.dispatch(".github/workflows/comment.yml", inputs)[0].expect("success")
+    assert [one["body"][:4] for one in other.comments()[30:]] == ["late", "late"], "CML reads one page only"
+    listed = project.hub.on_laptop(
+        ["gh", "api", "-i", f"repos/{project.repo.name}/issues/{other.number}/comments"], project.work, "acme"
+    )
+    assert 'rel="next"' in listed and "page=2" in listed
+    every = ["gh", "api", "--paginate", f"repos/{project.repo.name}/issues/{other.number}/comments", "--jq", ".[].id"]
+    assert len(project.hub.on_laptop(every, project.work, "acme").split()) == 32
+
+
+def test_a_comment_longer_than_github_takes_is_refused(project: Project) -> None:
+    project.commit(comment=COMMENT)
+    project.push()
+    pull = project.open_pull()
+    inputs = {"number": str(pull.number), "length": "66000"}
+    (run,) = project.repo.dispatch(".github/workflows/comment.yml", inputs)
+    assert "422" in run.expect("failure").log
+    assert pull.comments() == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("comment create --target=pr/1 body.md", "--publish=false"),
+        ("comment create --publish=false body.md", "--target=pr/N"),
+        ("comment create --publish=false --target=pr/1 --bogus body.md", "unrecognized"),
+        ("send-comment body.md", "invalid choice"),
+        ("comment create --publish=false --target=pr/1 --repo=acme/churn body.md", "Invalid URL"),
+    ],
+)
+def test_cml_refuses_what_the_real_one_would_or_what_is_unsafe(
+    hub: LocalGitHub, tmp_path: Path, arguments: str, said: str
+) -> None:
+    (tmp_path / "body.md").write_text("x")
+    environment = hub.laptop("acme") | {"REPO_TOKEN": "x", "GITHUB_REPOSITORY": "acme/churn"}
+    command = [str(hub.tools / "cml"), *arguments.split()]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+    assert done.returncode and said in done.stderr
+
+
+def test_a_release_is_drafted_filled_published_and_then_immutable(project: Project) -> None:
+    host = project.hub.host
+    project.commit(
+        publish=job(
+            f"uses: {CHECKOUT}",
+            "run: echo bytes > model.zip; echo card > card.md; git tag v1; git push -q origin v1",
+            'run: gh release create v1 --draft --verify-tag --title "Version 1" --notes-file card.md',
+            "run: gh release upload v1 model.zip && gh release upload v1 model.zip --clobber",
+            "run: test $(gh api repos/$GITHUB_REPOSITORY/releases --paginate --jq '.[]|select(.draft).tag_name') = v1",
+            "run: gh release view v1 --json isDraft --jq .isDraft | grep true",
+            "run: '! gh api repos/$GITHUB_REPOSITORY/releases/tags/v1'",
+            "run: gh release edit v1 --draft=false",
+            "run: '! gh release upload v1 card.md'",
+            "run: gh release download v1 --dir got && cmp got/model.zip model.zip",
+            permissions="{contents: write}",
+            more=f'env: {{GH_HOST: "{host}", GH_REPO: "{host}/{project.repo.name}", '
+            'GH_ENTERPRISE_TOKEN: "${{ github.token }}"}',
+        )
+    )
+    (run,) = project.push()
+    run.expect("success")
+    (release,) = project.repo.releases()
+    assert (release["tag_name"], release["name"], release["draft"]) == ("v1", "Version 1", False)
+    address = release["assets"][0]["browser_download_url"]
+    fetched = project.hub.on_laptop(["curl", "-fsS", address], project.work, "contributor")
+    assert fetched == "bytes"
+    assert project.repo.tags() == ["v1"]
+
+
+RETRAIN = job(
+    f"uses: {CHECKOUT}",
+    'run: mkdir report; echo "$GITHUB_SHA ${{ github.event.number }}" > report/report.md; echo ${{ secrets.KEY }}.',
+    f"{{uses: {UPLOAD}, with: {{name: report, path: report/, if-no-files-found: error}}}}",
+    on="pull_request",
+    permissions="{contents: read}",
+    more="name: retrain",
+)
+REPORT = job(
+    f"uses: {CHECKOUT}",
+    f"{{uses: {DOWNLOAD}, with: {{name: report, path: report, run-id: '${{{{ github.event.workflow_run.id }}}}', "
+    "github-token: '${{ github.token }}'}}",
+    "run: 'cml comment create --target=pr/$(cut -d\" \" -f2 report/report.md) --publish=false report/report.md'",
+    on="{workflow_run: {workflows: [retrain], types: [completed]}}",
+    permissions="{contents: read, actions: read, pull-requests: write}",
+    more="name: report\nenv: {REPO_TOKEN: '${{ github.token }}', "
+    "CML_REPO: '${{ github.server_url }}/${{ github.repository }}'}",
+)
+
+
+def test_a_pull_request_runs_its_merge_and_then_main_reports(project: Project) -> None:
+    project.commit(retrain=RETRAIN, report=REPORT)
+    assert project.push() == []
+    pull = project.open_pull(report=REPORT.replace("cml comment", "false"))
+    retrain, report = pull.runs
+    retrain.expect("success"), report.expect("success")
+    merge = project.repo.bare.resolve(f"refs/pull/{pull.number}/merge")
+    assert retrain.artifacts["report"].read() == {"report.md": f"{merge} {pull.number}\n".encode()}
+    assert retrain.head_sha == project.git("rev-parse", "topic") != merge
+    assert retrain.describe()["pull_requests"][0]["number"] == pull.number
+    assert report.event.sha == project.repo.bare.resolve("main"), "the report's own code is main's"
+    assert pull.comments()[0]["body"].startswith(f"{merge} {pull.number}\n")
+
+
+def test_a_forks_pull_request_reads_only_and_has_no_secrets(project: Project, tmp_path: Path) -> None:
+    project.repo.secrets["KEY"] = "sesame"
+    attack = RETRAIN.replace("contents: read", "contents: write, pull-requests: write")
+    project.commit(retrain=attack, report=REPORT)
+    project.push()
+    fork = project.repo.fork("contributor")
+    copy = fork.clone(tmp_path / "fork")
+    hub = project.hub
+    hub.on_laptop(["git", "commit", "--quiet", "--allow-empty", "--message", "mine"], copy, "contributor")
+    fork.push(copy, "main")
+    pull = project.repo.open_pull_request("main", "From a fork", fork)
+    retrain, report = pull.runs
+    assert "\n.\n" in retrain.expect("success").log, "no secret reaches a fork's run"
+    report.expect("success")
+    assert retrain.current_permissions()["contents"] == "read"
+    assert retrain.describe()["pull_requests"] == []
+    assert retrain.describe()["head_repository"]["full_name"] == fork.name
+    assert len(pull.comments()) == 1
+
+    def numbers(path: str) -> str:
+        return hub.on_laptop(["gh", "api", path, "--jq", ".[].number"], copy, "acme")
+
+    assert numbers(f"repos/{project.repo.name}/commits/{pull.head_sha}/pulls") == ""
+    assert numbers(f"repos/{fork.name}/commits/{pull.head_sha}/pulls") == str(pull.number)
+    assert numbers(f"repos/{project.repo.name}/pulls?head=contributor:main") == str(pull.number)
+    assert numbers(f"repos/{project.repo.name}/pulls?head=acme:main") == ""
+    fork.push(copy, "main")
+    (parents,) = [project.repo.bare.git("log", "-1", "--format=%P", f"refs/pull/{pull.number}/merge")]
+    assert parents.split() == [project.repo.bare.resolve("main"), pull.head_sha]
+
+
+def test_a_workflow_run_cannot_check_out_a_forks_code(project: Project, tmp_path: Path) -> None:
+    listens = "{workflow_run: {workflows: [retrain], types: [completed]}}"
+    unsafe = f"{{uses: {CHECKOUT}, with: {{ref: '${{{{ github.event.workflow_run.head_sha }}}}'}}}}"
+    project.commit(retrain=RETRAIN, unsafe=job(unsafe, on=listens, permissions="{contents: read}"))
+    project.push()
+    fork = project.repo.fork("contributor")
+    copy = fork.clone(tmp_path / "fork")
+    project.hub.on_laptop(["git", "commit", "-q", "--allow-empty", "-m", "mine"], copy, "contributor")
+    fork.push(copy, "main")
+    pull = project.repo.open_pull_request("main", "From a fork", fork)
+    assert "Refusing to check out fork" in pull.runs[1].expect("failure").log
+
+
+def test_a_red_check_blocks_a_merge_that_is_not_forced(project: Project) -> None:
+    project.commit(gate=job("run: exit 1", on="pull_request"), main=job("run: echo published"))
+    project.push()
+    pull = project.open_pull()
+    with pytest.raises(MergeBlockedError, match="gate"):
+        project.repo.merge(pull)
+    (published,) = project.repo.merge(pull, force=True)
+    tip = project.repo.bare.resolve("main")
+    assert published.event.sha == tip == pull.merge_commit
+    assert len(project.repo.bare.git("log", "-1", "--format=%P", str(tip)).split()) == 2
+
+
+def test_two_merges_at_once_run_one_after_the_other(project: Project) -> None:
+    group = "concurrency: {group: '${{ github.workflow }}', cancel-in-progress: false}"
+    publish = job("run: sleep 0.3", on="{push: {branches: [main]}}", more=f"name: publish\n{group}")
+    project.commit(publish=publish)
+    project.push()
+    first = project.open_pull("first")
+    project.git("checkout", "--quiet", "main")
+    second = project.open_pull("second")
+    with ThreadPoolExecutor() as pool:
+        merged = list(pool.map(project.repo.merge, [first, second]))
+    runs = sorted((runs[0].expect("success") for runs in merged), key=lambda run: run.id)
+    log = project.repo.bare.git("log", "--first-parent", "--format=%H", "main").splitlines()
+    assert {run.event.sha for run in runs} == set(log[:2])
+    assert {pull.state for pull in (first, second)} == {"closed"}
+
+
+def test_git_takes_large_pushes_other_refs_and_partial_fetches(project: Project) -> None:
+    (project.work / "large.bin").write_bytes(random.Random(0).randbytes(3_000_000))
+    project.commit(README__md="x")
+    assert project.push() == []
+    project.git("push", "--quiet", "origin", "HEAD:refs/dvc/store")
+    assert "refs/dvc/store" in project.git("ls-remote", "origin")
+    partial = project.work.parent / "partial.git"
+    project.git("init", "--quiet", "--bare", str(partial))
+    project.hub.on_laptop(
+        ["git", "fetch", "--quiet", "--filter=blob:none", "--depth=1", project.repo.url, "refs/dvc/store"],
+        partial,
+        "contributor",
+    )
+    size = project.hub.on_laptop(["git", "count-objects", "-v"], partial, "contributor")
+    assert "size-pack: 1\n" in size or "size-pack: 0\n" in size
+
+
+def test_a_push_to_an_open_pull_request_synchronizes_it(project: Project) -> None:
+    project.commit(check=job("run: echo ${{ github.event.action }}", on="pull_request"))
+    project.push()
+    pull = project.open_pull()
+    project.commit(topic__txt="again")
+    (run,) = project.repo.push(project.work, "topic")
+    assert "synchronize" in run.expect("success").log
+    assert pull.head_sha == project.git("rev-parse", "HEAD") == run.head_sha
+
+
+def test_runs_of_a_group_take_turns_and_a_newer_one_replaces_the_waiting(project: Project) -> None:
+    slow = job(
+        "run: echo begin && sleep 0.6",
+        on="workflow_dispatch",
+        more="name: slow\nconcurrency: {group: '${{ github.workflow }}', cancel-in-progress: false}",
+    )
+    project.commit(slow=slow)
+    project.push()
+    spans: list[tuple[float, float, str]] = []
+
+    def start() -> None:
+        (run,) = project.repo.dispatch("slow")
+        spans.append((time.monotonic() - run.seconds, time.monotonic(), run.conclusion))
+
+    with ThreadPoolExecutor() as pool:
+        for _ in range(3):
+            pool.submit(start)
+            time.sleep(0.15)
+    done = sorted(span for span in spans if span[2] == "success")
+    assert len(done) == 2 and done[1][0] >= done[0][1] - 0.05
+    assert [span[2] for span in spans].count("cancelled") == 1
+
+
+def test_a_newer_run_cancels_the_running_one_where_asked(project: Project) -> None:
+    more = "name: slow\nconcurrency: {group: x, cancel-in-progress: true}"
+    project.commit(slow=job("run: sleep 30", on="workflow_dispatch", more=more))
+    project.push()
+    first = threading.Thread(target=project.repo.dispatch, args=("slow",))
+    first.start()
+    while not (project.repo.runs() and project.repo.runs()[0].process):
+        time.sleep(0.01)
+    second = threading.Thread(target=project.repo.dispatch, args=("slow",))
+    second.start()
+    first.join(10)
+    project.repo.runs()[1].cancel()
+    second.join(10)
+    assert [run.conclusion for run in project.repo.runs()] == ["cancelled", "cancelled"]
+
+
+def test_a_run_is_killed_after_a_step_or_at_a_call(project: Project) -> None:
+    host = project.hub.host
+    project.commit(
+        publish=job(
+            "{name: Wait, run: sleep 0.1}",
+            "{name: Draft, run: gh release create v1 --draft --title v1 --notes x}",
+            permissions="{contents: write}",
+            more=f'env: {{GH_HOST: "{host}", GH_REPO: "{host}/{project.repo.name}", '
+            'GH_ENTERPRISE_TOKEN: "${{ github.token }}"}',
+        )
+    )
+    with project.hub.killing_runs(after_step="Wait"):
+        (run,) = project.push()
+    assert run.conclusion == "cancelled" and run.outcome("Wait") == "success"
+    with project.hub.killing_runs(at_call=r"POST .*/releases$"):
+        project.repo.rerun(run)
+    assert project.repo.releases() == []
+    with project.hub.killing_runs(at_call=r"POST .*/releases$", answered=True):
+        (run,) = project.repo.rerun(run)
+    assert run.conclusion == "cancelled" and run.attempt == 3
+    assert [release["draft"] for release in project.repo.releases()] == [True]
+
+
+def test_caches_are_scoped_to_a_ref_and_main(project: Project) -> None:
+    cached = job(
+        f"{{uses: {CACHE}, id: cache, with: {{path: kept, key: 'k-${{{{ github.sha }}}}', restore-keys: k-}}}}",
+        "run: cat kept/who || true; echo hit=${{ steps.cache.outputs.cache-hit }}.",
+        "run: mkdir -p kept && echo from-$GITHUB_REF_NAME > kept/who",
+        on="[push, pull_request]",
+    )
+    project.commit(cached=cached)
+    (first,) = project.push()
+    assert "hit=." in first.expect("success").log
+    pull = project.open_pull()
+    (second,) = pull.runs
+    assert "from-main" in second.expect("success").log and "hit=false." in second.log
+    (again,) = project.repo.rerun(second)
+    assert f"from-{pull.number}/merge" in again.expect("success").log and "hit=true." in again.log
+    project.git("checkout", "--quiet", "main")
+    project.commit(main__txt="x")
+    (third,) = project.push()
+    assert "from-main" in third.expect("success").log, "main never reads what a pull request saved"
+
+
+def test_a_run_has_uv_gh_and_attestations(project: Project) -> None:
+    project.commit(
+        tools=job(
+            "run: '! command -v uv'",
+            f"uses: {UV}",
+            "run: uv --version && gh --version && python3 --version && echo x > model.zip",
+            f"{{uses: {ATTEST}, with: {{subject-path: model.zip}}}}",
+            permissions="{attestations: write, id-token: write}",
+        ),
+        refused=job("run: echo x > f", f"{{uses: {ATTEST}, with: {{subject-path: f}}}}"),
+    )
+    refused, tools = project.push()
+    tools.expect("success"), refused.expect("failure")
+    assert list(project.repo.attestations) == ["model.zip"]
+
+
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [("uses: some/thing@v1", "no stand-in"), (f"{{uses: {CHECKOUT}, with: {{fetch-dept: 1}}}}", "fetch-dept")],
+)
+def test_what_has_no_stand_in_is_said_plainly(hub: LocalGitHub, tmp_path: Path, step: str, said: str) -> None:
+    project = Project(hub, f"acme/{said.replace(' ', '-')}", tmp_path, private=False)
+    project.commit(bad=job(step))
+    with pytest.raises(LookupError, match=said):
+        project.push()
+
+
+@pytest.mark.parametrize(
+    ("triggers", "event", "starts"),
+    [
+        ("push", {"ref": "refs/heads/main"}, True),
+        ("{push: {branches: [main]}}", {"ref": "refs/heads/topic"}, False),
+        ("{push: {branches: [main]}}", {"ref": "refs/tags/v1"}, False),
+        ("{push: {tags: ['model@v*']}}", {"ref": "refs/tags/model@v1.0.0"}, True),
+        ("{push: {branches-ignore: ['wip/**']}}", {"ref": "refs/heads/wip/a/b"}, False),
+        ("{push: {paths: ['src/**']}}", {"ref": "refs/heads/main", "changed": ["docs/a.md"]}, False),
+        ("{push: {paths-ignore: ['**.md']}}", {"ref": "refs/heads/main", "changed": ["docs/a.md"]}, False),
+        ("{push: {paths-ignore: ['**.md']}}", {"ref": "refs/heads/main", "changed": ["docs/a.md", "a.py"]}, True),
+        ("pull_request", {"name": "pull_request", "payload": {"action": "closed"}}, False),
+        ("{pull_request: {types: [closed]}}", {"name": "pull_request", "payload": {"action": "closed"}}, True),
+        ("{pull_request: {branches: [dev]}}", {"name": "pull_request", "payload": {"action": "opened"}}, False),
+        ("{schedule: [{cron: '0 5 * * 1'}]}", {"name": "schedule", "payload": {"schedule": "0 5 * * 1"}}, True),
+        ("{schedule: [{cron: '0 5 * * 1'}]}", {"name": "schedule", "payload": {"schedule": "1 1 1 1 1"}}, False),
+    ],
+)
+def test_an_event_starts_what_listens_to_it(triggers: str, event: dict, starts: bool) -> None:  # type: ignore[type-arg]
+    fields = {"name": "push", "payload": {}, "ref": "refs/heads/main", "changed": ["a.py"]} | event
+    happened = Event(**fields, sha="", actor="acme", head_sha="", head_branch="", head=None)  # type: ignore[arg-type]
+    assert Workflow("x.yml", read_yaml(f"on: {triggers}")).starts_on(happened) is starts
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("publish", "publish"),
+        ("${{ github.workflow }}-${{ github.event.number || github.ref }}", "retrain-7"),
+        ("${{ github.head_ref || github.run_id }}", 9),
+        ("${{ github.event_name == 'pull_request' }}", True),
+        ("${{ !(github.ref == 'refs/heads/main') && github.workflow }}", False),
+    ],
+)
+def test_expressions_of_concurrency_are_evaluated(text: str, value: object) -> None:
+    context = {"workflow": "retrain", "event": {"number": 7}, "ref": "refs/heads/main", "run_id": 9}
+    assert fill(text, {**context, "event_name": "pull_request"}) == value
+
+
+def test_an_expression_that_is_not_understood_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot evaluate"):
+        fill("${{ hashFiles('uv.lock') }}", {})
+
+
+def test_tokens_are_read_from_every_form_of_header() -> None:
+    assert read_token("Basic eDp5") == "y" and read_token("token y") == read_token("Bearer y") == "y"
+    assert read_token(None) is None
+
+
+def test_everything_is_stopped_also_after_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), start_github(tmp_path / "github") as hub:
+        raise ZeroDivisionError
+    assert hub.emulate.process.returncode is not None
+    assert not hub.front.thread.is_alive()

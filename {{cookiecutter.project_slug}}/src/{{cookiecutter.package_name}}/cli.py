@@ -1,0 +1,179 @@
+"""The one command, `mlops`: one verb a capability. Workflows, Makefile and dvc.yaml only call it.
+
+Only the standard library is imported here, and each verb imports what it needs when it runs, so `mlops comment`
+works in a job that installs no third-party package.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from .errors import UserError
+
+STAGES = ("prepare", "featurize", "train", "evaluate", "export")
+STAGE_TIMES = Path(".dvc/tmp/stages")
+
+
+def setup(args: argparse.Namespace) -> int:
+    """Describe the data in schema.yaml, track it with DVC, install the git hooks."""
+    from .project import setup
+
+    setup()
+    return 0
+
+
+def train(args: argparse.Namespace) -> int:
+    """Rerun the stages that changed (dvc repro), after fetching only what they need."""
+    from .pipeline.run import train
+
+    train(run_cache=args.run_cache)
+    return 0
+
+
+def stage(args: argparse.Namespace) -> int:
+    """Run one stage of dvc.yaml."""
+    if os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets must not reach the model's bytes
+        environment = {**os.environ, "PYTHONHASHSEED": "0"}
+        os.execve(sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:]], environment)
+    from importlib import import_module
+
+    from .config import load_config
+
+    started = time.perf_counter()
+    import_module(f".pipeline.{args.name}", __package__).run(load_config())
+    STAGE_TIMES.mkdir(parents=True, exist_ok=True)
+    (STAGE_TIMES / args.name).write_text(f"{time.perf_counter() - started:.3f}")
+    return 0
+
+
+def test(args: argparse.Namespace) -> int:
+    """Run the project's tests."""
+    from .project import test
+
+    return test(args.arguments)
+
+
+def check(args: argparse.Namespace) -> int:
+    """Run every lint, format and type check on every file."""
+    from .project import check
+
+    return check()
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Judge this working tree's model against the champion; exit 1 when the gate says no."""
+    from .review.run import compare
+
+    return 0 if compare(against=args.against, directory=args.report) else 1
+
+
+def predict(args: argparse.Namespace) -> int:
+    """Write a model's predictions for the rows of a CSV or Parquet file as Parquet, one line a row, in order."""
+    from .config import load_config
+    from .pipeline.bundle import load_bundle
+    from .pipeline.predict import predict
+    from .table import write_parquet
+
+    write_parquet(predict(load_config(), args.rows, load_bundle(args.bundle), enforce=args.enforce), args.out)
+    return 0
+
+
+def push(args: argparse.Namespace) -> int:
+    """Send data and models that dvc.lock names to the DVC remote."""
+    from .project import push
+
+    push(replace=args.replace)
+    return 0
+
+
+def pull(args: argparse.Namespace) -> int:
+    """Fetch data and models that dvc.lock names from the DVC remote."""
+    from .project import pull
+
+    pull(args.source)
+    return 0
+
+
+def comment(args: argparse.Namespace) -> int:
+    """Post what a pull request's retrain found as one comment (GitHub Actions, workflow_run)."""
+    from .review.comment import comment
+
+    comment()
+    return 0
+
+
+def version(args: argparse.Namespace) -> int:
+    """Give a changed model its version: release commit, GTO tag, main moved forward."""
+    from .release.publish import version
+
+    version()
+    return 0
+
+
+def release(args: argparse.Namespace) -> int:
+    """Publish the GitHub Release of this commit's version."""
+    from .release.publish import release
+
+    release()
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of every verb."""
+    top = argparse.ArgumentParser(prog="mlops", description="Train, judge, publish and use this project's model.")
+    verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
+
+    def verb(run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+        text = (run.__doc__ or "").strip()
+        made = verbs.add_parser(run.__name__, help=text, description=text)
+        made.set_defaults(run=run)
+        return made
+
+    verb(setup)
+    verb(train).add_argument(
+        "--no-run-cache",
+        dest="run_cache",
+        action="store_false",
+        help="train even if an identical run is cached",
+    )
+    verb(stage).add_argument("name", choices=STAGES)
+    verb(test).add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to pytest")
+    verb(check)
+    comparing = verb(compare)
+    comparing.add_argument("--against", metavar="REV", help="a version, branch or commit, instead of the champion")
+    comparing.add_argument("--report", type=Path, metavar="DIR", help="also write report.json and report.md there")
+    predicting = verb(predict)
+    predicting.add_argument("rows", type=Path, help="CSV or Parquet with the data's columns")
+    predicting.add_argument("--bundle", type=Path, default=Path("models/bundle.zip"))
+    predicting.add_argument("--out", type=Path, default=Path("predictions.parquet"))
+    predicting.add_argument(
+        "--types-only",
+        dest="enforce",
+        action="store_false",
+        help="accept missing values and values beyond schema.yaml",
+    )
+    verb(push).add_argument("--replace", action="store_true", help="send every object again, to mend a damaged one")
+    verb(pull).add_argument("--from", dest="source", metavar="URL", help="another repository's store, such as a fork's")
+    verb(comment)
+    verb(version)
+    verb(release)
+    return top
+
+
+def main() -> int:
+    """Run the verb on the command line and return the exit code."""
+    args = parser().parse_args()
+    try:
+        return args.run(args)
+    except UserError as error:
+        print(f"mlops {args.verb}: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print(f"mlops {args.verb}: interrupted", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

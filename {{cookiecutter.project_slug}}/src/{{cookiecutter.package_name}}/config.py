@@ -1,0 +1,187 @@
+"""The knobs of params.yaml, read once and checked before anything runs."""
+
+import datetime as dt
+import difflib
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from .errors import UserError
+from .metrics import metrics_of
+
+PARAMS = "params.yaml"
+Task = Literal["classification", "regression"]
+S = TypeVar("S", bound="Section")
+
+
+class Section(BaseModel):
+    """A part of a YAML file: unknown keys and values of another type are errors."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Data(Section):
+    """Where the rows are and what they predict."""
+
+    path: str = Field(min_length=1)
+    target: str = Field(min_length=1)
+    task: Task
+    drop: list[str] = []
+
+
+class Split(Section):
+    """How rows are divided into train and test."""
+
+    method: Literal["hash", "time"] = "hash"
+    key: list[str] = []
+    test_size: float = Field(default=0.2, gt=0, lt=1)
+    column: str | None = None
+    cutoff: float | str | None = None
+
+    @field_validator("cutoff", mode="before")
+    @classmethod
+    def _date_as_text(cls, value: Any) -> Any:
+        return value.isoformat() if isinstance(value, dt.date) else value
+
+
+class Model(Section):
+    """Which estimator learns, with which parameters."""
+
+    estimator: str = Field(min_length=1)
+    params: dict[str, Any] = {}
+    seed: int = Field(default=0, ge=0, lt=2**32)
+
+
+class Gate(Section):
+    """What a model must reach before it is published."""
+
+    primary: str
+    margin: float = Field(default=0.01, ge=0)
+    compare: bool = True
+    thresholds: dict[str, float] = {}
+
+
+class Params(Section):
+    """Everything params.yaml holds."""
+
+    data: Data
+    split: Split
+    model: Model
+    gate: Gate
+
+
+class Config(Params):
+    """The knobs together with the project they belong to."""
+
+    root: Path
+
+    def path(self, name: str) -> Path:
+        """The file of this project with the given relative name."""
+        return self.root / name
+
+
+def load_config(root: Path = Path(".")) -> Config:
+    """The checked content of params.yaml under root."""
+    params = parse(Params, read_yaml(root / PARAMS), PARAMS)
+    _check_together(params)
+    return Config(root=root, **dict(params))
+
+
+def read_yaml(path: Path) -> Any:
+    """The content of a YAML file, or one sentence that says why it cannot be read."""
+    try:
+        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path.name}: not found in {path.parent.resolve()}; run this in the project.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path.name}: cannot be read as UTF-8 text ({error}).") from None
+    except MarkedYAMLError as error:
+        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
+        problem = (error.problem or "").strip().splitlines()
+        raise UserError(f"{path.name}: {line}not valid YAML: {problem[0] if problem else error}.") from None
+    except YAMLError as error:
+        raise UserError(f"{path.name}: not valid YAML: {str(error).splitlines()[0]}.") from None
+
+
+def parse(model: type[S], values: Any, where: str) -> S:
+    """Values as the given section, or one sentence with the path of the first mistake and its cure."""
+    if not isinstance(values, dict):
+        raise UserError(f"{where}: must hold {_join(model.model_fields)}, but it holds {_shown(values)}.")
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        # A misspelt key is also a missing one: the first says more.
+        first, *others = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+        more = f" (and {len(others)} more)" if others else ""
+        sentence = _sentence(model, dict(first)) + more
+        raise UserError(f"{where}: {sentence.removesuffix('?')}{'?' if sentence.endswith('?') else '.'}") from None
+
+
+def _sentence(model: type[Section], error: dict[str, Any]) -> str:
+    steps = [str(step) for step in error["loc"] if step not in ("float", "str", "function-before")]
+    path, kind, value = ".".join(steps), error["type"], _shown(error["input"])
+    context = error.get("ctx", {})
+    if kind == "extra_forbidden":
+        known = _known_keys(model, steps[:-1])
+        close = difflib.get_close_matches(steps[-1], known, 1)
+        return f"{path} is not a known key; " + (f"did you mean {close[0]}?" if close else f"use {_join(known)}")
+    if kind == "missing":
+        return f"{path} is missing; add it"
+    if kind == "literal_error":
+        return f"{path} must be {context['expected']}, not {value}"
+    expected = {
+        "string_type": "text", "string_too_short": "non-empty text", "float_type": "a number",
+        "int_type": "a whole number", "bool_type": "true or false", "list_type": "a list, such as [a, b]",
+        "dict_type": "a mapping of keys to values",
+        "model_type": "a mapping of keys to values",
+    }  # fmt: skip
+    limits = {"greater_than": ("gt", "greater than"), "greater_than_equal": ("ge", "at least"),
+              "less_than": ("lt", "less than"), "less_than_equal": ("le", "at most")}  # fmt: skip
+    if kind in limits:
+        key, words = limits[kind]
+        return f"{path} must be {words} {context[key]:g}, not {value}"
+    return f"{path} must be {expected[kind]}, not {value}" if kind in expected else f"{path}: {error['msg']}"
+
+
+def _known_keys(model: type[Section], steps: list[str]) -> list[str]:
+    for step in steps:
+        field = model.model_fields.get(step)
+        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, Section):
+            break
+        model = field.annotation
+    return list(model.model_fields)
+
+
+def _check_together(params: Params) -> None:
+    data, split, gate = params.data, params.split, params.gate
+    for section, names in (
+        ("data.drop", data.drop),
+        ("split.key", split.key),
+        ("split.column", [split.column]),
+    ):
+        if data.target in names:
+            raise UserError(f"{PARAMS}: {section} names {data.target!r}, which is data.target; take it out.")
+    if split.method == "time" and (split.column is None or split.cutoff is None):
+        lacking = "split.column" if split.column is None else "split.cutoff"
+        raise UserError(f"{PARAMS}: split.method is time, so it needs {lacking}; rows from the cutoff on are the test.")
+    metrics = metrics_of(data.task)
+    for where, name in [
+        ("gate.primary", gate.primary),
+        *((f"gate.thresholds.{name}", name) for name in gate.thresholds),
+    ]:
+        if name not in metrics:
+            close = difflib.get_close_matches(name, metrics, 1)
+            cure = f"did you mean {close[0]}?" if close else f"use {_join(metrics)}."
+            raise UserError(f"{PARAMS}: {where}: {name!r} is not a metric of {data.task}; {cure}")
+
+
+def _join(names: Any) -> str:
+    return ", ".join(names)
+
+
+def _shown(value: Any) -> str:
+    text = "nothing" if value is None else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,166 @@
+"""The one place that runs git, so that its environment, credentials and errors are handled once."""
+
+import base64
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePath
+
+from .errors import UserError
+
+Config = Iterable[tuple[str, str]]
+
+# What git sets for its hooks: a command started from a hook must find its repository by its directory.
+_HOOK_VARIABLES = (
+    "GIT_DIR",
+    "GIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_QUARANTINE_PATH",
+    "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+    "GIT_PREFIX",
+)
+
+
+def git(
+    *args: str | Path,
+    cwd: Path | None = None,
+    input: str | bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    config: Config = (),
+    check: bool = True,
+) -> str:
+    """What `git ARGS` prints, without its last newline; its failure is a UserError unless `check` is off."""
+    done = run(*args, cwd=cwd, input=input, env=env, config=config)
+    if check and done.returncode:
+        raise UserError(f"`git {args[0]}` failed: {complaint(done.stderr)}.")
+    return done.stdout.decode(errors="surrogateescape").rstrip("\n")
+
+
+def run(
+    *args: str | Path,
+    cwd: Path | None = None,
+    input: str | bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    config: Config = (),
+) -> subprocess.CompletedProcess[bytes]:
+    """The finished process of `git ARGS`, whatever its exit code."""
+    if isinstance(input, str):
+        input = input.encode()
+    # Without input stdin is closed: git must not eat what a hook or a pipe meant for somebody else.
+    with start(*args, cwd=cwd, env=env, config=config, reads=input is not None) as process:
+        output, errors = process.communicate(input)
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+def start(
+    *args: str | Path,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    config: Config = (),
+    reads: bool = True,
+    stderr: int = subprocess.PIPE,
+) -> subprocess.Popen[bytes]:
+    """The running `git ARGS`, with pipes to talk to it; `config` does not show on its command line."""
+    stdin = subprocess.PIPE if reads else subprocess.DEVNULL
+    variables = _environment(env or {}, config)
+    command = ["git", *map(str, args)]
+    try:
+        return subprocess.Popen(command, cwd=cwd, env=variables, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr)
+    except FileNotFoundError as error:
+        raise UserError(
+            f"The directory {cwd} does not exist."
+            if str(error.filename) == str(cwd)
+            else "git is not installed: install it from https://git-scm.com and try again."
+        ) from error
+
+
+def complaint(stderr: bytes) -> str:
+    """The line of git's own words that tells why it failed, without the advice around it."""
+    lines = [line.strip() for line in stderr.decode(errors="replace").splitlines() if line.strip()]
+    told = [line for line in lines if line.startswith("!")]
+    told = told or [line for line in lines if line.lower().startswith(("fatal: ", "error: "))]
+    line = (told or lines or ["it gave no reason"])[-1]
+    for prefix in ("! ", "fatal: ", "error: ", "ERROR: "):
+        line = line.removeprefix(prefix)
+    return line.rstrip(".")
+
+
+def rev_parse(rev: str, cwd: Path | None = None) -> str | None:
+    """The commit that `rev` names, or None."""
+    done = run("rev-parse", "--verify", "--quiet", "--end-of-options", rev + "^{commit}", cwd=cwd)
+    return done.stdout.decode().strip() if done.returncode == 0 else None
+
+
+def show_file(rev: str, path: str | PurePath, cwd: Path | None = None) -> bytes | None:
+    """The bytes of `path` (relative to `cwd`) at `rev`, or None where that commit has no such file."""
+    commit = rev_parse(rev, cwd)
+    if commit is None:
+        raise UserError(f"There is no commit named {rev}: fetch it with `git fetch --tags origin`.")
+    done = run("cat-file", "blob", f"{commit}:./{PurePath(path).as_posix()}", cwd=cwd)
+    return done.stdout if done.returncode == 0 else None
+
+
+def list_files(rev: str | None = None, cwd: Path | None = None) -> list[str]:
+    """The files under `cwd` at `rev`; without `rev`, those of the working tree that git does not ignore."""
+    if rev is None:
+        listing = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate", cwd=cwd)
+    else:
+        listing = git("ls-tree", "-r", "-z", "--name-only", rev, cwd=cwd)
+    return [name for name in listing.split("\0") if name]
+
+
+def shown(url: str) -> str:
+    """`url` without a password in it, to be printed."""
+    return re.sub(r"(?<=//)[^/@]*@", "", url)
+
+
+def remote_url(name: str = "origin", cwd: Path | None = None, push: bool = False) -> str | None:
+    """The URL that the remote `name` is read from, or pushed to; None where there is no such remote."""
+    done = run("remote", "get-url", *(["--push"] if push else []), "--", name, cwd=cwd)
+    return done.stdout.decode().strip() if done.returncode == 0 else None
+
+
+def access_config(cwd: Path | None = None) -> list[tuple[str, str]]:
+    """How this repository reaches its remotes, for a second repository that git would not apply it to.
+
+    actions/checkout leaves its credentials behind an `includeIf` on the checkout's own directory. What is
+    configured for the user or the machine applies everywhere already, and a header sent twice is refused.
+    """
+    wanted = r"^(http|credential)\.|^core\.(sshcommand|askpass)$"
+    fields = git("config", "-z", "--show-scope", "--get-regexp", wanted, cwd=cwd, check=False).split("\0")
+    pairs = []
+    for scope, entry in zip(fields[::2], fields[1::2], strict=False):
+        key, _, value = entry.partition("\n")
+        if scope in ("local", "worktree"):
+            pairs.append((key, value))
+    return pairs
+
+
+def _token_config() -> list[tuple[str, str]]:
+    """The header that a workflow's token makes; git itself sends it to that server and to no other."""
+    token = os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN")
+    if not token:
+        return []
+    server = os.environ.get("GITHUB_SERVER_URL") or "https://github.com"
+    key = f"http.{server.rstrip('/')}/.extraheader"
+    basic = base64.b64encode(f"x-access-token:{token}".encode()).decode()
+    # The empty value drops a header that is configured already: GitHub refuses two.
+    return [(key, ""), (key, f"AUTHORIZATION: basic {basic}")]
+
+
+def _environment(extra: Mapping[str, str], config: Config) -> dict[str, str]:
+    env = {name: value for name, value in os.environ.items() if name not in _HOOK_VARIABLES}
+    env |= {"LC_ALL": "C", **extra}
+    if env.get("CI"):
+        env.setdefault("GIT_TERMINAL_PROMPT", "0")
+    first = int(env.get("GIT_CONFIG_COUNT") or 0)
+    pairs = [*config, *_token_config()]
+    for number, (key, value) in enumerate(pairs, start=first):
+        env[f"GIT_CONFIG_KEY_{number}"], env[f"GIT_CONFIG_VALUE_{number}"] = key, value
+    if pairs:
+        env["GIT_CONFIG_COUNT"] = str(first + len(pairs))
+    return env

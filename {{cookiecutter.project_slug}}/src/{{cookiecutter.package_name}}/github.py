@@ -1,0 +1,84 @@
+"""GitHub: what its runner says in the environment, and its API through `gh`, which the runners carry."""
+
+import json
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from .errors import UserError
+
+
+@cache
+def event() -> dict[str, Any]:
+    """Return the payload of the event that started this run, or {} outside GitHub Actions."""
+    path = os.environ.get("GITHUB_EVENT_PATH")
+    return json.loads(Path(path).read_text()) if path else {}
+
+
+def repository() -> str:
+    """Return `owner/name`.
+
+    Raises:
+        UserError: outside GitHub Actions.
+    """
+    return _variable("GITHUB_REPOSITORY")
+
+
+def server_url() -> str:
+    """Return the server's address, without a slash at the end."""
+    return os.environ.get("GITHUB_SERVER_URL", "https://github.com").rstrip("/")
+
+
+def run_url() -> str | None:
+    """Return the address of this run, or None outside GitHub Actions."""
+    run = os.environ.get("GITHUB_RUN_ID")
+    return f"{server_url()}/{repository()}/actions/runs/{run}" if run else None
+
+
+def token() -> str:
+    """Return the job's token.
+
+    Raises:
+        UserError: the step was not given one.
+    """
+    return _variable("GITHUB_TOKEN")
+
+
+def gh(*args: str, stdin: bytes | None = None) -> bytes:
+    """Return what `gh` prints, run with the job's token on the job's server.
+
+    Raises:
+        UserError: `gh` is missing, or refused; the message is its own.
+    """
+    host = urlparse(server_url()).netloc
+    key = "GH_TOKEN" if host == "github.com" else "GH_ENTERPRISE_TOKEN"
+    environment = {**os.environ, "GH_HOST": host, key: token(), "GH_PROMPT_DISABLED": "1"}
+    try:
+        done = subprocess.run(["gh", *args], input=stdin, env=environment, capture_output=True)
+    except FileNotFoundError as error:
+        raise UserError("the GitHub CLI `gh` is not on PATH: install it on this runner") from error
+    if done.returncode:
+        raise UserError(f"gh {' '.join(args[:2])}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout
+
+
+def api(path: str, *args: str) -> Any:
+    """Return what the API answers to a GET of `repos/OWNER/NAME/` + `path`: every page, where it is a list."""
+    pages = json.loads(gh("api", f"repos/{repository()}/{path}", "--method=GET", "--paginate", "--slurp", *args))
+    return [item for page in pages for item in page] if isinstance(pages[0], list) else pages[0]
+
+
+def patch(path: str, **fields: str) -> None:
+    """Change what is at `repos/OWNER/NAME/` + `path`."""
+    body = json.dumps(fields).encode()
+    gh("api", f"repos/{repository()}/{path}", "--method=PATCH", "--input=-", stdin=body)
+
+
+def _variable(name: str) -> str:
+    value = os.environ.get(name)
+    if not value:
+        raise UserError(f"{name} is not set: this verb runs in GitHub Actions")
+    return value

@@ -1,0 +1,47 @@
+"""The pipeline's outputs at any revision: what dvc.lock names, and where its bytes are."""
+
+from pathlib import Path
+
+from . import store
+from .errors import UserError
+from .objects import find, wanted
+
+BUNDLE = "models/bundle.zip"
+TEST_ROWS = "data/prepared/test.parquet"
+METRICS = "metrics.json"
+SUMMARY = "data/summary.json"
+LOCK = "dvc.lock"
+RECORDED = (LOCK, METRICS, SUMMARY)  # what git keeps of a run; every other output is DVC's
+
+
+def locked(path: str, rev: str | None = None) -> str | None:
+    """Return the md5 that dvc.lock, in the working tree or at `rev`, gives for the output `path`, or None."""
+    return next(iter(wanted(rev=rev, only=[path])), None)
+
+
+def output_file(path: str, rev: str | None = None) -> Path:
+    """Return a file with the bytes of output `path`, in the working tree or at `rev`, fetched where needed.
+
+    Raises:
+        UserError: nothing was trained there, or no store has it.
+    """
+    md5 = locked(path, rev)
+    if md5 is None:
+        raise UserError(f"{rev or 'dvc.lock'} has no {path}: run `mlops train` first")
+    if rev is None and Path(path).exists():
+        return Path(path)
+    if not (found := find(md5)):
+        store.fetch({md5: path})
+        found = find(md5)
+    return found or _fetched_by_dvc(md5, path, rev)
+
+
+def _fetched_by_dvc(md5: str, path: str, rev: str | None) -> Path:
+    from dvc.repo import Repo
+
+    from .pipeline.run import readable_errors
+
+    with readable_errors():
+        repo = Repo()
+        repo.fetch(targets=[path], revs=[rev] if rev else None, workspace=rev is None)
+        return Path(repo.cache.local.oid_to_path(md5))

@@ -1,0 +1,185 @@
+"""Model files: written with the same bytes for the same model, read without running any code of theirs."""
+
+import hashlib
+import importlib
+import io
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import UserError
+from ..metrics import Predictions
+from ..table import write_file
+
+LIBRARIES = ("sklearn", "numpy", "scipy")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A published model: what it is, the contract of its rows, and how it answers."""
+
+    manifest: dict[str, Any]
+    schema: str
+    answer: Callable[[pd.DataFrame], np.ndarray]
+
+    def predict(self, features: pd.DataFrame) -> Predictions:
+        """The predictions for a feature table."""
+        inputs = self.manifest["inputs"]
+        names = [*inputs["numbers"], *inputs["categories"]]
+        absent = [name for name in names if name not in features]
+        if absent:
+            raise UserError(f"the model needs the feature {absent[0]!r}, which features.py does not make; retrain it.")
+        return Predictions(self.answer(features[names]), self.manifest["classes"])
+
+
+def write_bundle(path: Path, model: bytes, manifest: dict[str, Any], schema: str) -> None:
+    """Writes the one zip that is released: the model, manifest.json and schema.yaml."""
+    files = {
+        "manifest.json": (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode(),
+        "schema.yaml": schema.encode(),
+        f"model.{manifest['format']}": model,
+    }
+    write_file(path, pack(files))
+
+
+def load_bundle(path: Path) -> Bundle:
+    """A bundle ready to predict; anything in it that could run code is refused."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            manifest = json.loads(archive.read("manifest.json"))
+            schema = archive.read("schema.yaml").decode()
+            model = archive.read(f"model.{manifest['format']}")
+            inputs, classes = manifest["inputs"], manifest["classes"]
+            numbers, categories = list(inputs["numbers"]), list(inputs["categories"])
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; run `mlops train` or `mlops pull`.") from None
+    except (zipfile.BadZipFile, OSError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{path}: not a model bundle ({error}); fetch it again or run `mlops train`.") from None
+    if manifest["format"] == "onnx":
+        return Bundle(manifest, schema, onnx_answer(model, numbers, categories, classes is not None, str(path)))
+    if manifest["format"] == "skops":
+        pipeline = load_model(model, manifest.get("trusted", []), str(path))
+        return Bundle(manifest, schema, lambda features: answer_of(pipeline, features))
+    raise UserError(f"{path}: its format {manifest['format']!r} cannot be read by this version; update the project.")
+
+
+def answer_of(pipeline: Any, features: pd.DataFrame) -> np.ndarray:
+    """What a fitted pipeline says: probabilities of the classes, or numbers."""
+    if hasattr(pipeline, "classes_"):
+        return np.asarray(pipeline.predict_proba(features))
+    return np.asarray(pipeline.predict(features)).reshape(-1)
+
+
+def classes_of(pipeline: Any) -> list[str] | None:
+    """The classes of a fitted classifier in the order of its probabilities."""
+    return [str(name) for name in pipeline.classes_] if hasattr(pipeline, "classes_") else None
+
+
+def onnx_answer(
+    model: bytes, numbers: list[str], categories: list[str], classifies: bool, source: str = "the model"
+) -> Callable[[pd.DataFrame], np.ndarray]:
+    """A function that runs an ONNX model on a feature table."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises its own classes, which share no base but this one
+        raise UserError(
+            f"{source}: its ONNX model cannot be read ({str(error).splitlines()[0]}); fetch it again."
+        ) from None
+
+    def answer(features: pd.DataFrame) -> np.ndarray:
+        feed = {}
+        if numbers:
+            feed["numbers"] = features[numbers].to_numpy("float32")
+        if categories:
+            feed["categories"] = features[categories].to_numpy(object)
+        outputs = session.run(None, feed)
+        return outputs[1] if classifies else outputs[0].reshape(-1)
+
+    return answer
+
+
+def dump_model(pipeline: Any) -> bytes:
+    """A fitted pipeline as skops bytes, the same for the same model, which skops itself does not promise."""
+    import skops.io
+
+    with zipfile.ZipFile(io.BytesIO(skops.io.dumps(pipeline))) as archive:
+        schema = json.loads(archive.read("schema.json"))
+        members = {name: archive.read(name) for name in archive.namelist() if name != "schema.json"}
+    numbers: dict[int, int] = {}
+    files: dict[str, bytes] = {}
+
+    def rename(node: Any) -> None:
+        if isinstance(node, list):
+            for child in node:
+                rename(child)
+        elif isinstance(node, dict):
+            if isinstance(node.get("__id__"), int):
+                node["__id__"] = numbers.setdefault(node["__id__"], len(numbers) + 1)
+            if node.get("file") in members and "__loader__" in node:
+                content = members[node["file"]]
+                node["file"] = f"{hashlib.sha256(content).hexdigest()[:32]}{Path(node['file']).suffix}"
+                files[node["file"]] = content
+            for child in node.values():
+                rename(child)
+
+    rename(schema)
+    return pack({"schema.json": json.dumps(schema, indent=1).encode(), **files})
+
+
+def types_of(model: bytes) -> list[str]:
+    """The types a skops file needs beyond those that skops knows, all of scikit-learn, NumPy or SciPy."""
+    import skops.io
+
+    names = sorted(skops.io.get_untrusted_types(data=model))
+    check_types(names, "the model")
+    return names
+
+
+def load_model(model: bytes, trusted: list[str], source: str) -> Any:
+    """The pipeline in skops bytes, built from skops's known types and the trusted ones only."""
+    import skops.io
+
+    check_types(trusted, source)
+    try:
+        return skops.io.loads(model, trusted=trusted)
+    except skops.io.exceptions.UntrustedTypesFoundException as error:
+        raise UserError(f"{source}: refused, it holds types that it does not list ({error}).") from None
+    except Exception as error:  # a damaged file fails anywhere inside skops, with any class
+        raise UserError(f"{source}: its skops model cannot be read ({str(error)[:200]}); fetch it again.") from None
+
+
+def check_types(names: list[str], source: str) -> None:
+    """Refuses types that are not classes of the libraries a model is made of."""
+    for name in names:
+        module, _, attribute = str(name).rpartition(".")
+        found = None
+        if module.partition(".")[0] in LIBRARIES:
+            try:
+                found = getattr(importlib.import_module(module), attribute, None)
+            except ImportError:
+                found = None
+        # A library's module also holds what it imported, so the class must say that it is the library's own.
+        if not (isinstance(found, type) and found.__module__.partition(".")[0] in LIBRARIES):
+            raise UserError(f"{source}: refused, it wants to load {name}, which is no class of {', '.join(LIBRARIES)}.")
+
+
+def pack(files: dict[str, bytes]) -> bytes:
+    """The files as zip bytes that depend on their content only: no times, no compression, sorted names."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted(files):
+            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            info.external_attr = 0o644 << 16
+            info.create_system = 3
+            archive.writestr(info, files[name])
+    return buffer.getvalue()

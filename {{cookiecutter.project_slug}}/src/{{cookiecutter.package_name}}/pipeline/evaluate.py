@@ -1,0 +1,94 @@
+"""Stage 4: what the model is worth on the test rows, in numbers and curves."""
+
+import json
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from ..config import Config
+from ..metrics import Predictions, compute_metrics, metrics_of, one_vs_rest
+from ..table import write_file
+from .bundle import answer_of, classes_of, load_model, types_of
+from .featurize import TEST, read_typed
+from .train import MODEL
+
+METRICS = "metrics.json"
+PLOTS = "plots/data"
+GRID = np.linspace(0, 1, 101)
+BINS = 10
+POINTS = 1000
+
+
+def run(config: Config) -> None:
+    """Writes metrics.json and the data of the plots."""
+    table = read_typed(config, TEST)
+    truth = truth_of(config, table.pop(config.data.target))
+    content = config.path(MODEL).read_bytes()
+    pipeline = load_model(content, types_of(content), MODEL)
+    predictions = Predictions(answer_of(pipeline, table), classes_of(pipeline))
+    metrics = compute_metrics(config.data.task, truth, predictions)
+    write_file(config.path(METRICS), (json.dumps(metrics, indent=2) + "\n").encode())
+    for name, plot in _plots(truth, predictions):
+        write_file(
+            config.path(f"{PLOTS}/{name}.csv"),
+            plot.round(6).to_csv(index=False, lineterminator="\n").encode(),
+        )
+    undefined = [name for name in metrics_of(config.data.task) if name not in metrics]
+    if undefined:
+        print(f"evaluate: not defined on these {len(table)} test rows: {', '.join(undefined)}")
+    primary = f"{metrics[config.gate.primary]:.4f}" if config.gate.primary in metrics else "not defined"
+    print(f"evaluate: {config.gate.primary} {primary} on {len(table):,} test rows")
+
+
+def truth_of(config: Config, target: pd.Series) -> np.ndarray:
+    """The target column as metrics take it: class names, or float64."""
+    return target.to_numpy(object if config.data.task == "classification" else "float64")
+
+
+def _plots(truth: np.ndarray, predictions: Predictions) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Each plot's name and rows; rows lie in the order of their hash, so the first ones are a fair sample."""
+    some = slice(POINTS)
+    if predictions.classes is None:
+        values = predictions.values
+        yield "predicted_actual", pd.DataFrame({"actual": truth[some], "predicted": values[some]})
+        yield "residuals", pd.DataFrame({"predicted": values[some], "residual": (truth - values)[some]})
+        return
+    yield "confusion", pd.DataFrame({"actual": truth[some], "predicted": predictions.labels[some]})
+    scored = [(name, truth == name, scores) for name, scores in one_vs_rest(predictions)]
+    drawn = [(name, hit, scores) for name, hit, scores in scored if 0 < hit.sum() < len(hit)]
+    for plot, columns, curve in (
+        ("roc", ["false_positive_rate", "true_positive_rate"], _roc),
+        ("precision_recall", ["recall", "precision"], _precision_recall),
+        ("calibration", ["predicted", "observed", "rows"], _calibration),
+    ):
+        parts = [
+            pd.DataFrame(dict(zip(columns, curve(hit, scores), strict=True))).assign(label=name)
+            for name, hit, scores in drawn
+        ]
+        table = pd.concat(parts) if parts else pd.DataFrame(columns=[*columns, "label"])
+        yield plot, table.rename(columns={"label": "class"})
+
+
+def _roc(hit: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, ...]:
+    from sklearn.metrics import roc_curve
+
+    false_positives, true_positives, _ = roc_curve(hit, scores)
+    return GRID, np.interp(GRID, false_positives, true_positives)
+
+
+def _precision_recall(hit: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, ...]:
+    from sklearn.metrics import precision_recall_curve
+
+    precision, recall, _ = precision_recall_curve(hit, scores)
+    # At each recall the best precision that still reaches it.
+    best = np.maximum.accumulate(precision[np.argsort(recall, kind="stable")][::-1])[::-1]
+    return GRID, best[np.searchsorted(np.sort(recall), GRID - 1e-12)]
+
+
+def _calibration(hit: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, ...]:
+    bins = np.minimum((scores * BINS).astype(int), BINS - 1)
+    filled = np.unique(bins)
+    means = [(scores[bins == number].mean(), hit[bins == number].mean(), (bins == number).sum()) for number in filled]
+    predicted, observed, rows = zip(*means, strict=True)
+    return np.array(predicted), np.array(observed), np.array(rows)

@@ -1,0 +1,149 @@
+"""Stage 5: the bundle to release: ONNX where it agrees with scikit-learn on every row, skops otherwise."""
+
+import copy
+import warnings
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.compose import ColumnTransformer
+
+from ..config import Config
+from ..metrics import Predictions
+from ..schema import load_schema
+from .bundle import answer_of, classes_of, dump_model, load_model, onnx_answer, types_of, write_bundle
+from .featurize import MISSING, TEST, columns_of, read_typed
+from .prepare import SCHEMA
+from .train import MODEL
+
+BUNDLE = "models/bundle.zip"
+PROBABILITY_TOLERANCE = 1e-6
+# Of the larger of a prediction and the predictions' spread: float32 keeps 1.2e-7 of a number, sums of trees
+# lose two digits of it, and an error of 1e-5 of the spread is far below any model's own.
+NUMBER_TOLERANCE = 1e-5
+SINGLE_ROWS = 20
+
+
+def run(config: Config) -> None:
+    """Writes the bundle, and says which format it has and why."""
+    features = read_typed(config, TEST).drop(columns=config.data.target)
+    content = config.path(MODEL).read_bytes()
+    pipeline = load_model(content, types_of(content), MODEL)
+    manifest = build_bundle(config, pipeline, features, config.path(BUNDLE))
+    print(f"export: {manifest['format']} ({manifest['why']})")
+
+
+def build_bundle(config: Config, pipeline: Any, features: pd.DataFrame, path: Path) -> dict[str, Any]:
+    """Writes the bundle of a fitted pipeline, checked on these features; what comes back is its manifest."""
+    numbers, categories = columns_of(features)
+    parity: dict[str, Any] | None = None
+    onnx, why = _convert(pipeline, numbers, categories)
+    if onnx is not None:
+        rows = with_edges(features, numbers, categories)
+        parity, why = compare(pipeline, onnx, rows, numbers, categories)
+    agrees = onnx is not None and parity is not None and parity["agrees"]
+    model = onnx if agrees and onnx else dump_model(pipeline)
+    libraries = ("scikit-learn", "numpy", "skl2onnx", "onnx", "onnxruntime", "skops")
+    manifest = {
+        "format": "onnx" if agrees else "skops",
+        "why": why,
+        "task": config.data.task,
+        "target": config.data.target,
+        "classes": classes_of(pipeline),
+        "inputs": {"numbers": numbers, "categories": categories, "missing_category": MISSING},
+        "parity": parity,
+        "trusted": [] if agrees else types_of(model),
+        "libraries": {name: version(name) for name in libraries},
+    }
+    schema = load_schema(config.path(SCHEMA)).without(config.data.drop)
+    write_bundle(path, model, manifest, schema.to_yaml())
+    return manifest
+
+
+def with_edges(features: pd.DataFrame, numbers: list[str], categories: list[str]) -> pd.DataFrame:
+    """The test rows, and what production will send one day: everything missing, categories never seen."""
+    edges = features.iloc[np.arange(4) % len(features)].copy().reset_index(drop=True)
+    edges.loc[[0, 1], numbers] = np.float32("nan")
+    edges.loc[[0, 2], categories] = MISSING
+    edges.loc[[1, 3], categories] = "(a category never seen)"
+    return pd.concat([edges, features], ignore_index=True)
+
+
+def compare(
+    pipeline: Any, onnx: bytes, rows: pd.DataFrame, numbers: list[str], categories: list[str]
+) -> tuple[dict[str, Any] | None, str]:
+    """How far ONNX is from scikit-learn on these rows, in a batch and one by one, and that as a sentence."""
+    classes = classes_of(pipeline)
+    expected = answer_of(pipeline, rows)
+    try:
+        answer = onnx_answer(onnx, numbers, categories, classes is not None)
+        batch = answer(rows)
+        single = np.concatenate([answer(rows.iloc[[number]]) for number in range(min(SINGLE_ROWS, len(rows)))])
+    except Exception as error:  # onnxruntime raises its own classes, which share no base but this one
+        return None, f"the ONNX model does not run: {str(error).splitlines()[0][:200]}"
+    if classes is not None:
+        scale, tolerance = np.ones(1), PROBABILITY_TOLERANCE
+        labels_differ = int((Predictions(expected, classes).labels != Predictions(batch, classes).labels).sum())
+    else:
+        scale, tolerance = np.maximum(np.abs(expected), np.std(expected) or 1.0), NUMBER_TOLERANCE
+        labels_differ = 0
+    gaps = [np.abs(batch - expected) / scale, np.abs(single - expected[: len(single)]) / scale[: len(single)]]
+    worst = max(float(np.max(gap)) for gap in gaps)
+    agrees = bool(worst <= tolerance and labels_differ == 0)
+    parity = {
+        "rows": len(rows),
+        "max_difference": float(f"{worst:.3g}"),
+        "tolerance": tolerance,
+        "agrees": agrees,
+    }
+    if agrees:
+        return parity, f"agrees with scikit-learn on {len(rows)} rows, largest difference {worst:.1e}"
+    problem = (
+        f"{labels_differ} labels differ" if labels_differ else f"differs by {worst:.1e}, more than {tolerance:.0e}"
+    )
+    return parity, f"ONNX {problem} on {len(rows)} rows"
+
+
+def _convert(pipeline: Any, numbers: list[str], categories: list[str]) -> tuple[bytes | None, str]:
+    """The pipeline as ONNX with the matrices `numbers` and `categories` as inputs, or why not."""
+    from skl2onnx import convert_sklearn
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+
+    inputs: list[tuple[str, Any]] = []
+    if numbers:
+        inputs.append(("numbers", FloatTensorType([None, len(numbers)])))
+    if categories:
+        inputs.append(("categories", StringTensorType([None, len(categories)])))
+    options = {"zipmap": False} if classes_of(pipeline) is not None else None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = convert_sklearn(_for_onnx(pipeline, numbers + categories), "model", inputs, options=options)
+        return model.SerializeToString(deterministic=True), ""
+    except Exception as error:  # a converter fails in any way: the model is then released as skops
+        return None, f"does not convert to ONNX: {' '.join(str(error).split())[:200] or type(error).__name__}"
+
+
+def _for_onnx(pipeline: Any, names: list[str]) -> Any:
+    """A copy that converts faithfully: columns by number (matrices have no names), float32 thresholds."""
+    pipeline = copy.deepcopy(pipeline)
+    for _, step in pipeline.steps:
+        if isinstance(step, ColumnTransformer):
+            step.transformers_ = [
+                (
+                    name,
+                    part,
+                    [names.index(column) if isinstance(column, str) else column for column in columns],
+                )
+                for name, part, columns in step.transformers_
+                if len(columns) and not (isinstance(part, str) and part == "drop")
+            ]
+        # ONNX keeps thresholds as float32: one rounded up would send the value just above it the wrong way.
+        for predictor in (tree for stage in getattr(step, "_predictors", []) for tree in stage):
+            exact = predictor.nodes["num_threshold"]
+            rounded = exact.astype("float32")
+            below = np.nextafter(rounded, np.float32("-inf"))
+            predictor.nodes["num_threshold"] = np.where(rounded > exact, below, rounded)
+    return pipeline

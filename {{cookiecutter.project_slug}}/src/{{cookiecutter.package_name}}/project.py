@@ -1,0 +1,72 @@
+"""The project on a laptop: set it up, test it, check it, and move its data."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+from . import store
+from .config import load_config
+from .errors import UserError
+from .git import git, list_files
+from .objects import wanted
+
+
+def setup() -> None:
+    """Describe the data in schema.yaml, track it with DVC and install the git hooks; what is there already stays.
+
+    Raises:
+        UserError: the dataset cannot be read, or a tool failed.
+    """
+    from .pipeline.prepare import ensure_schema
+
+    config = load_config()
+    if not Path(".git").exists():
+        git("init", "--quiet", "--initial-branch=main")
+    tracked = Path(f"{config.data.path}.dvc").exists()
+    here = config.path(config.data.path).exists()
+    if (here or not tracked) and ensure_schema(config):
+        print("setup: wrote schema.yaml from the data; read it, it is the contract")
+    if not tracked:
+        _run("dvc", "add", "--quiet", config.data.path)
+        print(f"setup: {config.data.path} is tracked by DVC")
+    _run("pre-commit", "install", "--hook-type=pre-commit", "--hook-type=pre-push")
+
+
+def test(arguments: list[str]) -> int:
+    """Return pytest's exit code; the dataset, which the tests sample, is fetched where it is not here."""
+    dataset = load_config().data.path
+    if not Path(dataset).exists():
+        pull(only=[dataset])
+    return subprocess.run([sys.executable, "-m", "pytest", *arguments]).returncode
+
+
+def check() -> int:
+    """Return pre-commit's exit code for every file that git does not ignore, committed or not."""
+    return subprocess.run(["pre-commit", "run", "--show-diff-on-failure", "--files", *list_files()]).returncode
+
+
+def push(replace: bool = False) -> None:
+    """Send every object that dvc.lock and the .dvc files name to the DVC remote; with `replace`, those it has as well.
+
+    Raises:
+        UserError: an object is neither here nor there, or the remote refused.
+    """
+    if store.uses_store():
+        store.push(replace=replace)
+    else:
+        _run("dvc", "push")
+
+
+def pull(source: str | None = None, only: list[str] | None = None) -> None:
+    """Fetch the objects that dvc.lock and the .dvc files name, all or those of the paths `only`, and place them.
+
+    Raises:
+        UserError: an object is in no store.
+    """
+    store.fetch(wanted(only=only), sources=[source] if source else ["origin", "upstream"])
+    _run("dvc", "pull", "--quiet", *(only or []))
+
+
+def _run(*command: str) -> None:
+    if subprocess.run(command).returncode:
+        raise UserError(f"`{' '.join(command)}` failed: its own message is above.")

@@ -1,0 +1,1 @@
+"""What a merge does: the version, the model card, the release."""

@@ -1,0 +1,56 @@
+"""The model card: what a release's reader needs to know before using the model."""
+
+import json
+from pathlib import Path
+
+from ..git import git, show_file
+from ..outputs import METRICS, SUMMARY
+from ..pipeline.bundle import load_bundle
+from ..versions import MODEL, Version
+
+
+def write_card(version: Version, bundle: Path) -> str:
+    """Return the model card of a version as Markdown, from its commit and its bundle alone."""
+    manifest = load_bundle(bundle).manifest
+    metrics = json.loads(show_file(version.commit, METRICS) or b"{}")
+    data = json.loads(show_file(version.commit, SUMMARY) or b"{}")
+    params = (show_file(version.commit, "params.yaml") or b"").decode()
+    reason = git("tag", "--list", version.tag, "--format=%(contents:subject)")
+    return f"""# {MODEL} {version}
+
+{reason}. Trained from commit `{version.commit}`.
+
+| | |
+|---|---|
+| task | {manifest["task"]} of `{manifest["target"]}` |
+| classes | {", ".join(f"`{name}`" for name in manifest["classes"] or []) or "none"} |
+| format | {manifest["format"]}: {manifest["why"]} |
+| rows | {data["rows"]:,}: {data["train_rows"]:,} trained, {data["test_rows"]:,} tested |
+| inputs | {", ".join(f"`{name}`" for name in data["columns"] if name != manifest["target"])} |
+
+## Measured on the test rows
+
+| metric | value |
+|---|---|
+{chr(10).join(f"| {name} | {value:.6g} |" for name, value in metrics.items())}
+
+## Made with
+
+```yaml
+{params.strip()}
+```
+
+Libraries: {", ".join(f"{name} {number}" for name, number in manifest["libraries"].items())}.
+
+## Use
+
+Check the files, then predict from a checkout of this version:
+
+```sh
+sha256sum --check SHA256SUMS
+git checkout {version.tag}
+uv run mlops predict ROWS.csv --bundle bundle.zip
+```
+
+The bundle is data: loading it runs no code of its own.
+"""

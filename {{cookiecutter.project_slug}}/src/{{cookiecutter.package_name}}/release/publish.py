@@ -1,0 +1,164 @@
+"""Publishing: a changed model that passed the gate becomes a version, and its version a GitHub Release.
+
+Each step may be killed and run again. What a step makes is found again by what it was made from: the release commit
+is the same bytes for the same model, the version is the tag on that commit, the release is the one of that tag.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+from .. import github
+from ..config import load_config
+from ..errors import UserError
+from ..git import complaint, git, run
+from ..outputs import BUNDLE, RECORDED, locked
+from ..versions import MODEL, Version, list_versions, newest_version
+from .assets import write_assets
+from .version import next_version
+
+BOT = ("github-actions[bot]", "41898282+github-actions[bot]@users.noreply.github.com")
+TRIES = 5
+
+
+def version() -> None:
+    """Register the working tree's model as a version on origin, unless it is one already.
+
+    Raises:
+        UserError: the tree has changes that are not committed, or origin refuses the tag.
+    """
+    require_committed()
+    commit = release_commit()
+    for _ in range(TRIES):
+        git("fetch", "--tags", "--force", "origin")
+        newest = newest_version()
+        ours = version_at(commit)
+        if ours is None and newest and locked(BUNDLE) == locked(BUNDLE, newest.commit):
+            print(f"The model is {newest}'s, byte for byte: nothing to publish.")
+            return
+        if ours is None and newest and is_ancestor("HEAD", newest.commit):
+            print(f"{newest} was published from a later commit: nothing to publish.")
+            return
+        if ours or (ours := register(commit, newest)):
+            print(f"{ours} is registered as {ours.tag}.")
+            forward_branch(commit)
+            return
+    raise UserError(f"Other versions were registered at the same time, {TRIES} times: run `mlops version` again.")
+
+
+def register(commit: str, newest: Version | None) -> Version | None:
+    """Return the version after `newest`, tagged by GTO on `commit` and pushed; None if another one took its number.
+
+    Raises:
+        UserError: origin refuses the tag for another reason.
+    """
+    from gto.api import register
+
+    bump = next_version(newest, load_config())
+    made = Version(bump.name, commit)
+    name, email = BOT
+    message = f"{MODEL} {made}: {bump.reason}"
+    register(".", MODEL, commit, version=made.name, message=message, author=name, author_email=email)
+    pushed = run("push", "origin", f"refs/tags/{made.tag}")
+    if pushed.returncode == 0:
+        print(f"{made}: {bump.reason}.")
+        return made
+    git("tag", "--delete", made.tag)
+    if git("ls-remote", "origin", f"refs/tags/{made.tag}"):
+        return None
+    raise UserError(f"origin refused the tag {made.tag}: {complaint(pushed.stderr)}.")
+
+
+def release_commit() -> str:
+    """Return the commit that records this run's dvc.lock and metrics on top of HEAD, or HEAD if it records them.
+
+    Its bytes depend on HEAD and the recorded files alone, so a rerun makes the same commit.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        index = {"GIT_INDEX_FILE": str(Path(directory) / "index")}
+        git("read-tree", "HEAD", env=index)
+        git("update-index", "--add", "--", *RECORDED, env=index)
+        tree = git("write-tree", env=index)
+    if tree == git("rev-parse", "HEAD^{tree}"):
+        return git("rev-parse", "HEAD")
+    name, email = BOT
+    date = git("show", "--no-patch", "--format=%cI", "HEAD")
+    identity = {
+        f"GIT_{role}_{key}": value
+        for role in ("AUTHOR", "COMMITTER")
+        for key, value in (("NAME", name), ("EMAIL", email), ("DATE", date))
+    }
+    return git("commit-tree", tree, "-p", "HEAD", "-m", "Record what the merge trained", env=identity)
+
+
+def require_committed() -> None:
+    """Raise a UserError where the tree differs from HEAD in more than what a release commit records."""
+    changed = [line[3:] for line in git("status", "--porcelain").splitlines()]
+    if others := [path for path in changed if path not in RECORDED]:
+        raise UserError(f"{', '.join(others)} is not committed: a version is made of committed files; commit first.")
+
+
+def forward_branch(commit: str) -> None:
+    """Move the branch on origin to the release commit; where it moved on or is protected, the tag alone holds it."""
+    branch = os.environ.get("GITHUB_REF_NAME") or git("branch", "--show-current")
+    pushed = run("push", "origin", f"{commit}:refs/heads/{branch}")
+    if pushed.returncode:
+        print(f"{branch} stays where it is ({complaint(pushed.stderr)}); the tag holds the release commit.")
+
+
+def version_at(commit: str) -> Version | None:
+    """Return the version registered on `commit`, or None."""
+    return next((found for found in list_versions() if found.commit == commit), None)
+
+
+def is_ancestor(commit: str, of: str) -> bool:
+    """Return whether `commit` is in the history of `of`."""
+    return run("merge-base", "--is-ancestor", commit, of).returncode == 0
+
+
+def release() -> None:
+    """Publish the GitHub Release of the version that this commit's model got: draft, upload, publish.
+
+    Raises:
+        UserError: GitHub refuses, or the published release lacks a file.
+    """
+    ours = version_at(release_commit())
+    if ours is None:
+        print("This commit has no version of its own: nothing to release.")
+        return
+    with tempfile.TemporaryDirectory() as directory:
+        assets = write_assets(ours, Path(directory))
+        found = find_release(ours)
+        if found is None:
+            gh_release(
+                "create",
+                ours,
+                "--draft",
+                "--verify-tag",
+                f"--title={MODEL} {ours}",
+                f"--notes-file={assets[0]}",
+            )
+        elif not found["draft"]:
+            require_complete(found, assets)
+            print(f"{found['html_url']} is published already.")
+            return
+        gh_release("upload", ours, "--clobber", *map(str, assets))
+        gh_release("edit", ours, "--draft=false")
+    print(f"Published {github.server_url()}/{github.repository()}/releases/tag/{ours.tag}")
+
+
+def find_release(of: Version) -> dict | None:
+    """Return the GitHub Release of a version, a draft included, or None."""
+    return next((found for found in github.api("releases?per_page=100") if found["tag_name"] == of.tag), None)
+
+
+def require_complete(found: dict, assets: list[Path]) -> None:
+    """Raise a UserError where a published release lacks one of `assets`."""
+    there = {asset["name"] for asset in found["assets"]}
+    if lacking := [asset.name for asset in assets if asset.name not in there]:
+        raise UserError(f"{found['html_url']} lacks {', '.join(lacking)}: delete that release and run this again.")
+
+
+def gh_release(verb: str, of: Version, *args: str) -> None:
+    """Run `gh release VERB` on a version's release."""
+    github.gh("release", verb, of.tag, f"--repo={github.repository()}", *args)

@@ -1,0 +1,29 @@
+import numpy as np
+import pandas as pd
+
+from {{cookiecutter.package_name}}.config import Config
+from {{cookiecutter.package_name}}.pipeline.featurize import columns_of, make_features
+from {{cookiecutter.package_name}}.schema import Schema
+
+
+def test_a_single_row_gets_the_features_it_gets_in_a_batch(
+    rows: pd.DataFrame, features: pd.DataFrame, config: Config
+) -> None:
+    for number in range(0, len(rows), 100):
+        alone = make_features(rows.iloc[[number]], config)
+        pd.testing.assert_frame_equal(alone, features.iloc[[number]].reset_index(drop=True))
+
+
+def test_features_are_float32_numbers_and_text_without_gaps(features: pd.DataFrame) -> None:
+    numbers, categories = columns_of(features)
+    assert {features[name].dtype for name in numbers} <= {np.dtype("float32")}
+    assert not features[categories].isna().any().any()
+
+
+def test_a_row_with_nothing_in_it_still_has_features(
+    rows: pd.DataFrame, features: pd.DataFrame, config: Config, schema: Schema
+) -> None:
+    nothing = pd.DataFrame({name: [None] for name in schema.columns})
+    made = make_features(schema.apply(nothing, with_target=False, enforce=False), config)
+    assert list(made.columns) == list(features.columns)
+    assert list(made.dtypes) == list(features.dtypes)

@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.pipeline import Pipeline
+
+from {{cookiecutter.package_name}}.config import Config
+from {{cookiecutter.package_name}}.errors import UserError
+from {{cookiecutter.package_name}}.pipeline.bundle import answer_of, load_bundle
+from {{cookiecutter.package_name}}.pipeline.export import build_bundle
+from {{cookiecutter.package_name}}.pipeline.predict import predict
+from {{cookiecutter.package_name}}.pipeline.prepare import is_test
+from {{cookiecutter.package_name}}.schema import Schema
+
+
+def test_test_rows_stay_test_rows_when_rows_are_added_or_moved(config: Config, rows: pd.DataFrame) -> None:
+    everything = is_test(config, rows)
+    some = rows.iloc[: len(rows) // 2]
+    np.testing.assert_array_equal(is_test(config, some), everything[: len(some)])
+    np.testing.assert_array_equal(is_test(config, rows.iloc[::-1]), everything[::-1])
+
+
+def test_the_schema_refuses_a_missing_column(schema: Schema, rows: pd.DataFrame) -> None:
+    name = next(iter(schema.columns))
+    with pytest.raises(UserError, match="lacks the column"):
+        schema.apply(rows.drop(columns=name))
+
+
+def test_the_schema_leaves_its_own_rows_as_they_are(schema: Schema, rows: pd.DataFrame) -> None:
+    pd.testing.assert_frame_equal(schema.apply(rows), rows)
+
+
+def test_the_bundle_answers_like_the_pipeline(
+    config: Config, rows: pd.DataFrame, features: pd.DataFrame, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    build_bundle(config, pipeline, features, tmp_path / "bundle.zip")
+    bundle = load_bundle(tmp_path / "bundle.zip")
+    expected = answer_of(pipeline, features)
+    np.testing.assert_allclose(bundle.predict(features).values, expected, rtol=1e-4, atol=1e-6)
+    predicted = predict(config, rows.drop(columns=config.data.target), bundle)
+    assert len(predicted) == len(rows) and predicted["prediction"].notna().all()
