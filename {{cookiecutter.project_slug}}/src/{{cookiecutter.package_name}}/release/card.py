@@ -14,7 +14,8 @@ def write_card(version: Version, bundle: Path) -> str:
     manifest = load_bundle(bundle).manifest
     metrics = json.loads(show_file(version.commit, METRICS) or b"{}")
     data = json.loads(show_file(version.commit, SUMMARY) or b"{}")
-    params = (show_file(version.commit, "params.yaml") or b"").decode()
+    params = (show_file(version.commit, "params.yaml") or b"").decode().splitlines()
+    settings = "\n".join(line for line in params if line.strip() and not line.lstrip().startswith("#"))
     reason = git("tag", "--list", version.tag, "--format=%(contents:subject)")
     return f"""# {MODEL} {version}
 
@@ -37,7 +38,7 @@ def write_card(version: Version, bundle: Path) -> str:
 ## Made with
 
 ```yaml
-{params.strip()}
+{settings}
 ```
 
 Libraries: {", ".join(f"{name} {number}" for name, number in manifest["libraries"].items())}.

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from ..config import PARAMS, Data
 from ..errors import UserError
 from ..git import rev_parse, run
 from ..outputs import BUNDLE, LOCK, locked, output_file
 from ..versions import champion_version, list_versions
+from .changes import yaml_at
 
 
 @dataclass(frozen=True)
@@ -49,15 +51,18 @@ def find_champion(against: str | None = None) -> Champion | None:
     return Champion(against, commit)
 
 
-def predict(champion: Champion, rows: Path) -> pd.DataFrame:
+def predict(champion: Champion, rows: Path, data: Data) -> pd.DataFrame:
     """Return the champion's predictions for the Parquet file `rows`, one line a row, in order.
 
     Its model runs under its own code, params and schema, checked out beside this tree: what a column becomes may have
     changed since. Columns that its schema does not know are ignored.
 
     Raises:
-        Incomparable: its code does not accept these rows.
+        Incomparable: it predicts something else than `data` says, or its code does not accept these rows.
     """
+    theirs = yaml_at(champion.commit, PARAMS).get("data", {})
+    if (theirs.get("target"), theirs.get("task")) != (data.target, data.task):
+        raise Incomparable(f"it does {theirs.get('task')} of {theirs.get('target')}, not {data.task} of {data.target}")
     bundle = output_file(BUNDLE, champion.commit).resolve()
     with tempfile.TemporaryDirectory() as directory:
         home = Path(directory)

@@ -14,12 +14,12 @@ from .report import Change, Stage
 
 def params_changes(commit: str | None) -> list[Change]:
     """Return the params that differ from those at `commit`; none without a commit."""
-    return _differences(_yaml_at(commit, "params.yaml"), _yaml_here("params.yaml")) if commit else []
+    return _differences(yaml_at(commit, "params.yaml"), _yaml_here("params.yaml")) if commit else []
 
 
 def data_changes(commit: str | None) -> list[Change]:
     """Return the facts of the data (rows, columns, missing values, means) that differ from those at `commit`."""
-    return _differences(_yaml_at(commit, SUMMARY), _yaml_here(SUMMARY)) if commit else []
+    return _differences(yaml_at(commit, SUMMARY), _yaml_here(SUMMARY)) if commit else []
 
 
 def stages_run() -> list[Stage]:
@@ -35,7 +35,8 @@ def _yaml_here(path: str) -> Any:
     return YAML(typ="safe").load(Path(path))
 
 
-def _yaml_at(commit: str, path: str) -> Any:
+def yaml_at(commit: str, path: str) -> Any:
+    """Return the content of a YAML or JSON file at `commit`; nothing where it has none."""
     return YAML(typ="safe").load(show_file(commit, path) or b"{}")
 
 
@@ -50,7 +51,7 @@ def _differences(before: Any, after: Any) -> list[Change]:
 
 def _flat(value: Any, prefix: str = "") -> dict[str, str]:
     """Return the leaves of nested mappings by their dotted path, each as JSON text."""
-    if not isinstance(value, dict) or not value:
+    if not isinstance(value, dict):
         return {prefix: json.dumps(value, default=str, ensure_ascii=False)}
     leaves: dict[str, str] = {}
     for key, child in value.items():

@@ -9,8 +9,8 @@ from ..config import Config
 from ..metrics import Predictions, compute_metrics, metrics_of
 from ..outputs import BUNDLE, TEST_ROWS, output_file
 from ..pipeline.bundle import load_bundle
-from ..pipeline.featurize import read_typed
 from ..pipeline.predict import predict
+from ..table import read_typed
 from .champion import Champion, Incomparable
 from .champion import predict as predict_as_champion
 from .report import Metric
@@ -32,23 +32,20 @@ def compare_models(config: Config, champion: Champion | None) -> Comparison:
         UserError: an object is in no store.
     """
     file = output_file(TEST_ROWS).resolve()
-    rows = read_typed(config, str(file))
+    rows = read_typed(file)
     candidate = predict(config, rows, load_bundle(output_file(BUNDLE)), enforce=False)
     reference, reason = None, None
     if champion:
         try:
-            reference = predict_as_champion(champion, file)
+            reference = predict_as_champion(champion, file, config.data)
         except Incomparable as error:
             reason = str(error)
     truth = rows[config.data.target].to_numpy()
-    ours, theirs = (
-        measure(config, truth, candidate),
-        {} if reference is None else measure(config, truth, reference),
-    )
+    ours = measure(config, truth, candidate)
+    theirs = {} if reference is None else measure(config, truth, reference)
     metrics = [
         Metric(name, metric.greater_is_better, theirs.get(name), ours.get(name))
         for name, metric in metrics_of(config.data.task).items()
-        if name in ours or name in theirs
     ]
     return Comparison(metrics, len(truth), reason)
 

@@ -20,6 +20,10 @@ from ..errors import UserError
 FORMAT = 1
 COMMENT_LIMIT = 65_536  # characters, GitHub's limit for one comment
 CELL_LIMIT = 120
+SAME = 5e-6  # a difference below it is float32's
+SHORT_TABLE = 6  # rows that are read at a glance; more are folded
+SHORT_LIST = 3
+MANY = 20
 ROW_LIMITS = (50, 20, 5, 0)  # rows that a table keeps, tried in turn until the comment is short enough
 
 
@@ -93,7 +97,7 @@ def read_report(text: bytes) -> Report:
     """
     try:
         report = _typed(Report, json.loads(text))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise UserError(f"report.json is not a report: {type(error).__name__}") from error
     if report.format != FORMAT:
         raise UserError(f"report.json has format {report.format}; this version reads format {FORMAT}")
@@ -132,29 +136,37 @@ def headline(report: Report) -> str:
     """Return the verdict and its reason in one line."""
     if report.unchanged:
         return f"➖ Nothing to retrain: the model is the champion's, {code(report.champion)}, byte for byte"
-    failed = [_sentence(ruling) for ruling in report.rulings if not ruling.passed]
-    if report.incomparable and not report.passed:
-        failed.append("the champion could not be run on these test rows")
     if not report.passed:
-        return "❌ Fails: " + "; ".join(failed or ["the gate gave no reason"])
+        failed = [_sentence(report, ruling) for ruling in report.rulings if not ruling.passed]
+        failed += ["the champion could not be run on these test rows"] if report.incomparable else []
+        more = f"; and {len(failed) - SHORT_LIST} more" if len(failed) > SHORT_LIST else ""
+        return "❌ Fails: " + "; ".join(failed[:SHORT_LIST] or ["the gate gave no reason"]) + more
     if report.champion is None:
         return "✅ Passes: the first model; there is no champion yet, and every threshold is met"
     if report.incomparable:
         return "✅ Passes on thresholds alone: the champion could not be run on these test rows"
     against = next((ruling for ruling in report.rulings if ruling.champion is not None), None)
-    return "✅ Passes: " + (_sentence(against) if against else "every threshold is met; not compared with the champion")
+    if against is None:
+        return "✅ Passes: every threshold is met; not held against the champion"
+    return "✅ Passes: " + _sentence(report, against)
 
 
-def _sentence(ruling: Ruling) -> str:
+def _sentence(report: Report, ruling: Ruling) -> str:
     """Return what one ruling says, as half a sentence."""
-    name, candidate = code(ruling.metric), number(ruling.candidate)
+    measured = f"{code(ruling.metric)} {number(ruling.candidate)}"
     if ruling.candidate is None:
-        return f"{name} is undefined on these test rows"
+        return f"{code(ruling.metric)} is undefined on these test rows"
     if ruling.champion is None:
-        return f"{name} {candidate} {'meets' if ruling.passed else 'misses'} the threshold {number(ruling.limit)}"
-    distance = ruling.candidate - ruling.champion
-    text = f"{name} {candidate} against the champion's {number(ruling.champion)} ({distance:+.4g}"
-    return f"{text}, {'within' if ruling.passed else 'beyond'} the margin {number(ruling.limit)})"
+        return f"{measured} {'meets' if ruling.passed else 'misses'} the threshold {number(ruling.limit)}"
+    greater = any(metric.greater_is_better for metric in report.metrics if metric.name == ruling.metric)
+    gain = ruling.candidate - ruling.champion if greater else ruling.champion - ruling.candidate
+    champion = f"the champion's {number(ruling.champion)}"
+    if abs(gain) < SAME:
+        return f"{measured}, the same as {champion}"
+    if gain > 0:
+        return f"{measured}, better than {champion} by {number(gain)}"
+    margin = f"{'within' if ruling.passed else 'beyond'} the margin {number(ruling.limit)}"
+    return f"{measured}, worse than {champion} by {number(-gain)}, {margin}"
 
 
 def _render(report: Report, run_url: str | None, commit: str | None, rows: int | None) -> str:
@@ -163,8 +175,7 @@ def _render(report: Report, run_url: str | None, commit: str | None, rows: int |
         parts.append(_metrics(report, rows))
     if report.incomparable:
         parts.append(f"The champion was not compared: {code(report.incomparable, 600)}")
-    parts += _changes("Params", report.params, rows)
-    parts += _changes("Data", report.data, rows)
+    parts += [_changes("Params", report.params, rows), _changes("Data", report.data, rows)]
     if not report.unchanged:
         parts.append(_stages(report.stages))
         parts.append(_reproduce(report.pull_request))
@@ -197,21 +208,26 @@ def _change(metric: Metric) -> str:
     if metric.champion is None or metric.candidate is None:
         return ""
     change = metric.candidate - metric.champion
-    if abs(change) < 5e-7:
+    if abs(change) < SAME:
         return "same"
-    return f"{change:+.4g} {'better' if (change > 0) == metric.greater_is_better else 'worse'}"
+    return f"{signed(change)} {'better' if (change > 0) == metric.greater_is_better else 'worse'}"
 
 
-def _changes(title: str, changes: Sequence[Change], rows: int | None) -> list[str]:
+def _changes(title: str, changes: Sequence[Change], rows: int | None) -> str:
     if not changes:
-        return [f"**{title}** unchanged"]
+        return f"**{title}** unchanged"
     lines = [[code(change.name), code(change.champion), code(change.candidate)] for change in changes]
-    return [f"**{title}** changed", _table([title.lower(), "champion", "candidate"], lines, rows)]
+    first = _table([title.lower(), "champion", "candidate"], lines[:SHORT_TABLE], rows)
+    if len(lines) <= SHORT_TABLE:
+        return f"**{title}** changed\n\n{first}"
+    more = _table([title.lower(), "champion", "candidate"], lines[SHORT_TABLE:], rows)
+    summary = f"{len(lines) - SHORT_TABLE} more"
+    return f"**{title}** changed\n\n{first}\n\n<details><summary>{summary}</summary>\n\n{more}\n\n</details>"
 
 
 def _stages(stages: Sequence[Stage]) -> str:
-    ran = [f"{code(stage.name)} {stage.seconds:.1f} s" for stage in stages if stage.seconds is not None]
-    kept = [code(stage.name) for stage in stages if stage.seconds is None]
+    ran = [f"{code(stage.name)} {stage.seconds:.1f} s" for stage in stages[:MANY] if stage.seconds is not None]
+    kept = [code(stage.name) for stage in stages[:MANY] if stage.seconds is None]
     text = "**Retrained** " + (", ".join(ran) if ran else "nothing in this run")
     return text + (f"; up to date: {', '.join(kept)}" if kept else "")
 
@@ -240,10 +256,15 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]], rows: int | None
 
 
 def number(value: float | None) -> str:
-    """Return a metric's value as people read it: four decimals, or four digits when it is large."""
+    """Return a metric's value as people read it: four decimals, or four digits where it is large or tiny."""
     if value is None:
         return "–"
-    return f"{value:.4f}" if abs(value) < 100 else f"{value:,.4g}" if abs(value) >= 1e15 else f"{value:,.2f}"
+    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e3 or value == 0 else f"{value:.4g}"
+
+
+def signed(change: float) -> str:
+    """Return a change as `number` does, with its sign."""
+    return f"{'+' if change >= 0 else '−'}{number(abs(change))}"
 
 
 def code(text: str | None, limit: int = CELL_LIMIT) -> str:

@@ -43,8 +43,7 @@ def judge(config: Config, champion: Champion | None) -> Report:
     commit = champion.commit if champion else None
     unchanged = commit is not None and locked(BUNDLE) == locked(BUNDLE, commit)
     comparison = Comparison([], 0) if unchanged else compare_models(config, champion)
-    compared = champion is not None and comparison.incomparable is None
-    rulings = [] if unchanged else rule(comparison.metrics, config.gate, compared)
+    rulings = [] if unchanged else rule(comparison.metrics, config.gate)
     return Report(
         format=FORMAT,
         passed=all(ruling.passed for ruling in rulings) and not (comparison.incomparable and config.gate.compare),
