@@ -172,6 +172,8 @@ def main() -> int:
         print(f"mlops {args.verb}: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print(f"mlops {args.verb}: interrupted", file=sys.stderr)
+    except BrokenPipeError:  # whoever reads, such as `head`, has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
 
 

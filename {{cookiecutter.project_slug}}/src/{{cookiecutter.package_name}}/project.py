@@ -1,7 +1,5 @@
 """The project on a laptop: set it up, test it, check it, and move its data."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 from . import store
@@ -9,6 +7,7 @@ from .config import load_config
 from .errors import UserError
 from .git import git, list_files
 from .objects import wanted
+from .tools import run_tool
 
 
 def setup() -> None:
@@ -37,12 +36,12 @@ def test(arguments: list[str]) -> int:
     dataset = load_config().data.path
     if not Path(dataset).exists():
         pull(only=[dataset])
-    return subprocess.run([sys.executable, "-m", "pytest", *arguments]).returncode
+    return run_tool("pytest", *arguments)
 
 
 def check() -> int:
     """Return pre-commit's exit code for every file that git does not ignore, committed or not."""
-    return subprocess.run(["pre-commit", "run", "--show-diff-on-failure", "--files", *list_files()]).returncode
+    return run_tool("pre-commit", "run", "--show-diff-on-failure", "--files", *list_files())
 
 
 def push(replace: bool = False) -> None:
@@ -68,5 +67,5 @@ def pull(source: str | None = None, only: list[str] | None = None) -> None:
 
 
 def _run(*command: str) -> None:
-    if subprocess.run(command).returncode:
+    if run_tool(*command):
         raise UserError(f"`{' '.join(command)}` failed: its own message is above.")

@@ -2,12 +2,13 @@
 
 import contextlib
 import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import networkx
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc.stage import Stage
 
 from .. import github, store
 from ..cli import STAGE_TIMES
@@ -15,6 +16,7 @@ from ..errors import UserError
 from ..git import show_file
 from ..objects import wanted
 from ..outputs import LOCK
+from ..tools import run_tool
 from ..versions import newest_version
 
 
@@ -25,47 +27,60 @@ def train(run_cache: bool = True) -> None:
         UserError: a stage failed, or an object that it needs is in no store.
     """
     shutil.rmtree(STAGE_TIMES, ignore_errors=True)
-    if not start_from_best_lock():
+    outdated = start_from_best_lock()
+    if not outdated:
         print("Nothing to retrain: every stage is up to date.")
         return
-    store.fetch(wanted(), sources=["origin", "upstream", *forks()], missing_ok=True)
+    store.fetch(wanted(only=inputs(outdated)), sources=["origin", "upstream", *forks()])
     command = ["dvc", "repro", "--pull", "--allow-missing"]
     command += [] if run_cache else ["--no-run-cache"]
-    if subprocess.run(command).returncode:
-        raise UserError("a stage failed: its own message is above")
+    if run_tool(*command):
+        raise UserError("a stage failed: its own message is above.")
 
 
-def start_from_best_lock() -> list[str]:
+def start_from_best_lock() -> list[Stage]:
     """Return the stages that are out of date, starting from this tree's dvc.lock or the newest version's.
 
     Where main is protected, release commits stay on their tags and main's dvc.lock falls behind; what a release
     trained need not be trained again, so its lock is taken when it leaves less to run.
     """
+    lock, kept = Path(LOCK), Path(".dvc/tmp/dvc.lock")
+    if kept.exists():  # a run was killed while it tried the other lock
+        kept.replace(lock)
     outdated = outdated_stages()
     version = newest_version() if outdated else None
     released = show_file(version.commit, LOCK) if version else None
     if not released:
         return outdated
-    lock = Path(LOCK)
-    own = lock.read_bytes() if lock.exists() else None
+    if lock.exists():
+        lock.replace(kept)
     lock.write_bytes(released)
     with_released = outdated_stages()
     if len(with_released) < len(outdated):
         print(f"Starting from what {version} trained.")
+        kept.unlink(missing_ok=True)
         return with_released
-    if own is None:
-        lock.unlink()
-    else:
-        lock.write_bytes(own)
+    kept.replace(lock)
     return outdated
 
 
-def outdated_stages() -> list[str]:
-    """Return the names of the stages that dvc.lock does not describe as they are now, without needing their data."""
+def outdated_stages() -> list[Stage]:
+    """Return the stages that would run, in no order: changed since dvc.lock, or fed by one that is.
+
+    Their data need not be here.
+    """
     with readable_errors():
         repo = Repo()
+        graph = repo.index.graph  # from a stage to those that feed it
         with repo.lock:
-            return [stage.addressing for stage in repo.index.stages if stage.changed(allow_missing=True)]
+            changed = {stage for stage in graph if stage.changed(allow_missing=True)}
+        return list(changed.union(*(networkx.ancestors(graph, stage) for stage in changed)))
+
+
+def inputs(stages: list[Stage]) -> set[str]:
+    """Return the paths of what feeds stages and is made by none of them."""
+    feeding = {source for stage in stages for source in stage.repo.index.graph.successors(stage)}
+    return {out.def_path for source in feeding.difference(stages) for out in source.outs}
 
 
 def forks() -> list[str]:

@@ -53,12 +53,16 @@ def register(commit: str, newest: Version | None) -> Version | None:
         UserError: origin refuses the tag for another reason.
     """
     from gto.api import register
+    from gto.exceptions import GTOException
 
     bump = next_version(newest, load_config())
     made = Version(bump.name, commit)
     name, email = BOT
     message = f"{MODEL} {made}: {bump.reason}"
-    register(".", MODEL, commit, version=made.name, message=message, author=name, author_email=email)
+    try:
+        register(".", MODEL, commit, version=made.name, message=message, author=name, author_email=email)
+    except GTOException as error:
+        raise UserError(f"GTO refused {made.tag}: {error}.") from error
     pushed = run("push", "origin", f"refs/tags/{made.tag}")
     if pushed.returncode == 0:
         print(f"{made}: {bump.reason}.")

@@ -193,7 +193,7 @@ def _metrics(report: Report, rows: int | None) -> str:
             _change(metric),
             _verdict(report, metric.name),
         ]
-        for metric in report.metrics
+        for metric in sorted(report.metrics, key=lambda metric: metric.name != report.primary)
     ]
     head = ["metric", f"champion {champion}", "candidate", "change", "gate"]
     return f"On {report.test_rows:,} test rows, the same for both:\n\n" + _table(head, lines, rows)

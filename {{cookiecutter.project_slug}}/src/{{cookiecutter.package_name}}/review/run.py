@@ -24,8 +24,8 @@ def compare(against: str | None = None, directory: Path | None = None) -> bool:
         UserError: the model here is out of date, or an object is in no store.
     """
     config = load_config()
-    if outdated := outdated_stages():
-        raise UserError(f"{', '.join(outdated)} did not run since its inputs changed: run `mlops train` first.")
+    if outdated := sorted(stage.addressing for stage in outdated_stages()):
+        raise UserError(f"{', '.join(outdated)} did not run since something changed: run `mlops train` first.")
     report = judge(config, find_champion(against))
     text = render(report, run_url=github.run_url(), commit=os.environ.get("GITHUB_SHA"), limit=None)
     print(text)

@@ -1,0 +1,12 @@
+"""Running the commands that are installed beside this one: DVC, pytest, pre-commit."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+
+def run_tool(*command: str) -> int:
+    """Return the exit code of a command of this environment, whether or not the environment is on PATH."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    return subprocess.run(command, env={**os.environ, "PATH": path}).returncode
