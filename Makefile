@@ -7,8 +7,11 @@ TEMPLATE := {{cookiecutter.project_slug}}
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# Both play on the tests' local GitHub.
+demo bench: export PYTHONPATH := tests/workflows
+
 demo: | $(UV) ## play the whole story on this machine: push, pull request, comment, merge, release
-	@$(UV) run --locked --env-file /dev/null env PYTHONPATH=tests/workflows python -m demo
+	@$(UV) run --locked python -m demo
 
 bench: | $(UV) ## measure generation, retraining and the workflows against the plain way
 	@$(UV) run --locked python -m bench

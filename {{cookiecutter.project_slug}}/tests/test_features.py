@@ -2,8 +2,9 @@ import numpy as np
 import pandas as pd
 
 from {{cookiecutter.package_name}}.config import Config
-from {{cookiecutter.package_name}}.pipeline.featurize import columns_of, make_features
+from {{cookiecutter.package_name}}.pipeline.featurize import make_features
 from {{cookiecutter.package_name}}.schema import Schema
+from {{cookiecutter.package_name}}.table import columns_of
 
 
 def test_a_single_row_gets_the_features_it_gets_in_a_batch(

@@ -6,8 +6,9 @@ from {{cookiecutter.package_name}}.config import Config
 from {{cookiecutter.package_name}}.metrics import Predictions, compute_metrics
 from {{cookiecutter.package_name}}.pipeline.bundle import answer_of, classes_of, dump_model
 from {{cookiecutter.package_name}}.pipeline.evaluate import truth_of
-from {{cookiecutter.package_name}}.pipeline.featurize import MISSING, columns_of
 from {{cookiecutter.package_name}}.pipeline.train import fit
+from {{cookiecutter.package_name}}.table import columns_of
+from {{cookiecutter.package_name}}.values import MISSING_CATEGORY
 
 
 def test_training_twice_gives_the_same_bytes(
@@ -40,7 +41,7 @@ def test_missing_everywhere_gets_an_answer(features: pd.DataFrame, pipeline: Pip
     numbers, categories = columns_of(features)
     empty = features.head(1).copy()
     empty[numbers] = np.float32("nan")
-    empty[categories] = MISSING
+    empty[categories] = MISSING_CATEGORY
     assert np.isfinite(answer_of(pipeline, empty)).all()
 
 

@@ -1,5 +1,6 @@
 """A repository as the server keeps it: bare, and read or changed by git alone."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -52,6 +53,11 @@ class BareRepository:
         copy = BareRepository.create(path)
         copy.git("fetch", "--quiet", str(self.path), "refs/heads/*:refs/heads/*", "refs/tags/*:refs/tags/*")
         return copy
+
+    def copy(self, path: Path) -> "BareRepository":
+        """A new repository with every ref of this one."""
+        shutil.copytree(self.path, path)
+        return BareRepository(path)
 
     def git(self, *arguments: str, author: str = "GitHub") -> str:
         """What git prints."""

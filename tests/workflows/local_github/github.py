@@ -56,11 +56,12 @@ class LocalGitHub:
         self.last_step: str | None = None
         self.last_call: tuple[re.Pattern[str], bool] | None = None
         self.repositories_root = root / "repositories"
-        for name in ("repositories", "runs", "artifacts", "assets", "laptops"):
+        for name in ("repositories", "runs", "artifacts", "assets", "laptops", "bytecode"):
             (root / name).mkdir(parents=True)
         self.tools = make_tool_directory(root / "tools")
         self.shell = make_shell_directory(root / "shell")
-        self.uv_directory = find_uv(root / "uv")
+        self.bytecode = root / "bytecode"
+        self.uv_directory = find_uv(root / "uv", self.bytecode)
         wanted = [shutil.which(name) for name in ("git", "bash", "jq")]
         folders = [str(Path(path).parent) for path in wanted if path]
         self.system_path = os.pathsep.join(dict.fromkeys([*folders, "/usr/bin", "/bin"]))
@@ -124,6 +125,13 @@ class LocalGitHub:
             self.artifacts[number] = Artifact(number, name, run, file)
             return self.artifacts[number]
 
+    def keep_bytecode(self, environment: Path) -> None:
+        """Spare the virtual environments to come what this one has compiled."""
+        for file in environment.rglob("*.pyc"):
+            kept = self.bytecode / file.relative_to(environment)
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, kept)
+
     def asset(self, number: int) -> Path:
         """Where the bytes of a release's asset are."""
         return self.root / "assets" / str(number)
@@ -172,7 +180,7 @@ class LocalGitHub:
     ) -> Iterator[None]:
         """Kill, in this block, each run that has finished a step, or that makes a call.
 
-        A call is a pattern for "METHOD /path"; `answered` says whether GitHub still does what it asks.
+        A call is a pattern for "METHOD /path?query"; `answered` says whether GitHub still does what it asks.
         """
         self.last_step = after_step
         self.last_call = (re.compile(at_call), answered) if at_call else None
@@ -187,7 +195,7 @@ class LocalGitHub:
         if run is None or self.last_call is None:
             return self._answer(request)
         pattern, answered = self.last_call
-        if not pattern.search(f"{request.method} {request.path}"):
+        if not pattern.search(f"{request.method} {request.target}"):
             return self._answer(request)
         response = self._answer(request) if answered else Response.error(503, "The run is killed here.")
         run.cancel()

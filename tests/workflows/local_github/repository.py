@@ -4,7 +4,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .api.releases import list_all
+from .api.releases import copy_all, list_all
 from .bare import BareRepository
 from .delivery import deliver
 from .events import Event, dispatch_event, pull_request_event, push_event, schedule_event
@@ -32,6 +32,7 @@ class Repository:
         self.variables: dict[str, str] = {}
         self.attestations: dict[str, str] = {}
         self.protected: set[str] = set()
+        self.disabled: set[str] = set()
         body = {"name": self.short_name, "private": private, "auto_init": True}
         self.id: int = hub.emulate.call("POST", "/user/repos", self.owner, body)["id"]
         for login in hub.users:
@@ -76,6 +77,15 @@ class Repository:
         fork = Repository(self.hub, name, bare, self.private, parent=self)
         self.hub.repositories[name] = fork
         return fork
+
+    def copy(self, name: str) -> "Repository":
+        """A repository under another name with the same refs and releases, whose history of runs begins anew."""
+        bare = self.bare.copy(self.hub.repositories_root / f"{name}.git")
+        copied = Repository(self.hub, name, bare, self.private)
+        copied.disabled = set(self.disabled)
+        self.hub.repositories[name] = copied
+        copy_all(self, copied)
+        return copied
 
     def protect(self, branch: str = "main") -> None:
         """Let no workflow's token push to a branch."""

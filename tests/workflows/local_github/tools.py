@@ -13,6 +13,11 @@ HERE = Path(__file__).parent
 SHELL = """#!{bash}
 {bash} "$@" </dev/null || {{ code=$?; sleep 0.2; exit $code; }}
 """
+# A new environment has no bytecode; what earlier ones compiled is given to it.
+UV = """#!/bin/sh
+"{uv}" "$@" || exit
+[ "$1" != sync ] || [ ! -d .venv ] || cp --recursive --link --no-clobber "{bytecode}/." .venv
+"""
 EMULATE = HERE / "node_modules" / "emulate" / "dist" / "index.js"
 
 
@@ -75,12 +80,12 @@ def write_script(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def find_uv(directory: Path) -> Path:
+def find_uv(directory: Path, bytecode: Path) -> Path:
     """A directory with the uv of the tests' environment and nothing else."""
     beside = Path(sysconfig.get_path("scripts")) / "uv"
     uv = str(beside) if beside.exists() else os.environ.get("UV") or shutil.which("uv")
     if uv is None:
         raise RuntimeError("uv is not on PATH: install it, or add it to the tests' dependencies.")
     directory.mkdir()
-    (directory / "uv").symlink_to(Path(uv).resolve())
+    write_script(directory / "uv", UV.format(uv=Path(uv).resolve(), bytecode=bytecode))
     return directory

@@ -18,6 +18,12 @@ def event() -> dict[str, Any]:
     return json.loads(Path(path).read_text()) if path else {}
 
 
+def fork_url() -> str | None:
+    """Return the address of the repository that this run's pull request comes from, when it is a fork."""
+    head = event().get("pull_request", {}).get("head", {}).get("repo") or {}
+    return head["clone_url"] if head.get("fork") else None
+
+
 def repository() -> str:
     """Return `owner/name`.
 

@@ -1,15 +1,19 @@
-"""The pipeline's outputs at any revision: what dvc.lock names, and where its bytes are."""
+"""The pipeline's outputs: where each is, and its bytes at any revision, as dvc.lock names them."""
 
 from pathlib import Path
 
-from . import store
 from .errors import UserError
 from .objects import find, wanted
 
-BUNDLE = "models/bundle.zip"
+TRAIN_ROWS = "data/prepared/train.parquet"
 TEST_ROWS = "data/prepared/test.parquet"
-METRICS = "metrics.json"
 SUMMARY = "data/summary.json"
+TRAIN_FEATURES = "data/features/train.parquet"
+TEST_FEATURES = "data/features/test.parquet"
+PIPELINE = "models/pipeline.skops"
+METRICS = "metrics.json"
+PLOTS = "plots/data"
+BUNDLE = "models/bundle.zip"
 LOCK = "dvc.lock"
 RECORDED = (LOCK, METRICS, SUMMARY)  # what git keeps of a run; every other output is DVC's
 
@@ -31,6 +35,8 @@ def output_file(path: str, rev: str | None = None) -> Path:
     if rev is None and Path(path).exists():
         return Path(path)
     if not (found := find(md5)):
+        from . import store
+
         store.fetch({md5: path})
         found = find(md5)
     return found or _fetched_by_dvc(md5, path, rev)

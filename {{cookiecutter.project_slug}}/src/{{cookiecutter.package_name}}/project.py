@@ -62,7 +62,7 @@ def pull(source: str | None = None, only: list[str] | None = None) -> None:
     Raises:
         UserError: an object is in no store.
     """
-    store.fetch(wanted(only=only), sources=[source] if source else ["origin", "upstream"])
+    store.fetch(wanted(only=only), sources=[source] if source else None)
     _run("dvc", "pull", "--quiet", *(only or []))
 
 

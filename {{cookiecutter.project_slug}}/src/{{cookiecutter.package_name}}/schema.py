@@ -13,6 +13,7 @@ from .errors import UserError
 from .table import write_file
 from .values import Kind, as_text, is_missing, kind_of, parse_values
 
+SCHEMA = "schema.yaml"
 MANY_CLASSES = 50
 _HOLDS = {
     "number": "numbers",

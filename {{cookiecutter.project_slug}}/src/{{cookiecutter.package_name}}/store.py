@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from . import git
+from . import git, github
 from .errors import UserError
 from .objects import NAME, STORE, absent, find, members, place, present, wanted
 
@@ -74,23 +74,19 @@ def uses_store(root: Path = Path()) -> bool:
     return bool(url) and "://" not in url and (root / ".dvc" / url).resolve() == (root / ".dvc/store").resolve()
 
 
-def fetch(
-    objects: Mapping[str, str],
-    root: Path = Path(),
-    sources: Iterable[str] = ("origin", "upstream"),
-    missing_ok: bool = False,
-) -> dict[str, str]:
+def fetch(objects: Mapping[str, str], root: Path = Path(), sources: Iterable[str] | None = None) -> None:
     """Bring `objects` (see `wanted`) into `.dvc/store`, each from the first source that has it.
 
-    A source is a remote's name or a URL, and it is asked for nothing that is on this machine already. A
-    directory's members come with it. Returns what no source has; without `missing_ok` that is a UserError.
+    A source is a remote's name or a URL, and it is asked for nothing that is on this machine already: origin,
+    upstream and the fork that a pull request comes from, unless they are named. A directory's members come with
+    it; what no source has is a UserError.
     """
     if not uses_store(root):
-        return {}
+        return
     lacking = absent(objects, root)
     asked = []
     taken: list[str] = []
-    for source in sources:
+    for source in sources or filter(None, ["origin", "upstream", github.fork_url()]):
         url = _url(source, root)
         if not lacking or url is None:
             continue
@@ -103,11 +99,10 @@ def fetch(
                 lacking = absent(objects, root)
     if taken:
         _say(f"fetched {_measure(place(root / STORE, md5) for md5 in taken)}")
-    if lacking and not missing_ok:
+    if lacking:
         where = f"the store of {' or '.join(asked)}" if asked else "a store, as there is no remote"
         name = next(iter(lacking.values())) + (f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else "")
         raise UserError(f"{name} is not in {where}: run `mlops push` where the data is.")
-    return lacking
 
 
 def push(root: Path = Path(), replace: bool = False) -> int:

@@ -32,7 +32,20 @@ def read_table(path: Path) -> pd.DataFrame:
     nested = [field.name for field in table.schema if pa.types.is_nested(field.type)]
     if nested:
         raise UserError(f"{path}: column {nested[0]!r} holds lists or records; spread it over plain columns.")
-    return table.to_pandas(ignore_metadata=True, date_as_object=False, types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
+    return _to_pandas(table)
+
+
+def read_typed(path: Path) -> pd.DataFrame:
+    """The rows that an earlier stage wrote, with the types it gave them."""
+    if not path.is_file():
+        raise UserError(f"{path}: not found; run `mlops train`, which makes it.")
+    return _to_pandas(pa.parquet.ParquetFile(path).read())
+
+
+def columns_of(features: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """The names of the number columns (float32) and of the category columns (all others) of a feature table."""
+    numbers = [str(name) for name in features if features[name].dtype == "float32"]
+    return numbers, [str(name) for name in features if str(name) not in numbers]
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
@@ -55,6 +68,10 @@ def write_file(path: Path, content: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def _to_pandas(table: pa.Table) -> pd.DataFrame:
+    return table.to_pandas(ignore_metadata=True, date_as_object=False, types_mapper={pa.bool_(): pd.BooleanDtype()}.get)
 
 
 def _read_csv(path: Path) -> pa.Table:

@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+MISSING_CATEGORY = "(missing)"  # what the model sees in place of a missing text
 MISSING_WORDS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "<NA>"]
 Kind = Literal["number", "boolean", "category", "datetime"]
 Parsed = tuple[pd.Series, np.ndarray]

@@ -23,6 +23,19 @@ def list_all(hub: "LocalGitHub", repository: "Repository") -> list[dict[str, Any
     return [describe(hub, repository, release) for release in sorted(releases, key=lambda one: -one["id"])]
 
 
+def copy_all(source: "Repository", target: "Repository") -> None:
+    """Give a repository the releases of another, with their assets."""
+    hub, path = source.hub, f"/repos/{target.name}/releases"
+    for release in reversed(list_all(hub, source)):
+        kept = {key: release[key] for key in ("tag_name", "name", "body", "draft", "prerelease", "target_commitish")}
+        made = hub.emulate.call("POST", path, target.owner, kept)
+        for asset in release["assets"]:
+            content, kind = hub.asset(asset["id"]).read_bytes(), asset["content_type"]
+            upload = f"{path}/{made['id']}/assets?name={asset['name']}"
+            _, _, answer = hub.emulate.send("POST", upload, target.owner, content, kind)
+            hub.asset(answer["id"]).write_bytes(content)
+
+
 def describe(hub: "LocalGitHub", repository: "Repository", release: dict[str, Any]) -> dict[str, Any]:
     """A release as GitHub shows it."""
     shown = correct_addresses(hub.url, release)

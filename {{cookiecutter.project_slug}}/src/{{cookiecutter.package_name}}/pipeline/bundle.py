@@ -136,6 +136,15 @@ def dump_model(pipeline: Any) -> bytes:
     return pack({"schema.json": json.dumps(schema, indent=1).encode(), **files})
 
 
+def read_model(path: Path) -> Any:
+    """The fitted pipeline that `train` wrote."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; run `mlops train`, which makes it.") from None
+    return load_model(content, types_of(content), str(path))
+
+
 def types_of(model: bytes) -> list[str]:
     """The types a skops file needs beyond those that skops knows, all of scikit-learn, NumPy or SciPy."""
     import skops.io

@@ -8,13 +8,10 @@ import pandas as pd
 
 from ..config import Config
 from ..metrics import Predictions, compute_metrics, metrics_of, one_vs_rest
-from ..table import write_file
-from .bundle import answer_of, classes_of, load_model, types_of
-from .featurize import TEST, read_typed
-from .train import MODEL
+from ..outputs import METRICS, PIPELINE, PLOTS, TEST_FEATURES
+from ..table import read_typed, write_file
+from .bundle import answer_of, classes_of, read_model
 
-METRICS = "metrics.json"
-PLOTS = "plots/data"
 GRID = np.linspace(0, 1, 101)
 BINS = 10
 POINTS = 1000
@@ -22,10 +19,9 @@ POINTS = 1000
 
 def run(config: Config) -> None:
     """Writes metrics.json and the data of the plots."""
-    table = read_typed(config, TEST)
+    table = read_typed(config.path(TEST_FEATURES))
     truth = truth_of(config, table.pop(config.data.target))
-    content = config.path(MODEL).read_bytes()
-    pipeline = load_model(content, types_of(content), MODEL)
+    pipeline = read_model(config.path(PIPELINE))
     predictions = Predictions(answer_of(pipeline, table), classes_of(pipeline))
     metrics = compute_metrics(config.data.task, truth, predictions)
     write_file(config.path(METRICS), (json.dumps(metrics, indent=2) + "\n").encode())

@@ -12,13 +12,12 @@ from sklearn.compose import ColumnTransformer
 
 from ..config import Config
 from ..metrics import Predictions
-from ..schema import load_schema
-from .bundle import answer_of, classes_of, dump_model, load_model, onnx_answer, types_of, write_bundle
-from .featurize import MISSING, TEST, columns_of, read_typed
-from .prepare import SCHEMA
-from .train import MODEL
+from ..outputs import BUNDLE, PIPELINE, TEST_FEATURES
+from ..schema import SCHEMA, load_schema
+from ..table import columns_of, read_typed
+from ..values import MISSING_CATEGORY
+from .bundle import answer_of, classes_of, dump_model, onnx_answer, read_model, types_of, write_bundle
 
-BUNDLE = "models/bundle.zip"
 PROBABILITY_TOLERANCE = 1e-6
 # Of the larger of a prediction and the predictions' spread: float32 keeps 1.2e-7 of a number, sums of trees
 # lose two digits of it, and an error of 1e-5 of the spread is far below any model's own.
@@ -28,10 +27,8 @@ SINGLE_ROWS = 20
 
 def run(config: Config) -> None:
     """Writes the bundle, and says which format it has and why."""
-    features = read_typed(config, TEST).drop(columns=config.data.target)
-    content = config.path(MODEL).read_bytes()
-    pipeline = load_model(content, types_of(content), MODEL)
-    manifest = build_bundle(config, pipeline, features, config.path(BUNDLE))
+    features = read_typed(config.path(TEST_FEATURES)).drop(columns=config.data.target)
+    manifest = build_bundle(config, read_model(config.path(PIPELINE)), features, config.path(BUNDLE))
     print(f"export: {manifest['format']} ({manifest['why']})")
 
 
@@ -52,7 +49,7 @@ def build_bundle(config: Config, pipeline: Any, features: pd.DataFrame, path: Pa
         "task": config.data.task,
         "target": config.data.target,
         "classes": classes_of(pipeline),
-        "inputs": {"numbers": numbers, "categories": categories, "missing_category": MISSING},
+        "inputs": {"numbers": numbers, "categories": categories, "missing_category": MISSING_CATEGORY},
         "parity": parity,
         "trusted": [] if agrees else types_of(model),
         "libraries": {name: version(name) for name in libraries},
@@ -66,7 +63,7 @@ def with_edges(features: pd.DataFrame, numbers: list[str], categories: list[str]
     """The test rows, and what production will send one day: everything missing, categories never seen."""
     edges = features.iloc[np.arange(4) % len(features)].copy().reset_index(drop=True)
     edges.loc[[0, 1], numbers] = np.float32("nan")
-    edges.loc[[0, 2], categories] = MISSING
+    edges.loc[[0, 2], categories] = MISSING_CATEGORY
     edges.loc[[1, 3], categories] = "(a category never seen)"
     return pd.concat([edges, features], ignore_index=True)
 

@@ -2,23 +2,19 @@
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet
 
 from ..config import Config
 from ..errors import UserError
 from ..features import add_features
-from ..table import write_parquet
-from . import prepare
-
-TRAIN = "data/features/train.parquet"
-TEST = "data/features/test.parquet"
-MISSING = "(missing)"
+from ..outputs import TEST_FEATURES, TEST_ROWS, TRAIN_FEATURES, TRAIN_ROWS
+from ..table import columns_of, read_typed, write_parquet
+from ..values import MISSING_CATEGORY
 
 
 def run(config: Config) -> None:
     """Writes the features and the target of the train and the test rows."""
-    for source, path in ((prepare.TRAIN, TRAIN), (prepare.TEST, TEST)):
-        rows = read_typed(config, source)
+    for source, path in ((TRAIN_ROWS, TRAIN_FEATURES), (TEST_ROWS, TEST_FEATURES)):
+        rows = read_typed(config.path(source))
         features = make_features(rows, config)
         features[config.data.target] = rows[config.data.target]
         write_parquet(features, config.path(path))
@@ -43,20 +39,6 @@ def make_features(rows: pd.DataFrame, config: Config) -> pd.DataFrame:
     return pd.DataFrame({name: typed[name] for name in ordered})
 
 
-def columns_of(features: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """The names of the number columns and of the category columns."""
-    numbers = [str(name) for name in features if features[name].dtype == np.float32]
-    return numbers, [str(name) for name in features if str(name) not in numbers]
-
-
-def read_typed(config: Config, name: str) -> pd.DataFrame:
-    """A table that an earlier stage wrote, with its exact types."""
-    path = config.path(name)
-    if not path.is_file():
-        raise UserError(f"{name}: not found; run `mlops train`, which makes it.")
-    return pyarrow.parquet.ParquetFile(path).read().to_pandas(types_mapper={pyarrow.bool_(): pd.BooleanDtype()}.get)
-
-
 def _as_input(name: str, values: pd.Series) -> pd.Series:
     kind = values.dtype
     if pd.api.types.is_bool_dtype(kind) or pd.api.types.is_numeric_dtype(kind):
@@ -70,5 +52,5 @@ def _as_input(name: str, values: pd.Series) -> pd.Series:
             )
         return pd.Series(numbers, index=values.index)
     if isinstance(kind, pd.StringDtype | pd.CategoricalDtype) or kind is np.dtype(object):
-        return values.map(str, na_action="ignore").astype("str").fillna(MISSING)
+        return values.map(str, na_action="ignore").astype("str").fillna(MISSING_CATEGORY)
     raise UserError(f"features.py: {name!r} is {kind}; add_features must return numbers, booleans and text.")

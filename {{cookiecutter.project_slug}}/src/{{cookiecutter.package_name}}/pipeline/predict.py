@@ -5,11 +5,10 @@ from pathlib import Path
 import pandas as pd
 
 from ..config import Config
-from ..schema import load_schema
+from ..schema import SCHEMA, load_schema
 from ..table import read_table
 from .bundle import Bundle
 from .featurize import make_features
-from .prepare import SCHEMA
 
 
 def predict(config: Config, rows: Path | pd.DataFrame, bundle: Bundle, enforce: bool = True) -> pd.DataFrame:

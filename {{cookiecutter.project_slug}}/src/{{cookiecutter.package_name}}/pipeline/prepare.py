@@ -8,13 +8,11 @@ import pandas as pd
 
 from ..config import Config
 from ..errors import UserError
-from ..schema import Schema, infer_schema, load_schema
+from ..outputs import SUMMARY, TEST_ROWS, TRAIN_ROWS
+from ..schema import SCHEMA, Schema, infer_schema, load_schema
 from ..table import read_table, write_file, write_parquet
 
-SCHEMA = "schema.yaml"
-TRAIN = "data/prepared/train.parquet"
-TEST = "data/prepared/test.parquet"
-SUMMARY = "data/summary.json"
+SHOWN = 60  # characters of a text in the summary
 
 
 def run(config: Config) -> None:
@@ -27,8 +25,8 @@ def run(config: Config) -> None:
     # In an order that the values decide, so that sorting the dataset differently retrains nothing.
     order = np.argsort(hash_rows(rows), kind="stable")
     rows, test = rows.iloc[order], test[order]
-    write_parquet(rows[~test], config.path(TRAIN))
-    write_parquet(rows[test], config.path(TEST))
+    write_parquet(rows[~test], config.path(TRAIN_ROWS))
+    write_parquet(rows[test], config.path(TEST_ROWS))
     summary = json.dumps(summarize(rows, test, schema), indent=2, ensure_ascii=False)
     write_file(config.path(SUMMARY), f"{summary}\n".encode())
     print(
@@ -88,7 +86,7 @@ def summarize(rows: pd.DataFrame, test: np.ndarray, schema: Schema) -> dict[str,
             facts["mean"] = float(f"{known.astype('float64').mean():.6g}")
         elif not known.empty:
             counts = known.value_counts()
-            facts["top"] = str(min(counts.index[counts == counts.max()]))
+            facts["top"] = str(min(counts.index[counts == counts.max()]))[:SHOWN]
         columns[str(name)] = facts
     return {
         "rows": len(rows),

@@ -11,20 +11,18 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from ..config import Config
 from ..errors import UserError
 from ..model import build_model
-from ..table import write_file
+from ..outputs import PIPELINE, TRAIN_FEATURES
+from ..table import columns_of, read_typed, write_file
 from .bundle import dump_model
-from .featurize import TRAIN, columns_of, read_typed
-
-MODEL = "models/pipeline.skops"
 
 
 def run(config: Config) -> None:
     """Fits the pipeline of model.py and writes it as a skops file."""
-    table = read_typed(config, TRAIN)
+    table = read_typed(config.path(TRAIN_FEATURES))
     target = table.pop(config.data.target)
     start = time.perf_counter()
     pipeline = fit(config, table, target)
-    write_file(config.path(MODEL), dump_model(pipeline))
+    write_file(config.path(PIPELINE), dump_model(pipeline))
     print(f"train: {config.model.estimator} on {len(table):,} rows in {time.perf_counter() - start:.1f} s")
 
 

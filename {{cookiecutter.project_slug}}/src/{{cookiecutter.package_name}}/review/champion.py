@@ -8,8 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from ..config import PARAMS, Data
 from ..errors import UserError
@@ -17,6 +16,9 @@ from ..git import rev_parse, run
 from ..outputs import BUNDLE, LOCK, locked, output_file
 from ..versions import champion_version, list_versions
 from .changes import yaml_at
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def find_champion(against: str | None = None) -> Champion | None:
     return Champion(against, commit)
 
 
-def predict(champion: Champion, rows: Path, data: Data) -> pd.DataFrame:
+def predict(champion: Champion, rows: Path, data: Data) -> "pd.DataFrame":
     """Return the champion's predictions for the Parquet file `rows`, one line a row, in order.
 
     Its model runs under its own code, params and schema, checked out beside this tree: what a column becomes may have
@@ -80,6 +82,8 @@ def predict(champion: Champion, rows: Path, data: Data) -> pd.DataFrame:
         if done.returncode:
             said = done.stderr.strip().splitlines() or ["it gave no reason"]
             raise Incomparable(said[-1])
+        import pandas as pd  # not before: most calls here need the champion's name alone
+
         return pd.read_parquet(home / "predictions.parquet")
 
 

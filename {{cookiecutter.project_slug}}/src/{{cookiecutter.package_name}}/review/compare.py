@@ -1,7 +1,5 @@
 """The comparison: champion and candidate on the same test rows, row by row the same."""
 
-from dataclasses import dataclass
-
 import numpy as np
 import pandas as pd
 
@@ -13,16 +11,7 @@ from ..pipeline.predict import predict
 from ..table import read_typed
 from .champion import Champion, Incomparable
 from .champion import predict as predict_as_champion
-from .report import Metric
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Every metric of both models; `incomparable` says why the champion has none although there is one."""
-
-    metrics: list[Metric]
-    test_rows: int
-    incomparable: str | None = None
+from .report import Comparison, Metric
 
 
 def compare_models(config: Config, champion: Champion | None) -> Comparison:

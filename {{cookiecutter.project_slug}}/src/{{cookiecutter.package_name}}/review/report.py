@@ -38,6 +38,15 @@ class Metric:
 
 
 @dataclass(frozen=True)
+class Comparison:
+    """Every metric of both models; `incomparable` says why the champion has none although there is one."""
+
+    metrics: list[Metric]
+    test_rows: int
+    incomparable: str | None = None
+
+
+@dataclass(frozen=True)
 class Ruling:
     """What the gate says of one rule: an absolute `limit`, or the champion's value less a `margin`."""
 
@@ -117,11 +126,9 @@ def _typed(kind: Any, value: Any) -> Any:
         return [_typed(typing.get_args(kind)[0], item) for item in value]
     if isinstance(kind, types.UnionType):
         return None if value is None else _typed(typing.get_args(kind)[0], value)
-    if kind is float and type(value) in (int, float) and math.isfinite(value):
-        return float(value)
-    if type(value) is not kind:
+    if type(value) not in ((int, float) if kind is float else (kind,)) or (kind is float and not math.isfinite(value)):
         raise TypeError(kind)
-    return value
+    return kind(value)
 
 
 def render(report: Report, *, run_url: str | None, commit: str | None, limit: int | None = COMMENT_LIMIT) -> str:
@@ -259,7 +266,7 @@ def number(value: float | None) -> str:
     """Return a metric's value as people read it: four decimals, or four digits where it is large or tiny."""
     if value is None:
         return "–"
-    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e3 or value == 0 else f"{value:.4g}"
+    return f"{value:.4f}" if 5e-5 <= abs(value) < 1e3 or value == 0 else f"{value:.4g}"
 
 
 def signed(change: float) -> str:

@@ -10,9 +10,8 @@ from ..outputs import BUNDLE, locked, output_file
 from ..pipeline.run import outdated_stages
 from .champion import Champion, find_champion
 from .changes import data_changes, params_changes, stages_run
-from .compare import Comparison, compare_models
 from .gate import rule
-from .report import FORMAT, Report, render
+from .report import FORMAT, Comparison, Report, render
 
 
 def compare(against: str | None = None, directory: Path | None = None) -> bool:
@@ -42,7 +41,11 @@ def judge(config: Config, champion: Champion | None) -> Report:
     """Return what a reviewer is shown of this tree's model; a model that is the champion's own needs no measuring."""
     commit = champion.commit if champion else None
     unchanged = commit is not None and locked(BUNDLE) == locked(BUNDLE, commit)
-    comparison = Comparison([], 0) if unchanged else compare_models(config, champion)
+    comparison = Comparison([], 0)
+    if not unchanged:
+        from .compare import compare_models  # pandas and more, which a docs-only pull request need not wait for
+
+        comparison = compare_models(config, champion)
     rulings = [] if unchanged else rule(comparison.metrics, config.gate)
     return Report(
         format=FORMAT,

@@ -1,0 +1,40 @@
+"""Ratios against the plain way, all in one run: generation, retraining, the report and the workflows."""
+
+import argparse
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+from local_github import start_github
+
+from bench.commands import compare_changed, compare_unchanged
+from bench.generation import OWNER, compare_generation
+from bench.project import publish_project
+from bench.workflows import compare_docs, compare_params
+
+
+def main() -> int:
+    """Print every ratio; exit 1 where one misses its bar."""
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--repeats", type=int, default=3, help="rounds of the workflows; commands get twice as many")
+    repeats = parser.parse_args().repeats
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        os.environ["PIP_CACHE_DIR"] = str(directory / "pip")  # filled by a first run that does not count
+        load = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+        print(f"Ours / theirs: medians of {repeats} rounds in turn, {2 * repeats} for commands ({load})", flush=True)
+        compare_generation(directory, 2 * repeats)
+        with start_github(directory / "github", (OWNER,)) as github:
+            project = publish_project(github, directory)
+            compare_unchanged(project, 2 * repeats)
+            docs = compare_docs(project, repeats)
+            project.branch("params", "params.yaml", lambda text: text.replace("params: {}", "params: {max_iter: 50}"))
+            compare_changed(project, 2 * repeats)
+            project.run("git", "checkout", "--quiet", ".")
+            params = compare_params(project, repeats)
+    return 0 if docs and params else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""The commands of a generated project against DVC's own, in the same clone."""
+
+from collections.abc import Callable
+
+from bench.measure import in_turn, show, timed
+from bench.project import Project
+
+# All of `mlops compare` but running the champion; the gate then has no comparison, and says no.
+WITHOUT_CHAMPION = """
+import sys
+from {package} import cli
+from {package}.review import compare
+
+def skip(*_):
+    raise compare.Incomparable("not measured")
+
+compare.predict_as_champion = skip
+sys.argv = ["mlops", "compare"]
+sys.exit(cli.main())
+"""
+
+
+def compare_unchanged(project: Project, repeats: int) -> None:
+    """Print the commands of a clone in which nothing changed."""
+    taken = measure(
+        repeats,
+        {
+            "train": project.tool("mlops", "train"),
+            "repro": project.tool("dvc", "repro"),
+            "compare": project.tool("mlops", "compare"),
+            "diffs": three_diffs(project),
+        },
+    )
+    show("mlops train, nothing changed / dvc repro", taken["train"], taken["repro"])
+    show("mlops compare, nothing changed / dvc metrics, params, plots diff", taken["compare"], taken["diffs"])
+
+
+def compare_changed(project: Project, repeats: int) -> None:
+    """Print the report of a retrained model against the three commands."""
+    project.tool("mlops", "train")()
+    package = next(path.parent.name for path in (project.path / "src").glob("*/cli.py"))
+    taken = measure(
+        repeats,
+        {
+            "whole": project.tool("mlops", "compare"),
+            "part": project.tool("python", "-c", WITHOUT_CHAMPION.format(package=package), status=1),
+            "diffs": three_diffs(project),
+        },
+    )
+    show("mlops compare, the champion not run / the three dvc diffs", taken["part"], taken["diffs"])
+    show("mlops compare, both models run / the three dvc diffs", taken["whole"], taken["diffs"])
+
+
+def measure(repeats: int, commands: dict[str, Callable[[], None]]) -> dict[str, list[float]]:
+    """Return the seconds of each command, warm."""
+    tasks = {name: timed(command) for name, command in commands.items()}
+    in_turn(1, tasks)
+    return in_turn(repeats, tasks)
+
+
+def three_diffs(project: Project) -> Callable[[], None]:
+    """Return what runs DVC's three commands, one after the other."""
+    kinds = {"metrics": ["--md"], "params": ["--md"], "plots": []}
+    commands = [project.tool("dvc", kind, "diff", *options, "main") for kind, options in kinds.items()]
+
+    def run() -> None:
+        for command in commands:
+            command()
+
+    return run

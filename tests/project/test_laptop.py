@@ -1,0 +1,125 @@
+"""A generated project in its owner's hands, and in a colleague's: `make` from the first to the last target."""
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from baked import Bake, Project, environment, run
+from conftest import Inside
+from tables import save
+
+OWN = [
+    ("missing values, binary", "csv"),
+    ("three classes", "parquet"),
+    ("prices", "csv"),
+]
+
+
+@pytest.fixture(scope="module", params=OWN, ids=lambda own: own[0])
+def owned(bake: Bake, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Project:
+    """A project generated on somebody's own data, then `make setup train compare`, and no edit."""
+    name, kind = request.param
+    project = bake(**save(name, tmp_path_factory.mktemp("own"), kind))
+    project.run("make", "setup")
+    project.run("make", "train")
+    said = project.run("make", "compare").stdout
+    assert "Passes" in said.splitlines()[0], said
+    project.commit("Begin")
+    return project
+
+
+def test_setup_again_changes_nothing(owned: Project) -> None:
+    said = owned.run("make", "setup").stdout
+    assert "setup:" not in said, said
+    assert owned.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_a_colleagues_clone_passes_its_own_checks_and_they_change_nothing(owned: Project, tmp_path: Path) -> None:
+    if owned.has_file("data/raw/dataset.parquet"):
+        pytest.skip("one classification and one regression are enough")
+    origin = tmp_path / "origin.git"
+    run("git", "init", "--quiet", "--bare", "--initial-branch=main", origin, cwd=tmp_path)
+    owned.run("git", "remote", "add", "origin", f"file://{origin}")
+    owned.run("git", "push", "--quiet", "origin", "main")
+    run("git", "clone", "--quiet", f"file://{origin}", tmp_path / "clone", cwd=tmp_path)
+    clone = Project(tmp_path / "clone")
+    clone.run("make", "setup", "pull")
+    for name in ("data/raw/dataset.csv", "models/bundle.zip"):
+        assert (clone.path / name).read_bytes() == (owned.path / name).read_bytes()
+    clone.run("make", "check")
+    clone.run("make", "test")
+    assert "Nothing to retrain" in clone.run("make", "train").stdout
+    assert clone.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_training_killed_at_any_moment_ends_in_the_same_lock_when_run_again(
+    owned: Project, mlops: Callable[..., Any], borrowed: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    if not owned.has_file("data/raw/dataset.parquet"):
+        pytest.skip("one project is enough")
+    untrained = Project(tmp_path / "untrained")
+    results = ("cache", "store", "tmp", "prepared", "features", "models", "dvc.lock", "metrics.json", "summary.json")
+    shutil.copytree(owned.path, untrained.path, ignore=shutil.ignore_patterns(".venv", *results))
+    chance = random.Random(0)
+    for _ in range(2):
+        process = subprocess.Popen(
+            ["mlops", "train"],
+            cwd=untrained.path,
+            env=environment(**borrowed(untrained)),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        time.sleep(chance.uniform(1, 12))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    mlops(untrained, "train")
+    assert untrained.read("dvc.lock") == owned.read("dvc.lock")
+    assert untrained.run("git", "status", "--porcelain").stdout == "", "no half-written file stays"
+
+
+VERBS = {
+    "setup": "params.yaml: not found",
+    "train": "you are not inside of a DVC repository",
+    "stage prepare": "params.yaml: not found",
+    "compare": "params.yaml: not found",
+    "predict rows.csv": "params.yaml: not found",
+    "test": "params.yaml: not found",
+    "check": "not a git repository",
+    "push": "failed",
+    "pull": "not a git repository",
+    "version": "not a git repository",
+    "release": "not a git repository",
+}
+BEFORE_SETUP = {
+    "stage prepare": "schema.yaml: not found; run `mlops setup`",
+    "stage train": "data/features/train.parquet: not found; run `mlops train`",
+    "stage export": "data/features/test.parquet: not found; run `mlops train`",
+    "compare": "run `mlops train` first",
+    "predict data/raw/dataset.csv": "models/bundle.zip: not found; run `mlops train` or `mlops pull`",
+}
+
+
+@pytest.mark.parametrize("words", VERBS)
+def test_a_verb_outside_a_project_says_so(inside: Inside, tmp_path: Path, words: str) -> None:
+    assert VERBS[words] in one_sentence(inside("verb", tmp_path, words=words.split()))
+
+
+@pytest.mark.parametrize("words", BEFORE_SETUP)
+def test_a_verb_before_its_turn_says_what_comes_first(
+    inside: Inside, fresh: Callable[..., Project], words: str
+) -> None:
+    assert BEFORE_SETUP[words] in one_sentence(inside("verb", fresh(50).path, words=words.split()))
+
+
+def one_sentence(done: list[Any]) -> str:
+    code, said = done
+    assert code == 1 and said.startswith("mlops ") and said.count("\n") == 1, said
+    return said

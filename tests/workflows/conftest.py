@@ -1,0 +1,101 @@
+import itertools
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from baked import TEMPLATE, Bake, Project
+from desk import OWNER, Desk, Runner
+from local_github import LocalGitHub, Repository, start_github
+
+ROWS = 1500
+NUMBERS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalGitHub]:
+    """One local GitHub for all stories; each has a repository of its own."""
+    with start_github(tmp_path_factory.mktemp("github"), (OWNER, "contributor", "mallory")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def small(hub: LocalGitHub, bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project that its author trained: a part of the example and a linear model, so that it trains in a moment."""
+    (example,) = TEMPLATE.glob("{{*/data/raw/*dataset.csv*")
+    rows = example.read_text().splitlines(keepends=True)
+    data = tmp_path_factory.mktemp("data") / "churn.csv"
+    data.write_text("".join(rows[: ROWS + 1]))
+    project = bake(dataset=str(data), github_owner=OWNER)
+    project.write("params.yaml", project.read("params.yaml").replace("hist_gradient_boosting\n", "logistic\n"))
+    for verb in ("setup", "train", "compare"):
+        project.run("make", verb, PYTHONDONTWRITEBYTECODE="")
+    project.commit("First model")
+    hub.keep_bytecode(project.path / ".venv")
+    return project
+
+
+@pytest.fixture(scope="session")
+def first(hub: LocalGitHub, small: Project, tmp_path_factory: pytest.TempPathFactory) -> Repository:
+    """The repository after its first push: v1.0.0. Read it, or take `published`.
+
+    Its branch `tuned` changes a param and has been trained by its author: publishing it trains nothing.
+    """
+    repository = hub.create_repository(f"{OWNER}/churn")
+    repository.disabled = {"checks"}
+    repository.connect(small.path)
+    (run,) = repository.push(small.path)
+    run.expect("success")
+    desk = Desk.clone(repository, tmp_path_factory.mktemp("author") / "churn", small.path / ".venv")
+    desk.run("git", "switch", "--quiet", "--create", "tuned")
+    desk.set_params("{C: 0.5}")
+    desk.run("mlops", "train")
+    desk.run("mlops", "push")
+    desk.commit("Regularise more")
+    desk.push_quietly("tuned")
+    return repository
+
+
+@pytest.fixture
+def published(first: Repository) -> Repository:
+    """A repository of one's own in which v1.0.0 is released."""
+    return first.copy(f"{OWNER}/churn-{next(NUMBERS)}")
+
+
+@pytest.fixture
+def clone(small: Project, tmp_path: Path) -> Callable[..., Desk]:
+    """`clone(repository, user="contributor")`: somebody's fresh clone."""
+
+    def clone_for(repository: Repository, user: str = OWNER) -> Desk:
+        return Desk.clone(repository, tmp_path / f"{user}-{next(NUMBERS)}", small.path / ".venv", user)
+
+    return clone_for
+
+
+@pytest.fixture(scope="session")
+def merged_tree(first: Repository, small: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout of a merge that changes a param, as a publish run has it once it has trained."""
+    path = tmp_path_factory.mktemp("merged") / "churn"
+    desk = Desk.clone(first, path, small.path / ".venv")
+    desk.set_params("{C: 0.4}")
+    desk.commit("Merge pull request #1")
+    desk.run("mlops", "train")
+    return path
+
+
+@pytest.fixture
+def runner(
+    hub: LocalGitHub, published: Repository, merged_tree: Path, small: Project, tmp_path: Path
+) -> Callable[..., Runner]:
+    """`runner()`: a fresh machine at the end of a publish run's training, its merge pushed to `published`."""
+
+    def make(tree: Path = merged_tree) -> Runner:
+        copied = tmp_path / f"runner-{next(NUMBERS)}"
+        shutil.copytree(tree, copied, symlinks=True)
+        desk = Desk(published, copied, OWNER)
+        desk.run("git", "remote", "set-url", "origin", published.url)
+        if published.bare.resolve("main") == published.bare.resolve("model@v1.0.0"):
+            desk.push_quietly()
+        return Runner(hub, published, copied, small.path / ".venv")
+
+    return make

@@ -1,0 +1,108 @@
+"""Where people and runners work in the stories: a clone at somebody's desk, and a publish run that can be cut short."""
+
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from local_github import LocalGitHub, PullRequest, Repository, Run, Token, read_workflows
+from local_github.events import push_event
+from local_github.permissions import BOT
+
+OWNER = "acme"
+VERBS = "mlops push && mlops version && mlops release"
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A person's clone, with the virtual environment of the project that the repository began with."""
+
+    repository: Repository
+    path: Path
+    user: str
+
+    @classmethod
+    def clone(cls, repository: Repository, path: Path, venv: Path, user: str = OWNER) -> "Desk":
+        """A fresh clone of the default branch."""
+        repository.clone(path, user)
+        (path / ".venv").symlink_to(venv)
+        (path / ".git/info/exclude").write_text(".venv\n")
+        return cls(repository, path, user)
+
+    def run(self, *command: str) -> str:
+        """What a command prints; the project's own commands are on PATH."""
+        path = f"PATH={self.path}/.venv/bin{os.pathsep}{self.repository.hub.laptop(self.user)['PATH']}"
+        return self.repository.hub.on_laptop(["env", path, *command], self.path, self.user)
+
+    def read(self, name: str) -> str:
+        return (self.path / name).read_text()
+
+    def replace(self, name: str, old: str, new: str) -> None:
+        """Change a file, which must say `old`."""
+        text = self.read(name)
+        assert old in text, f"{name} does not say {old!r}"
+        (self.path / name).write_text(text.replace(old, new))
+
+    def set_params(self, params: str) -> None:
+        """Give the estimator other params."""
+        self.replace("params.yaml", "params: {}", f"params: {params}")
+
+    def commit(self, message: str) -> str:
+        """Commit everything and return the commit."""
+        self.run("git", "add", "--all")
+        self.run("git", "commit", "--quiet", "--no-verify", "--message", message)
+        return self.run("git", "rev-parse", "HEAD")
+
+    def propose(self, branch: str, title: str, to: Repository | None = None) -> PullRequest:
+        """Commit everything on a new branch and open a pull request, in the repository itself where none is named."""
+        self.run("git", "switch", "--quiet", "--create", branch)
+        self.commit(title)
+        self.run("git", "push", "--quiet", "origin", branch)
+        return (to or self.repository).open_pull_request(branch, title, self.repository if to else None)
+
+    def push_quietly(self, branch: str = "main") -> None:
+        """Push by git alone: no workflow runs."""
+        self.run("git", "push", "--quiet", "origin", f"HEAD:{branch}")
+
+
+@dataclass(frozen=True)
+class Runner:
+    """The last steps of a publish run on a tree that is trained: fast enough to be cut short at every call."""
+
+    hub: LocalGitHub
+    repository: Repository
+    tree: Path
+    venv: Path
+
+    def publish(self, verbs: str = VERBS) -> Run:
+        """Play the steps with a token of the workflow's own; a run that was killed is `cancelled`."""
+        event = push_event(self.repository, "refs/heads/main", None, OWNER)
+        workflow = next(found for found in read_workflows(self.repository.bare, "main") if found.name == "publish")
+        run = self.hub.begin_run(self.repository, workflow, event)
+        run.token = self.hub.issue_token(Token("", BOT, self.repository.name, lambda: {"contents": "write"})).value
+        home = run.directory / "home"
+        home.mkdir()
+        (run.directory / "event.json").write_text(json.dumps(event.payload))
+        environment = self.hub.machine(home) | {
+            "PATH": os.pathsep.join([f"{self.venv}/bin", str(self.hub.tools), self.hub.system_path]),
+            "CI": "true",
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_EVENT_PATH": str(run.directory / "event.json"),
+            "GITHUB_REF_NAME": "main",
+            "GITHUB_REPOSITORY": self.repository.name,
+            "GITHUB_RUN_ID": str(run.id),
+            "GITHUB_SERVER_URL": self.hub.url,
+            "GITHUB_TOKEN": run.token,
+        }
+        with run.journal.open("w+") as log:
+            run.process = subprocess.Popen(
+                ["bash", "-e", "-c", verbs], cwd=self.tree, env=environment, stdout=log, stderr=subprocess.STDOUT
+            )
+            code = run.process.wait(120)
+            log.seek(0)
+            run.log = log.read()
+        del self.hub.tokens[run.token]
+        run.token = ""
+        run.conclusion = "cancelled" if run.cancelled else "failure" if code else "success"
+        return run

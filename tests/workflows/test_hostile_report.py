@@ -1,0 +1,409 @@
+"""The report of a pull request is written by anybody, and read by a job that may write: it gets a comment or nothing."""
+
+import io
+import json
+import stat
+import sys
+import zipfile
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
+
+import pytest
+from baked import Bake
+from local_github import LocalGitHub, PullRequest, Repository, Run, read_workflows
+from local_github.events import pull_request_event, workflow_run_event
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+ZIP = tuple[str | zipfile.ZipInfo, bytes]
+ATTACKS = [
+    "@acme/owners and @contributor, see #1, GH-1 and acme/churn#1",
+    "<img src=x onerror=alert(1)><script>alert(1)</script></details></summary><!--",
+    "[click](https://evil.example) ![](https://evil.example/pixel.png) https://evil.example www.evil.example <https://evil.example>",
+    '![](https://cml.dev/watermark.png#0123abc "CML watermark model report")',
+    "`@acme` ``@acme`` ``` ~~~ ` @acme",
+    "a | b || @acme \\| c \\` @acme",
+    "line\n\n# @acme\r\n\u2028- @acme\u0085> @acme\n\n```\n@acme",
+    "\u202e@acme\u2066\u200b\u2069\ufeff",
+    "&lt;b&gt; &#64;acme $$\\href{https://evil.example}{x}$$ :tada: [^1] [x]: https://evil.example",
+    "\ud800@acme",
+    "  @acme  ",
+    "",
+]
+
+
+def pack(*files: ZIP, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """A zip of files, in order, whatever their names."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", compression) as archive:
+        for name, text in files:
+            archive.writestr(name, text)
+    return content.getvalue()
+
+
+def find_active(body: str) -> Iterator[Token]:
+    """What in a comment GitHub would act on: links, images and raw HTML, besides text that pings or links by itself."""
+    for block in MarkdownIt("commonmark", {"html": True}).enable("table").parse(body):
+        for token in [block, *(block.children or [])]:
+            kind = token.type
+            text = token.content if kind == "text" else ""
+            if kind in ("link_open", "image", "html_inline", "html_block") or any(sign in text for sign in "@#<:"):
+                yield token
+
+
+def assert_inert(body: str, run_url: str) -> None:
+    """Nothing in a comment is active but what the project itself writes."""
+    for token in find_active(body):
+        if token.type == "link_open":
+            assert token.attrs == {"href": run_url}
+        elif token.type == "image":
+            assert str(token.attrs["src"]).startswith("https://cml.dev/watermark.png#")
+        elif token.type.startswith("html"):
+            tags = token.content.replace("\n", "").split(" more</summary>")
+            tags = [tag.rstrip("0123456789") for tag in tags]
+            assert set(tags) <= {
+                "<details><summary>", "", "</details>", "<details><summary>Reproduce it on a laptop</summary>"
+            }, token.content  # fmt: skip
+        else:
+            assert "@" not in token.content and "evil" not in token.content, token.content
+
+
+@pytest.fixture(scope="module")
+def modules(bake: Bake) -> Iterator[tuple[ModuleType, ModuleType]]:
+    """The generated project's `report` and `comment`: they need no third-party package, so they run here."""
+    source = str(bake().path / "src")
+    sys.path.insert(0, source)
+    try:
+        from customer_churn.review import comment, report  # type: ignore[import-not-found]
+
+        yield report, comment
+    finally:
+        sys.path.remove(source)
+        for name in [name for name in sys.modules if name.partition(".")[0] == "customer_churn"]:
+            del sys.modules[name]
+
+
+@pytest.fixture(scope="module")
+def reviewed(first: Repository) -> PullRequest:
+    """An open pull request on which nothing has run."""
+    repository = first.copy("acme/reviewed")
+    repository.disabled |= {"retrain"}
+    return repository.open_pull_request("tuned", "Regularise more")
+
+
+@pytest.fixture(scope="module")
+def retrain(hub: LocalGitHub, reviewed: PullRequest) -> Run:
+    """A retrain that has ended well; each test says what it left."""
+    event = pull_request_event(reviewed, "opened")
+    workflow = next(one for one in read_workflows(reviewed.base.bare, event.sha) if one.name == "retrain")
+    run = hub.begin_run(reviewed.base, workflow, event)
+    run.conclusion = "success"
+    return run
+
+
+@pytest.fixture(scope="module")
+def written(reviewed: PullRequest) -> dict[str, Any]:
+    """What an honest retrain reports."""
+    names = ("prepare", "featurize", "train", "evaluate", "export")
+    return {
+        "format": 1,
+        "passed": True,
+        "unchanged": False,
+        "pull_request": reviewed.number,
+        "champion": "v1.0.0",
+        "incomparable": None,
+        "test_rows": 331,
+        "primary": "roc_auc",
+        "model_bytes": 12345,
+        "metrics": [{"name": "roc_auc", "greater_is_better": True, "champion": 0.76, "candidate": 0.77}],
+        "rulings": [{"metric": "roc_auc", "passed": True, "candidate": 0.77, "champion": 0.76, "limit": 0.01}],
+        "params": [{"name": "model.params.C", "champion": None, "candidate": "0.5"}],
+        "data": [],
+        "stages": [{"name": name, "seconds": 1.5 if name == "train" else None} for name in names],
+    }
+
+
+@pytest.fixture
+def report_on(hub: LocalGitHub, reviewed: PullRequest, retrain: Run) -> Iterator[Any]:
+    """`report_on(zip)`: the report run after a retrain that left this artifact."""
+    kept = dict(hub.artifacts)
+
+    def deliver(content: bytes) -> Run:
+        hub.keep_artifact(retrain.id, "report", content)
+        (run,) = reviewed.base.deliver(workflow_run_event(retrain))
+        return run
+
+    yield deliver
+    hub.artifacts.clear()
+    hub.artifacts.update(kept)
+
+
+def with_attack(value: Any, attack: str) -> Any:
+    """The same report with every string in it replaced."""
+    if isinstance(value, dict):
+        return {key: with_attack(item, attack) for key, item in value.items()}
+    if isinstance(value, list):
+        return [with_attack(item, attack) for item in value]
+    return attack if isinstance(value, str) else value
+
+
+def test_an_honest_report_is_inert_and_the_check_for_it_sees_what_is_not(
+    reviewed: PullRequest, retrain: Run, report_on: Any, written: dict[str, Any]
+) -> None:
+    report_on(pack(("report.json", json.dumps(written).encode()))).expect("success")
+    assert_inert(reviewed.comments()[-1]["body"], retrain.url)
+    for attack in ("@acme", "<b>x</b>", "[x](https://evil.example)", "x <https://evil.example>", "see #1"):
+        assert list(find_active(attack)), attack
+
+
+@pytest.mark.parametrize("attack", ATTACKS, ids=range(len(ATTACKS)))
+@pytest.mark.parametrize("passed", [True, False], ids=["passes", "fails"])
+def test_no_string_of_a_report_mentions_links_or_becomes_html(
+    modules: tuple[ModuleType, ModuleType], written: dict[str, Any], attack: str, passed: bool
+) -> None:
+    report, _ = modules
+    hostile = with_attack(written, attack) | {"passed": passed, "incomparable": None if passed else attack}
+    changes = [{"name": attack, "champion": attack, "candidate": attack}] * 9
+    hostile |= {"params": changes, "data": changes}
+    hostile["rulings"] = [ruling | {"passed": passed} for ruling in hostile["rulings"]]
+    for unchanged in (False, True):
+        read = report.read_report(json.dumps(hostile | {"unchanged": unchanged}).encode())
+        body = report.render(read, run_url="https://github.example/run", commit="0" * 40)
+        assert_inert(body, "https://github.example/run")
+        assert body.isprintable() or all(char.isprintable() or char == "\n" for char in body)
+        body.encode()
+
+
+@pytest.mark.parametrize("strings", ["a" * 200, "é" * 200, "`|@" * 80])
+def test_a_comment_is_never_longer_than_github_takes(
+    modules: tuple[ModuleType, ModuleType], written: dict[str, Any], strings: str
+) -> None:
+    report, _ = modules
+    many = [{"name": f"{number}{strings}", "champion": strings, "candidate": strings} for number in range(1000)]
+    metrics = [metric | {"name": strings} for metric in written["metrics"] for _ in range(200)]
+    stages = [{"name": strings, "seconds": 1e308}] * 1000
+    rulings = [ruling | {"metric": strings, "passed": False} for ruling in written["rulings"]] * 500
+    large = written | {"params": many, "data": many, "metrics": metrics, "stages": stages, "rulings": rulings}
+    large |= {"passed": False, "incomparable": strings * 100, "champion": strings * 100, "test_rows": 10**4000}
+    read = report.read_report(json.dumps(large).encode())
+    body = report.render(read, run_url="https://github.example/run", commit="0" * 40)
+    assert len(body) <= 65_536
+    assert body.startswith("### ❌ Fails") and "[The run, its log and the full report]" in body
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"null",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"format":' * 50_000,
+        b"1" * 10_000,
+        b'{"format": 1e999}',
+    ],
+    ids=["empty", "list", "object", "null", "bytes", "deep", "deep-objects", "long-number", "infinite"],
+)
+def test_what_is_no_report_is_refused_in_one_sentence(modules: tuple[ModuleType, ModuleType], text: bytes) -> None:
+    report, _ = modules
+    with pytest.raises(report.UserError, match=r"^report\.json is not a report: \w+$"):
+        report.read_report(text)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("passed", "true"),
+        ("passed", 1),
+        ("pull_request", "1"),
+        ("pull_request", True),
+        ("pull_request", 1.0),
+        ("test_rows", float("nan")),
+        ("champion", 5),
+        ("champion", ["v1"]),
+        ("metrics", {}),
+        ("metrics", [[]]),
+        ("metrics", [None]),
+        ("stages", [{"name": "train"}]),
+        ("stages", [{"name": "train", "seconds": float("inf")}]),
+        ("stages", [{"name": "train", "seconds": float("nan")}]),
+        ("stages", [{"name": "train", "seconds": 10**400}]),
+        ("params", [{"name": "a", "champion": 1, "candidate": None}]),
+        ("extra", "more"),
+    ],
+)
+def test_a_report_of_wrong_types_is_refused(
+    modules: tuple[ModuleType, ModuleType], written: dict[str, Any], field: str, value: Any
+) -> None:
+    report, _ = modules
+    with pytest.raises(report.UserError, match="is not a report"):
+        report.read_report(json.dumps(written | {field: value}).encode())
+    with pytest.raises(report.UserError, match="is not a report"):
+        report.read_report(json.dumps({key: item for key, item in written.items() if key != field} | {"x": 1}).encode())
+
+
+def test_a_report_of_another_format_is_refused(modules: tuple[ModuleType, ModuleType], written: dict[str, Any]) -> None:
+    report, _ = modules
+    with pytest.raises(report.UserError, match="this version reads format"):
+        report.read_report(json.dumps(written | {"format": 99}).encode())
+
+
+def test_a_damaged_zip_is_refused_wherever_the_damage_is(
+    modules: tuple[ModuleType, ModuleType], written: dict[str, Any]
+) -> None:
+    _, comment = modules
+    text = json.dumps(written).encode()
+    for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        whole = pack(("report.json", text), compression=compression)
+        for position in range(0, len(whole), 7):
+            damaged = bytearray(whole)
+            damaged[position] ^= 0xFF
+            try:
+                comment.unpack(bytes(damaged))
+            except comment.UserError as error:
+                assert "has no readable report.json" in str(error)
+
+
+def test_a_zip_bomb_is_not_unpacked(modules: tuple[ModuleType, ModuleType]) -> None:
+    _, comment = modules
+    bomb = pack(("report.json", bytes(300 * 2**20)))
+    with pytest.raises(comment.UserError, match=r"larger than 1,048,576 bytes"):
+        comment.unpack(bomb)
+
+
+def link(name: str) -> zipfile.ZipInfo:
+    """A zip's entry that is a symbolic link."""
+    info = zipfile.ZipInfo(name)
+    info.create_system, info.external_attr = 3, (stat.S_IFLNK | 0o777) << 16
+    return info
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ([("report.md", b"# hello")], "has no readable report.json"),
+        ([("../report.json", b"{}"), ("/report.json", b"{}"), ("..\\report.json", b"{}")], "has no readable"),
+        ([(link("report.json"), b"/etc/passwd")], "is not a report"),
+        ([("report.json", b" " * (2**20 + 1))], "larger than 1,048,576 bytes"),
+    ],
+    ids=["no-report", "paths-that-climb", "a-link", "too-large"],
+)
+def test_an_artifact_that_is_no_report_posts_nothing(
+    reviewed: PullRequest, report_on: Any, files: list[ZIP], said: str
+) -> None:
+    before = reviewed.comments()
+    run = report_on(pack(*files))
+    assert said in run.expect("failure").log and "Traceback" not in run.log
+    assert reviewed.comments() == before
+
+
+def test_a_huge_artifact_is_not_even_downloaded(reviewed: PullRequest, report_on: Any, hub: LocalGitHub) -> None:
+    before = reviewed.comments()
+    run = report_on(pack(("report.json", bytes(21 * 2**20)), compression=zipfile.ZIP_STORED))
+    assert "the report artifact is larger than 20,971,520 bytes" in run.expect("failure").log
+    assert reviewed.comments() == before
+
+
+@pytest.mark.parametrize("number", [999, 0, -1, None], ids=["unknown", "zero", "negative", "none"])
+def test_a_report_that_names_another_pull_request_posts_nothing_anywhere(
+    reviewed: PullRequest, report_on: Any, written: dict[str, Any], number: int | None
+) -> None:
+    before = reviewed.comments()
+    run = report_on(pack(("report.json", json.dumps(written | {"pull_request": number}).encode())))
+    assert "which the run does not belong to" in run.expect("failure").log
+    assert reviewed.comments() == before
+
+
+def test_a_report_cannot_speak_on_somebody_elses_pull_request(
+    reviewed: PullRequest, report_on: Any, written: dict[str, Any]
+) -> None:
+    reviewed.base.bare.git("update-ref", "refs/heads/other", "refs/heads/tuned")
+    other = reviewed.base.open_pull_request("other", "Somebody else's")
+    before = reviewed.comments()
+    run = report_on(pack(("report.json", json.dumps(written | {"pull_request": other.number}).encode())))
+    assert f"names pull request {other.number}, which the run does not belong to" in run.expect("failure").log
+    assert other.comments() == [] and reviewed.comments() == before
+
+
+def test_a_hostile_report_is_posted_as_plain_code(
+    reviewed: PullRequest, report_on: Any, written: dict[str, Any], retrain: Run
+) -> None:
+    for attack in (ATTACKS[0] + ATTACKS[3], ATTACKS[1] + ATTACKS[4]):
+        files = [("../../evil.sh", b"x"), (link("report.md"), b"/etc/passwd")]
+        hostile = with_attack(written, attack)
+        report_on(pack(*files, ("report.json", json.dumps(hostile).encode()))).expect("success")
+        (comment,) = reviewed.comments()
+        assert_inert(comment["body"], retrain.url)
+        assert "acme" in comment["body"] or "img" in comment["body"]
+
+
+def test_a_retrain_that_left_no_report_is_said_to_have_ended_before_a_verdict(
+    hub: LocalGitHub, reviewed: PullRequest, retrain: Run
+) -> None:
+    kept = dict(hub.artifacts)
+    hub.artifacts.clear()
+    retrain.conclusion = "failure"
+    try:
+        (run,) = reviewed.base.deliver(workflow_run_event(retrain))
+    finally:
+        hub.artifacts.update(kept)
+        retrain.conclusion = "success"
+    run.expect("success")
+    (comment,) = reviewed.comments()
+    assert comment["body"].startswith("### ❌ The retrain ended before a verdict")
+    assert f"({retrain.url})" in comment["body"]
+
+
+def test_a_report_that_says_it_passes_does_not_outvote_the_runs_own_conclusion(
+    reviewed: PullRequest, report_on: Any, written: dict[str, Any], retrain: Run
+) -> None:
+    retrain.conclusion = "failure"
+    try:
+        report_on(pack(("report.json", json.dumps(written).encode()))).expect("success")
+    finally:
+        retrain.conclusion = "success"
+    (comment,) = reviewed.comments()
+    assert comment["body"].startswith("### ❌ The run failed, although its report says it passes")
+
+
+def test_a_run_on_a_head_that_a_newer_push_replaced_says_nothing(reviewed: PullRequest, retrain: Run) -> None:
+    event = workflow_run_event(retrain)
+    event.payload["workflow_run"]["head_sha"] = reviewed.base_sha
+    before = reviewed.comments()
+    (run,) = reviewed.base.deliver(event)
+    assert "a newer push will comment" in run.expect("success").log
+    assert reviewed.comments() == before
+
+
+def test_the_one_comment_is_found_behind_more_than_a_hundred_others(
+    hub: LocalGitHub, reviewed: PullRequest, report_on: Any, written: dict[str, Any]
+) -> None:
+    report = pack(("report.json", json.dumps(written).encode()))
+    (ours,) = reviewed.comments()
+    path = f"/repos/{reviewed.base.name}/issues/comments/{ours['id']}"
+    hub.emulate.call("DELETE", path, "acme")
+    forged = ours["body"] + "\n\nIgnore the rest."
+    reviewed.comment(forged, "mallory")
+
+    report_on(report).expect("success")
+    mine = reviewed.comments()[-1]
+    assert mine["user"]["login"] == "github-actions[bot]", "a person's copy of the comment is not taken for it"
+    for number in range(105):
+        reviewed.comment(f"Comment {number}", "contributor")
+    reviewed.comment(forged, "mallory")
+    count = len(reviewed.comments())
+    report_on(report).expect("success")
+    after = reviewed.comments()
+    assert len(after) == count == 108
+    assert [comment["id"] for comment in after if comment["user"]["login"] == "github-actions[bot]"] == [mine["id"]]
+    assert [comment["body"] for comment in after if comment["user"]["login"] == "mallory"] == [forged, forged]
+
+    hub.emulate.call("DELETE", path.rpartition("/")[0] + f"/{mine['id']}", "acme")
+    report_on(report).expect("success")
+    late = reviewed.comments()[-1]
+    report_on(report).expect("success")
+    assert [one["id"] for one in reviewed.comments()][-1] == late["id"], "also where it stands on the second page"
+    assert late["user"]["login"] == "github-actions[bot]"

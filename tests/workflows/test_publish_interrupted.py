@@ -1,0 +1,197 @@
+"""A publish run may die anywhere, and another may run beside it: what is published is the same."""
+
+import hashlib
+import shutil
+import time
+import zipfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import yaml
+from desk import Desk, Runner
+from local_github import LocalGitHub, Repository
+
+ASSETS = {"bundle.zip", "metrics.json", "schema.yaml", "MODEL_CARD.md", "SHA256SUMS"}
+Clone = Callable[..., Desk]
+PUSH = "POST .*/git-receive-pack"
+
+
+def state(repository: Repository) -> dict[str, object]:
+    """What people find in a repository: its branch, its tags' objects, its releases with their bytes."""
+    releases = {
+        release["tag_name"]: (release["draft"], {asset["name"]: asset["digest"] for asset in release["assets"]})
+        for release in repository.releases()
+    }
+    assert len(releases) == len(repository.releases()), "one release a tag"
+    tags = {tag: repository.bare.resolve(tag) for tag in repository.tags()}
+    return {"main": repository.bare.resolve("main"), "tags": tags, "releases": releases}
+
+
+def is_complete(repository: Repository, version: str) -> bool:
+    """Whether a version is released with every file."""
+    releases = {release["tag_name"]: release for release in repository.releases()}
+    found = releases[f"model@{version}"]
+    return not found["draft"] and {asset["name"] for asset in found["assets"]} == ASSETS
+
+
+def test_a_publish_that_dies_at_every_write_in_turn_ends_as_an_undisturbed_one(
+    hub: LocalGitHub, first: Repository, published: Repository, runner: Callable[..., Runner]
+) -> None:
+    undisturbed = first.copy("acme/undisturbed")
+    calm = runner()
+    Desk(published, calm.tree, "acme").run("git", "push", "--quiet", undisturbed.url, "HEAD:main")
+    Desk(published, calm.tree, "acme").run("git", "remote", "set-url", "origin", undisturbed.url)
+    assert Runner(hub, undisturbed, calm.tree, calm.venv).publish().conclusion == "success"
+    assert is_complete(undisturbed, "v1.1.0")
+
+    # A push that was answered is there, so the next push that a rerun makes is the one after it: store, tag, main.
+    writes = [(PUSH, answered) for _ in range(3) for answered in (False, True)]
+    writes += [(r"POST .*/releases$", False), (r"POST .*/releases$", True)]
+    writes += [(rf"POST .*/assets\?.*name={name}", name == "bundle.zip") for name in sorted(ASSETS)]
+    writes += [("DELETE .*/assets/", True), (r"PATCH .*/releases/\d+$", False), (r"PATCH .*/releases/\d+$", True)]
+    for call, answered in writes:
+        with hub.killing_runs(at_call=call, answered=answered):
+            run = runner().publish()
+        assert run.conclusion == "cancelled", f"{call} was never made:\n{run.log}"
+    assert runner().publish().conclusion == "success"
+    assert state(published) == state(undisturbed)
+
+
+def test_a_publish_that_dies_after_each_step_is_taken_up_again(hub: LocalGitHub, published: Repository) -> None:
+    published.disabled |= {"retrain"}
+    pull = published.open_pull_request("tuned", "Regularise more")
+    steps = ["Train from merged code", "Judge it again", "Store data and model", "Give the model its version"]
+    with hub.killing_runs(after_step=steps[0]):
+        (run,) = published.merge(pull)
+    assert run.conclusion == "cancelled" and published.tags() == ["model@v1.0.0"]
+    for step in [*steps[1:], "Release it"]:
+        with hub.killing_runs(after_step=step):
+            (killed,) = published.rerun(run)
+        assert killed.conclusion == "cancelled" and killed.outcome(step) == "success"
+    done = state(published)
+    assert is_complete(published, "v1.1.0")
+    (again,) = published.rerun(run)
+    assert "is published already" in again.expect("success").log
+    assert state(published) == done and done["main"] == pull.merge_commit
+
+
+def test_two_pushes_in_a_row_are_published_one_after_the_other(
+    published: Repository, clone: Clone, merged_tree: Path
+) -> None:
+    desk = clone(published)
+    desk.run("git", "switch", "--quiet", "--detach", "origin/tuned")
+    earlier = desk.run("git", "rev-parse", "HEAD")
+    desk.run("git", "fetch", "--quiet", str(merged_tree), "HEAD")
+    for name in ("params.yaml", "dvc.lock", "metrics.json"):
+        shutil.copy(merged_tree / name, desk.path / name)
+    shutil.copytree(merged_tree / ".dvc/cache", desk.path / ".dvc/cache")
+    desk.run("mlops", "push")
+    later = desk.commit("Regularise less")
+    with ThreadPoolExecutor() as pool:
+        desk.run("git", "branch", "--force", "main", earlier)
+        one = pool.submit(published.push, desk.path)
+        while not published.runs("publish"):
+            time.sleep(0.05)
+        desk.run("git", "branch", "--force", "main", later)
+        two = pool.submit(published.push, desk.path)
+    for pushed in (one, two):
+        (run,) = pushed.result()
+        run.expect("success")
+    commits = {tag: published.bare.resolve(tag) for tag in published.tags()[1:]}
+    assert commits == {"model@v1.1.0": earlier, "model@v1.2.0": later}
+    assert is_complete(published, "v1.1.0") and is_complete(published, "v1.2.0")
+
+
+def follow(runner: Runner) -> str:
+    """Put the merge of a second change on top of a runner's own; its commit, which is on main now."""
+    desk = Desk(runner.repository, runner.tree, "acme")
+    desk.replace("README.md", "#", "# Read me:\n\n#")
+    desk.run("git", "commit", "--quiet", "--no-verify", "--message", "Merge pull request #2", "README.md")
+    desk.push_quietly()
+    return desk.run("git", "rev-parse", "HEAD")
+
+
+def forge_model(tree: Path) -> None:
+    """Let a tree's lock name another bundle, as if its last merge had trained one."""
+    lock = tree / "dvc.lock"
+    content = yaml.safe_load(lock.read_text())
+    (bundle,) = content["stages"]["export"]["outs"]
+    source = tree / ".dvc/cache/files/md5" / bundle["md5"][:2] / bundle["md5"][2:]
+    with zipfile.ZipFile(source) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    forged = tree / "models/bundle.zip"
+    forged.unlink()
+    with zipfile.ZipFile(forged, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(zipfile.ZipInfo(name), text)
+    bundle["md5"] = hashlib.md5(forged.read_bytes(), usedforsecurity=False).hexdigest()
+    bundle["size"] = forged.stat().st_size
+    cached = tree / ".dvc/cache/files/md5" / bundle["md5"][:2] / bundle["md5"][2:]
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(forged, cached)
+    lock.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+@pytest.mark.parametrize("attempt", range(2))
+def test_two_publishes_truly_at_once_lose_nothing_and_end_with_the_later_commit(
+    published: Repository, runner: Callable[..., Runner], attempt: int
+) -> None:
+    earlier, later = runner(), runner()
+    head = follow(later)
+    forge_model(later.tree)
+    with ThreadPoolExecutor() as pool:
+        runs = list(pool.map(Runner.publish, [earlier, later]))
+    assert [run.conclusion for run in runs] == ["success", "success"], [run.log for run in runs]
+    versions = published.tags()
+    assert versions in (["model@v1.0.0", "model@v1.1.0"], ["model@v1.0.0", "model@v1.1.0", "model@v1.2.0"])
+    assert all(is_complete(published, tag.removeprefix("model@")) for tag in versions)
+    assert published.bare.contains(versions[-1], head), "the newest version is the later commit's"
+    assert published.bare.contains("main", head)
+
+
+def test_an_older_publish_that_comes_late_does_not_replace_a_newer_version(
+    published: Repository, runner: Callable[..., Runner]
+) -> None:
+    earlier, later = runner(), runner()
+    follow(later)
+    forge_model(later.tree)
+    assert later.publish().conclusion == "success"
+    done = state(published)
+    late = earlier.publish()
+    assert late.conclusion == "success", late.log
+    assert "v1.1.0 was published from a later commit: nothing to publish." in late.log
+    assert state(published) == done
+
+
+def test_where_main_has_moved_on_the_tag_holds_the_model_and_main_is_not_forced(
+    published: Repository, runner: Callable[..., Runner]
+) -> None:
+    earlier, other = runner(), runner()
+    head = follow(other)
+    run = earlier.publish()
+    assert run.conclusion == "success" and "main stays where it is" in run.log
+    assert published.bare.resolve("main") == head
+    released = published.bare.resolve("model@v1.1.0")
+    assert released and not published.bare.contains(head, released)
+    assert is_complete(published, "v1.1.0")
+
+
+def test_where_main_is_protected_the_tag_holds_the_model_and_nobody_trains_it_again(
+    published: Repository, runner: Callable[..., Runner], clone: Clone
+) -> None:
+    protected = runner()
+    published.protect()
+    main = published.bare.resolve("main")
+    run = protected.publish()
+    assert run.conclusion == "success" and "main stays where it is" in run.log
+    assert published.bare.resolve("main") == main and is_complete(published, "v1.1.0")
+
+    desk = clone(published)
+    desk.replace("README.md", "#", "# Read me:\n\n#")
+    pull = desk.propose("words", "Say more")
+    retrain = next(run for run in pull.runs if run.name == "retrain").expect("success")
+    assert "Starting from what v1.1.0 trained." in retrain.log
+    assert "Nothing to retrain" in retrain.log and "Running stage" not in retrain.log
+    assert pull.comments()[-1]["body"].startswith("### ➖ Nothing to retrain: the model is the champion's, `v1.1.0`")

@@ -1,0 +1,156 @@
+"""A pull request is retrained where it changes the model, judged, and told so in one comment."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from desk import Desk
+from local_github import MergeBlockedError, PullRequest, Repository, Run
+
+Clone = Callable[..., Desk]
+DATA = "data/raw/dataset.csv"
+
+
+def find_run(runs: list[Run], name: str) -> Run:
+    """The one run of a workflow among several."""
+    (run,) = [run for run in runs if run.name == name]
+    return run
+
+
+def read_comment(pull: PullRequest) -> str:
+    """The text of the one comment that there is."""
+    (comment,) = pull.comments()
+    assert comment["user"]["login"] == "github-actions[bot]"
+    return str(comment["body"])
+
+
+def add_rows(desk: Desk, count: int) -> int:
+    """Append rows that are like those there, but new; how many rows there are then."""
+    desk.run("mlops", "pull")
+    lines = desk.read(DATA).splitlines()
+    fresh = [line.replace(",", ",9", 1) for line in lines[1 : count + 1]]
+    (desk.path / DATA).write_text("\n".join([*lines, *fresh]) + "\n")
+    desk.run("dvc", "add", "--quiet", DATA)
+    return len(lines) - 1 + count
+
+
+def test_a_changed_param_is_retrained_compared_and_commented_once(published: Repository, clone: Clone) -> None:
+    desk = clone(published)
+    desk.set_params("{C: 0.3}")
+    pull = desk.propose("regularise", "Regularise more")
+    retrain, report = (find_run(pull.runs, name).expect("success") for name in ("retrain", "report"))
+    body = read_comment(pull)
+    assert re.match(r"### ✅ Passes: `roc_auc` 0\.\d{4}, (better|worse|the same)", body)
+    assert re.search(r"^\| metric \| champion `v1\.0\.0` \| candidate \| change \| gate \|$", body, re.M)
+    assert re.search(r"^\| \*\*`roc_auc`\*\* \| 0\.\d{4} \| 0\.\d{4} \| [+−]0\.\d{4} (better|worse) \| passes \|$", body, re.M)
+    assert "| `model.params.C` | – | `0.3` |" in body
+    assert "**Data** unchanged" in body
+    seconds = r"\d+\.\d s"
+    ran = rf"\*\*Retrained\*\* `train` {seconds}, `evaluate` {seconds}, `export` {seconds}; up to date: `prepare`, `featurize`"
+    assert re.search(ran, body)
+    assert f"git fetch origin pull/{pull.number}/head" in body and "make setup train compare" in body
+    assert f"({retrain.url})" in body and pull.head_sha[:10] in body
+    assert "store: fetched" in retrain.log and "Running stage 'prepare'" not in retrain.log
+    assert set(retrain.artifacts["report"].read()) == {"report.json", "report.md"}
+    assert report.event.sha == published.bare.resolve("main"), "the report runs main's code"
+    (before,) = pull.comments()
+
+    desk.replace("README.md", "#", "# Read me:\n\n#")
+    desk.commit("Say more")
+    runs = published.push(desk.path, "regularise")
+    find_run(runs, "retrain").expect("success")
+    find_run(runs, "report").expect("success")
+    (after,) = pull.comments()
+    assert after["id"] == before["id"] and pull.head_sha[:10] in after["body"]
+    assert "`train` " in after["body"].partition("up to date: ")[2] or "**Retrained** nothing" in after["body"]
+    assert "| `model.params.C` | – | `0.3` |" in after["body"]
+
+
+def test_a_change_of_words_alone_has_nothing_to_retrain_and_fetches_nothing(published: Repository, clone: Clone) -> None:
+    desk = clone(published)
+    desk.replace("README.md", "#", "# Read me:\n\n#")
+    pull = desk.propose("words", "Say more")
+    retrain = find_run(pull.runs, "retrain").expect("success")
+    assert "Nothing to retrain: every stage is up to date." in retrain.log
+    assert "store: fetch" not in retrain.log
+    body = read_comment(pull)
+    assert body.startswith("### ➖ Nothing to retrain: the model is the champion's, `v1.0.0`")
+    assert "| metric |" not in body and len(body.splitlines()) < 12
+    times = {step.name: step.seconds for step in retrain.steps}
+    assert times["Retrain what changed"] + times["Judge it against the champion"] < 20, times
+
+    (publish,) = [run for run in published.merge(pull) if run.name == "publish"]
+    assert "nothing to publish" in publish.expect("success").log
+    assert published.tags() == ["model@v1.0.0"] and len(published.releases()) == 1
+    assert published.bare.resolve("main") == pull.merge_commit
+
+
+def test_new_rows_travel_with_the_push_and_keep_the_test_rows_in_the_test(published: Repository, clone: Clone) -> None:
+    desk = clone(published)
+    desk.run("mlops", "setup")
+    rows = add_rows(desk, 300)
+    desk.run("git", "switch", "--quiet", "--create", "more-data")
+    desk.commit("More customers")
+    objects = published.bare.resolve("refs/dvc/store")
+    desk.run("git", "push", "--quiet", "origin", "more-data")
+    assert published.bare.resolve("refs/dvc/store") != objects, "the pre-push hook sends the data first"
+    pull = published.open_pull_request("more-data", "More customers")
+    retrain = find_run(pull.runs, "retrain").expect("success")
+    body = read_comment(pull)
+    assert f"| `rows` | `{rows - 300}` | `{rows}` |" in body
+    assert "**Params** unchanged" in body
+    assert "up to date" not in body, "every stage ran"
+
+    published.merge(pull)
+    assert published.tags() == ["model@v1.0.0", "model@v1.0.1"], "new data alone is a patch"
+    theirs, ours = (read_test_rows(desk, version) for version in ("model@v1.0.0", "model@v1.0.1"))
+    assert theirs < ours, "what was a test row still is"
+    assert retrain.fork is False
+
+
+def read_test_rows(desk: Desk, version: str) -> set[str]:
+    """The rows that a version was tested on, as text."""
+    desk.run("git", "fetch", "--quiet", "--tags")
+    desk.run("git", "checkout", "--quiet", "--force", version)
+    desk.run("mlops", "pull")
+    read = "import pandas; print(pandas.read_parquet('data/prepared/test.parquet').to_csv(index=False))"
+    return set(desk.run("python", "-c", read).splitlines())
+
+
+def test_a_model_that_fails_the_gate_is_red_blocked_and_unpublished_even_by_force(
+    published: Repository, clone: Clone
+) -> None:
+    desk = clone(published)
+    desk.replace("params.yaml", "estimator: logistic", "estimator: sklearn.dummy.DummyClassifier")
+    pull = desk.propose("worse", "Guess")
+    retrain = find_run(pull.runs, "retrain").expect("failure")
+    assert retrain.jobs == {"retrain": "failure", "pass": "failure"}
+    assert retrain.outcome("Judge it against the champion") == "failure"
+    body = read_comment(pull)
+    assert body.startswith("### ❌ Fails: `roc_auc` 0.5000 misses the threshold 0.6000; `roc_auc` 0.5000, worse than")
+    assert "**fails**" in body and "`sklearn.dummy.DummyClassifier`" in body.replace('"', "")
+    with pytest.raises(MergeBlockedError, match="retrain"):
+        published.merge(pull)
+
+    runs = published.merge(pull, force=True)
+    publish = find_run(runs, "publish").expect("failure")
+    assert publish.outcome("Judge it again") == "failure"
+    assert publish.jobs["pass"] == "failure"
+    assert published.tags() == ["model@v1.0.0"] and len(published.releases()) == 1
+    assert published.bare.resolve("main") == pull.merge_commit
+
+
+def test_a_fork_brings_its_data_from_its_own_store_and_gets_a_comment(published: Repository, clone: Clone) -> None:
+    fork = published.fork("contributor")
+    desk = clone(fork, "contributor")
+    desk.run("git", "remote", "add", "upstream", published.url)
+    rows = add_rows(desk, 200)
+    desk.run("mlops", "push")
+    store = published.bare.resolve("refs/dvc/store")
+    pull = desk.propose("mine", "My customers", to=published)
+    retrain = find_run(pull.runs, "retrain").expect("success")
+    assert retrain.current_permissions().get("contents") != "write"
+    body = read_comment(pull)
+    assert f"| `rows` | `{rows - 200}` | `{rows}` |" in body
+    assert published.bare.resolve("refs/dvc/store") == store, "nothing of a fork reaches the store before the merge"
+    assert published.bare.refs("refs/heads/").keys() == {"refs/heads/main", "refs/heads/tuned"}
