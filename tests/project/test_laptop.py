@@ -85,19 +85,19 @@ def test_training_killed_at_any_moment_ends_in_the_same_lock_when_run_again(
     assert untrained.run("git", "status", "--porcelain").stdout == "", "no half-written file stays"
 
 
-VERBS = {
-    "setup": "params.yaml: not found",
-    "train": "you are not inside of a DVC repository",
-    "stage prepare": "params.yaml: not found",
-    "compare": "params.yaml: not found",
-    "predict rows.csv": "params.yaml: not found",
-    "test": "params.yaml: not found",
-    "check": "not a git repository",
-    "push": "failed",
-    "pull": "not a git repository",
-    "version": "not a git repository",
-    "release": "not a git repository",
-}
+VERBS = (
+    "setup",
+    "train",
+    "stage prepare",
+    "compare",
+    "predict rows.csv",
+    "test",
+    "check",
+    "push",
+    "pull",
+    "version",
+    "release",
+)
 BEFORE_SETUP = {
     "stage prepare": "schema.yaml: not found; run `mlops setup`",
     "stage train": "data/features/train.parquet: not found; run `mlops train`",
@@ -109,7 +109,8 @@ BEFORE_SETUP = {
 
 @pytest.mark.parametrize("words", VERBS)
 def test_a_verb_outside_a_project_says_so(inside: Inside, tmp_path: Path, words: str) -> None:
-    assert VERBS[words] in one_sentence(inside("verb", tmp_path, words=words.split()))
+    said = one_sentence(inside("verb", tmp_path, words=words.split()))
+    assert said.endswith(f"params.yaml: not found in {tmp_path}; run this in the project.\n")
 
 
 @pytest.mark.parametrize("words", BEFORE_SETUP)

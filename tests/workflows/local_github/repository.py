@@ -78,10 +78,10 @@ class Repository:
         self.hub.repositories[name] = fork
         return fork
 
-    def copy(self, name: str) -> "Repository":
-        """A repository under another name with the same refs and releases, whose history of runs begins anew."""
+    def copy(self, name: str, private: bool = False) -> "Repository":
+        """A repository under another name with the same refs and releases, on which nothing has run."""
         bare = self.bare.copy(self.hub.repositories_root / f"{name}.git")
-        copied = Repository(self.hub, name, bare, self.private)
+        copied = Repository(self.hub, name, bare, private)
         copied.disabled = set(self.disabled)
         self.hub.repositories[name] = copied
         copy_all(self, copied)

@@ -167,6 +167,8 @@ def main() -> int:
     """Run the verb on the command line and return the exit code."""
     args = parser().parse_args()
     try:
+        if not Path("params.yaml").exists():
+            raise UserError(f"params.yaml: not found in {Path.cwd()}; run this in the project.")
         return args.run(args)
     except UserError as error:
         print(f"mlops {args.verb}: {error}", file=sys.stderr)

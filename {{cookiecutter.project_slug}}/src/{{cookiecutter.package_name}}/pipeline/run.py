@@ -15,7 +15,7 @@ from ..cli import STAGE_TIMES
 from ..errors import UserError
 from ..git import show_file
 from ..objects import wanted
-from ..outputs import LOCK
+from ..outputs import LOCK, RECORDED
 from ..tools import run_tool
 from ..versions import newest_version
 
@@ -50,17 +50,25 @@ def start_from_best_lock() -> list[Stage]:
     outdated = outdated_stages()
     version = newest_version() if outdated else None
     released = show_file(version.commit, LOCK) if version else None
-    if not released or (lock.exists() and lock.read_bytes() == released):
+    if version is None or not released or (lock.exists() and lock.read_bytes() == released):
         return outdated
     if lock.exists():
         lock.replace(kept)
     lock.write_bytes(released)
+    others = {path: path.read_bytes() for path in map(Path, RECORDED) if path != lock and path.exists()}
+    for path in others:  # DVC compares them with the lock
+        path.write_bytes(show_file(version.commit, path) or b"")
     with_released = outdated_stages()
     if len(with_released) < len(outdated):
         print(f"Starting from what {version} trained.")
         kept.unlink(missing_ok=True)
         return with_released
-    kept.replace(lock)
+    for path, content in others.items():
+        path.write_bytes(content)
+    if kept.exists():
+        kept.replace(lock)
+    else:
+        lock.unlink()
     return outdated
 
 

@@ -126,8 +126,10 @@ def _typed(kind: Any, value: Any) -> Any:
         return [_typed(typing.get_args(kind)[0], item) for item in value]
     if isinstance(kind, types.UnionType):
         return None if value is None else _typed(typing.get_args(kind)[0], value)
-    if type(value) not in ((int, float) if kind is float else (kind,)) or (kind is float and not math.isfinite(value)):
+    if type(value) not in ((int, float) if kind is float else (kind,)):
         raise TypeError(kind)
+    if kind is float and not math.isfinite(value):
+        raise ValueError(value)
     return kind(value)
 
 

@@ -1,0 +1,189 @@
+"""A merge becomes a version and a release, from the first push on, and anybody can take the model from there."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from baked import Bake, Project
+from desk import OWNER, Desk, Runner
+from local_github import LocalGitHub, Repository, Run
+
+ASSETS = ["MODEL_CARD.md", "SHA256SUMS", "bundle.zip", "metrics.json", "schema.yaml"]
+Clone = Callable[..., Desk]
+
+
+def find_run(runs: list[Run], name: str) -> Run:
+    """The one run of a workflow among several."""
+    (run,) = [run for run in runs if run.name == name]
+    return run
+
+
+def download(desk: Desk, version: str) -> Path:
+    """The files of a release as a stranger gets them, their sums checked."""
+    desk.run("gh", "release", "download", version, "--repo", desk.repository.name, "--dir", "release")
+    folder = desk.path / "release"
+    desk.run("env", "--chdir=release", "sha256sum", "--check", "--strict", "SHA256SUMS")
+    assert sorted(path.name for path in folder.iterdir()) == ASSETS
+    return folder
+
+
+def test_the_example_as_shipped_goes_from_an_untrained_push_to_a_model_that_anybody_can_take(
+    hub: LocalGitHub, bake: Bake, small: Project, clone: Clone, tmp_path: Path
+) -> None:
+    project = bake(output=tmp_path, github_owner=OWNER)
+    repository = hub.create_repository(f"{OWNER}/{project.path.name}")
+    repository.connect(project.path)
+    hub.on_laptop(["make", "setup"], project.path, OWNER)
+    hub.on_laptop(["git", "add", "--all"], project.path, OWNER)
+    hub.on_laptop(["git", "commit", "--quiet", "--message", "A new project"], project.path, OWNER)
+    assert not project.has_file("dvc.lock")
+
+    runs = repository.push(project.path)
+    assert {run.name: run.expect("success").conclusion for run in runs} == {"checks": "success", "publish": "success"}
+    (release,) = repository.releases()
+    assert (release["tag_name"], release["name"]) == ("model@v1.0.0", "model v1.0.0")
+    assert not release["draft"] and sorted(asset["name"] for asset in release["assets"]) == ASSETS
+    assert release["body"].startswith("# model v1.0.0")
+    (kind,) = [kind for _, kind in repository.bare.refs("refs/tags/").values()]
+    assert kind == "tag", "annotated"
+    pushed, released = runs[0].event.sha, repository.bare.resolve("model@v1.0.0")
+    assert released == repository.bare.resolve("main") != pushed
+    assert repository.bare.git("log", "-1", "--format=%P", str(released)) == pushed
+    assert repository.bare.git("log", "-1", "--format=%an", str(released)) == "github-actions[bot]"
+    assert set(repository.bare.changed(pushed, str(released))) == {"dvc.lock", "metrics.json", "data/summary.json"}
+
+    desk = clone(repository, "contributor")
+    model = download(desk, "model@v1.0.0") / "bundle.zip"
+    desk.run("mlops", "pull")
+    assert (desk.path / "models/bundle.zip").read_bytes() == model.read_bytes()
+    store = f"url={desk.path}/.dvc/store"
+    get = ["dvc", "artifacts", "get", repository.url, "model", "--rev", "v1.0.0", "--remote-config", store]
+    desk.run(*get, "--out", "got.zip")
+    assert (desk.path / "got.zip").read_bytes() == model.read_bytes()
+    desk.run("mlops", "predict", "data/raw/dataset.csv", "--bundle", "got.zip")
+
+
+def test_what_its_author_has_trained_is_released_as_it_was_pushed(first: Repository, small: Project) -> None:
+    (run,) = first.runs("publish")
+    assert "Nothing to retrain" in run.log
+    assert first.bare.resolve("model@v1.0.0") == first.bare.resolve("main") == run.event.sha
+    (release,) = first.releases()
+    assert not release["draft"] and sorted(asset["name"] for asset in release["assets"]) == ASSETS
+    (bundle,) = [asset for asset in release["assets"] if asset["name"] == "bundle.zip"]
+    assert bundle["size"] == (small.path / "models/bundle.zip").stat().st_size
+
+
+def test_the_whole_loop_works_in_a_private_repository(first: Repository, clone: Clone) -> None:
+    private = first.copy(f"{OWNER}/private", private=True)
+    pull = private.open_pull_request("tuned", "Regularise more")
+    for name in ("retrain", "report"):
+        find_run(pull.runs, name).expect("success")
+    (comment,) = pull.comments()
+    assert comment["body"].startswith("### ✅ Passes: `roc_auc`")
+    find_run(private.merge(pull), "publish").expect("success")
+    assert private.tags() == ["model@v1.0.0", "model@v1.1.0"]
+    assert private.bare.git("tag", "--list", "--format=%(contents:subject)", "model@v1.1.0").startswith(
+        "model v1.1.0: the recipe changed: train"
+    )
+    download(clone(private), "model@v1.1.0")
+
+
+def edit_lock(desk: Desk, **changes: str) -> None:
+    """Let dvc.lock say that other inputs, named by their last part, went in or another bundle came out."""
+    content: dict[str, Any] = yaml.safe_load(desk.read("dvc.lock"))
+    for stage in content["stages"].values():
+        for entry in [*stage["deps"], *stage["outs"]]:
+            name = Path(entry["path"]).name.partition(".")[0]
+            if name in changes:
+                entry["md5"] = changes[name] * 32
+    (desk.path / "dvc.lock").write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def change_schema(desk: Desk, edit: Callable[[dict[str, Any]], object]) -> None:
+    """Change schema.yaml."""
+    content: dict[str, Any] = yaml.safe_load(desk.read("schema.yaml"))
+    edit(content)
+    (desk.path / "schema.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def retype(content: dict[str, Any]) -> None:
+    content["columns"]["account_length"]["type"] = "category"
+
+
+def widen(content: dict[str, Any]) -> None:
+    content["columns"]["account_length"]["max"] = 10_000
+
+
+CHANGES: dict[str, tuple[Callable[[Desk], object], str, str]] = {
+    "new rows": (lambda desk: edit_lock(desk, dataset="d"), "v1.0.1", "new data, the same recipe"),
+    "code": (lambda desk: edit_lock(desk, model="c"), "v1.1.0", "the recipe changed: train"),
+    "libraries": (lambda desk: edit_lock(desk, uv="e"), "v1.1.0", "the recipe changed: train, export"),
+    "a param": (
+        lambda desk: desk.replace("dvc.lock", "estimator: logistic", "estimator: random_forest"),
+        "v1.1.0",
+        "the recipe changed: train",
+    ),
+    "code and rows": (lambda desk: edit_lock(desk, dataset="d", model="c"), "v1.1.0", "the recipe changed: train"),
+    "a column less": (
+        lambda desk: change_schema(desk, lambda content: content["columns"].pop("account_length")),
+        "v2.0.0",
+        "the contract changed: account_length",
+    ),
+    "a column more": (
+        lambda desk: change_schema(desk, lambda content: content["columns"].update(age={"type": "number"})),
+        "v2.0.0",
+        "the contract changed: age",
+    ),
+    "another type": (
+        lambda desk: change_schema(desk, retype),
+        "v2.0.0",
+        "the contract changed: account_length",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "version", "reason"), CHANGES.values(), ids=CHANGES)
+def test_what_a_consumer_must_do_decides_the_number(
+    hub: LocalGitHub,
+    published: Repository,
+    clone: Clone,
+    change: Callable[[Desk], object],
+    version: str,
+    reason: str,
+) -> None:
+    desk = clone(published)
+    change(desk)
+    edit_lock(desk, bundle="b")
+    desk.commit("A merge")
+    desk.push_quietly()
+    run = Runner(hub, published, desk.path, desk.path / ".venv").publish("mlops version")
+    assert run.conclusion == "success", run.log
+    assert published.tags() == ["model@v1.0.0", f"model@{version}"]
+    subject = published.bare.git("tag", "--list", "--format=%(contents:subject)", f"model@{version}")
+    assert subject.startswith(f"model {version}: {reason}")
+    assert published.bare.resolve(f"model@{version}") == published.bare.resolve("main")
+
+
+def test_the_same_bytes_are_no_new_version_whatever_else_changed(
+    hub: LocalGitHub, published: Repository, clone: Clone
+) -> None:
+    desk = clone(published)
+    edit_lock(desk, model="c", dataset="d")
+    change_schema(desk, widen)
+    head = desk.commit("A merge that moves nothing")
+    desk.push_quietly()
+    run = Runner(hub, published, desk.path, desk.path / ".venv").publish("mlops version && mlops release")
+    assert run.conclusion == "success"
+    assert "The model is v1.0.0's, byte for byte: nothing to publish." in run.log
+    assert published.tags() == ["model@v1.0.0"] and len(published.releases()) == 1
+    assert published.bare.resolve("main") == head
+
+
+def test_a_version_is_made_of_committed_files_alone(hub: LocalGitHub, published: Repository, clone: Clone) -> None:
+    desk = clone(published)
+    desk.set_params("{C: 9}")
+    run = Runner(hub, published, desk.path, desk.path / ".venv").publish("mlops version")
+    assert run.conclusion == "failure" and "params.yaml is not committed" in run.log
+    assert "Traceback" not in run.log and published.tags() == ["model@v1.0.0"]

@@ -1,0 +1,157 @@
+"""The generated workflows say what GitHub, its linters and a careful reader ask for."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from baked import Bake, Project, run
+from local_github import read_yaml
+
+# What each action's version was when its commit was pinned; Dependabot moves both together.
+PINS = {
+    "actions/checkout": ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
+    "actions/cache": ("55cc8345863c7cc4c66a329aec7e433d2d1c52a9", "v6.1.0"),
+    "actions/upload-artifact": ("043fb46d1a93c77aae656e7c1c64a875d1fc6a0a", "v7.0.1"),
+    "astral-sh/setup-uv": ("20cfd1bf945f4377ade1205e4dbc17946fc9a30d", "v10.0.1"),
+}
+PERMISSIONS = {
+    "checks": {"checks": {"contents": "read"}, "pass": {}},
+    "retrain": {"retrain": {"contents": "read"}, "pass": {}},
+    "report": {"report": {"contents": "read", "actions": "read", "pull-requests": "write"}, "pass": {}},
+    "publish": {"publish": {"contents": "write"}, "pass": {}},
+}
+CANCELS = {"checks": True, "retrain": True, "report": False, "publish": False}
+EXPLAINED = {"dangerous-triggers", "github-env"}
+ACTION = ".github/actions/setup/action.yml"
+
+
+@pytest.fixture(scope="module")
+def generated(bake: Bake) -> Project:
+    """A project to read."""
+    return bake()
+
+
+@pytest.fixture(params=PERMISSIONS)
+def name(request: pytest.FixtureRequest) -> str:
+    """Each workflow in turn."""
+    return str(request.param)
+
+
+@pytest.fixture
+def workflow(generated: Project, name: str) -> dict[str, Any]:
+    """Its content."""
+    content: dict[str, Any] = read_yaml(generated.read(f".github/workflows/{name}.yml"))
+    return content
+
+
+def all_steps(generated: Project) -> list[dict[str, Any]]:
+    """Every step of every workflow and of the composite action."""
+    files = [read_yaml(generated.read(f".github/workflows/{name}.yml")) for name in PERMISSIONS]
+    steps = [step for file in files for job in file["jobs"].values() for step in job["steps"]]
+    return [*steps, *read_yaml(generated.read(ACTION))["runs"]["steps"]]
+
+
+def test_there_are_four_workflows_with_the_names_of_their_files(generated: Project) -> None:
+    files = {path.stem: path for path in (generated.path / ".github/workflows").iterdir()}
+    assert files.keys() == PERMISSIONS.keys()
+    assert all(read_yaml(path.read_text())["name"] == stem for stem, path in files.items())
+
+
+def test_zizmor_finds_nothing_but_what_is_explained(generated: Project) -> None:
+    run("zizmor", "--offline", "--persona", "pedantic", "--no-progress", ".github", cwd=generated.path)
+    text = "".join(path.read_text() for path in (generated.path / ".github").glob("*/**/*.yml"))
+    ignored = dict(re.findall(r"# zizmor: ignore\[([\w-]+)\](.*)", text))
+    assert ignored.keys() == EXPLAINED and text.count("zizmor:") == len(ignored)
+    assert all(len(reason.split()) > 4 for reason in ignored.values())
+
+
+def test_github_and_shellcheck_accept_every_file(generated: Project, tmp_path: Path) -> None:
+    schema = ("check-jsonschema", "--builtin-schema")
+    workflows = sorted(map(str, (generated.path / ".github/workflows").glob("*.yml")))
+    run(*schema, "vendor.github-workflows", *workflows, cwd=generated.path)
+    run(*schema, "vendor.github-actions", ACTION, cwd=generated.path)
+    run("shellcheck", ".github/actions/setup/install-cml", cwd=generated.path)
+    for number, step in enumerate(step for step in all_steps(generated) if "run" in step):
+        script = tmp_path / f"{number}.sh"
+        script.write_text("#!/bin/bash -e\n" + re.sub(r"\$\{\{.*?\}\}", "/path", step["run"]) + "\n")
+        run("shellcheck", script, cwd=tmp_path)
+
+
+def test_every_action_is_pinned_to_the_commit_of_its_version(generated: Project) -> None:
+    files = [ACTION, *(f".github/workflows/{name}.yml" for name in PERMISSIONS)]
+    lines = [line for file in files for line in generated.read(file).splitlines() if "uses:" in line]
+    used = [re.fullmatch(r"\s*(?:- )?uses: ([\w-]+/[\w-]+)@([0-9a-f]{40}) # (v[\d.]+)", line) for line in lines]
+    pinned = [found for found in used if found]
+    assert {found[1] for found in pinned} == PINS.keys()
+    assert all(PINS[found[1]] == (found[2], found[3]) for found in pinned)
+    others = [line.strip() for line, found in zip(lines, used, strict=True) if not found]
+    assert set(others) == {"- uses: ./.github/actions/setup"}
+
+
+def test_a_workflow_may_do_nothing_and_each_job_only_what_it_needs(name: str, workflow: dict[str, Any]) -> None:
+    assert workflow["permissions"] == {}
+    assert {job: content["permissions"] for job, content in workflow["jobs"].items()} == PERMISSIONS[name]
+
+
+def test_every_job_ends_in_time_and_every_workflow_has_its_turn(name: str, workflow: dict[str, Any]) -> None:
+    assert all(0 < job["timeout-minutes"] < 360 for job in workflow["jobs"].values())
+    assert workflow["concurrency"]["cancel-in-progress"] is CANCELS[name]
+    assert workflow["concurrency"]["group"].startswith(name)
+
+
+def test_one_last_job_passes_only_if_all_others_did(name: str, workflow: dict[str, Any]) -> None:
+    *others, last = workflow["jobs"]
+    job = workflow["jobs"][last]
+    assert (last, job["name"], job["if"]) == ("pass", f"{name} pass", "always()")
+    assert sorted(job["needs"]) == sorted(others)
+    accepted = ["success", "skipped"] if name == "report" else ["success"]
+    (step,) = job["steps"]
+    assert re.findall(r'test "\$RESULT" = (\w+)', step["run"]) == accepted
+    assert step["env"] == {"RESULT": f"${{{{ needs.{others[0]}.result }}}}"}
+
+
+def test_no_checkout_leaves_credentials(generated: Project) -> None:
+    checkouts = [step for step in all_steps(generated) if step.get("uses", "").startswith("actions/checkout@")]
+    assert len(checkouts) == 4
+    assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+
+
+def test_no_secret_is_read_but_the_jobs_own_token(generated: Project) -> None:
+    for name in PERMISSIONS:
+        text = generated.read(f".github/workflows/{name}.yml")
+        assert "secrets." not in text and "pull_request_target" not in text
+    assert "GITHUB_TOKEN" not in generated.read(ACTION)
+
+
+def test_each_step_is_one_command_that_nothing_is_pasted_into(generated: Project) -> None:
+    for step in all_steps(generated):
+        command = step.get("run", "")
+        assert "\n" not in command.strip(), command
+        pasted = re.findall(r"\$\{\{\s*(.*?)\s*\}\}", command)
+        assert set(pasted) <= {"github.action_path"}, command
+    for name in PERMISSIONS:
+        jobs = read_yaml(generated.read(f".github/workflows/{name}.yml"))["jobs"]
+        commands = [step["run"] for step in jobs[name]["steps"] if "run" in step]
+        assert commands and all(re.match(r"mlops \w+", command) for command in commands)
+
+
+def test_the_job_that_writes_comments_runs_the_default_branch_and_installs_nothing_else(generated: Project) -> None:
+    report = read_yaml(generated.read(".github/workflows/report.yml"))["jobs"]["report"]
+    checkout, setup, comment = report["steps"]
+    assert checkout["with"]["ref"] == "${{ github.event.repository.default_branch }}"
+    assert setup["with"] == {"dependencies": "false", "cml": "true"}
+    assert comment["run"] == "mlops comment" and comment["env"] == {"GITHUB_TOKEN": "${{ github.token }}"}
+
+
+def test_only_publish_may_skip_no_training(generated: Project) -> None:
+    publish = read_yaml(generated.read(".github/workflows/publish.yml"))["jobs"]["publish"]
+    commands = [step["run"] for step in publish["steps"] if "run" in step]
+    assert commands == [
+        "mlops train --no-run-cache",
+        "mlops compare --report report",
+        "mlops push",
+        "mlops version",
+        "mlops release",
+    ]
+    assert not any("actions/cache" in step.get("uses", "") for step in publish["steps"])
