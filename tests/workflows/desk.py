@@ -11,7 +11,14 @@ from local_github.events import push_event
 from local_github.permissions import BOT
 
 OWNER = "acme"
+ASSETS = ["MODEL_CARD.md", "SHA256SUMS", "bundle.zip", "metrics.json", "schema.yaml"]
 VERBS = "mlops push && mlops version && mlops release"
+
+
+def find_run(runs: list[Run], name: str) -> Run:
+    """The one run of a workflow among several."""
+    (run,) = [run for run in runs if run.name == name]
+    return run
 
 
 @dataclass(frozen=True)

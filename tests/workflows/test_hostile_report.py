@@ -1,4 +1,4 @@
-"""The report of a pull request is written by anybody, and read by a job that may write: it gets a comment or nothing."""
+"""A pull request writes its report itself, and a job that may write reads it: it gets a comment in plain words."""
 
 import io
 import json
@@ -23,7 +23,7 @@ ATTACKS = [
     "[click](https://evil.example) ![](https://evil.example/pixel.png) https://evil.example www.evil.example <https://evil.example>",
     '![](https://cml.dev/watermark.png#0123abc "CML watermark model report")',
     "`@acme` ``@acme`` ``` ~~~ ` @acme",
-    "a | b || @acme \\| c \\` @acme",
+    "a|@acme|<b>@acme|\\|@acme \\` @acme",
     "line\n\n# @acme\r\n\u2028- @acme\u0085> @acme\n\n```\n@acme",
     "\u202e@acme\u2066\u200b\u2069\ufeff",
     "&lt;b&gt; &#64;acme $$\\href{https://evil.example}{x}$$ :tada: [^1] [x]: https://evil.example",
@@ -103,14 +103,14 @@ def retrain(hub: LocalGitHub, reviewed: PullRequest) -> Run:
 
 
 @pytest.fixture(scope="module")
-def written(reviewed: PullRequest) -> dict[str, Any]:
-    """What an honest retrain reports."""
+def written() -> dict[str, Any]:
+    """What an honest retrain of the first pull request reports."""
     names = ("prepare", "featurize", "train", "evaluate", "export")
     return {
         "format": 1,
         "passed": True,
         "unchanged": False,
-        "pull_request": reviewed.number,
+        "pull_request": 1,
         "champion": "v1.0.0",
         "incomparable": None,
         "test_rows": 331,

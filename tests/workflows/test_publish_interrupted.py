@@ -10,10 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from desk import Desk, Runner
+from desk import ASSETS, OWNER, Desk, Runner, find_run
 from local_github import LocalGitHub, Repository
 
-ASSETS = {"bundle.zip", "metrics.json", "schema.yaml", "MODEL_CARD.md", "SHA256SUMS"}
 Clone = Callable[..., Desk]
 PUSH = "POST .*/git-receive-pack"
 
@@ -33,7 +32,7 @@ def is_complete(repository: Repository, version: str) -> bool:
     """Whether a version is released with every file."""
     releases = {release["tag_name"]: release for release in repository.releases()}
     found = releases[f"model@{version}"]
-    return not found["draft"] and {asset["name"] for asset in found["assets"]} == ASSETS
+    return not found["draft"] and sorted(asset["name"] for asset in found["assets"]) == ASSETS
 
 
 def test_a_publish_that_dies_at_every_write_in_turn_ends_as_an_undisturbed_one(
@@ -41,15 +40,16 @@ def test_a_publish_that_dies_at_every_write_in_turn_ends_as_an_undisturbed_one(
 ) -> None:
     undisturbed = first.copy("acme/undisturbed")
     calm = runner()
-    Desk(published, calm.tree, "acme").run("git", "push", "--quiet", undisturbed.url, "HEAD:main")
-    Desk(published, calm.tree, "acme").run("git", "remote", "set-url", "origin", undisturbed.url)
+    desk = Desk(undisturbed, calm.tree, OWNER)
+    desk.run("git", "remote", "set-url", "origin", undisturbed.url)
+    desk.push_quietly()
     assert Runner(hub, undisturbed, calm.tree, calm.venv).publish().conclusion == "success"
     assert is_complete(undisturbed, "v1.1.0")
 
     # A push that was answered is there, so the next push that a rerun makes is the one after it: store, tag, main.
     writes = [(PUSH, answered) for _ in range(3) for answered in (False, True)]
     writes += [(r"POST .*/releases$", False), (r"POST .*/releases$", True)]
-    writes += [(rf"POST .*/assets\?.*name={name}", name == "bundle.zip") for name in sorted(ASSETS)]
+    writes += [(rf"POST .*/assets\?.*name={name}", name == "bundle.zip") for name in ASSETS]
     writes += [("DELETE .*/assets/", True), (r"PATCH .*/releases/\d+$", False), (r"PATCH .*/releases/\d+$", True)]
     for call, answered in writes:
         with hub.killing_runs(at_call=call, answered=answered):
@@ -106,7 +106,7 @@ def test_two_pushes_in_a_row_are_published_one_after_the_other(
 
 def follow(runner: Runner) -> str:
     """Put the merge of a second change on top of a runner's own; its commit, which is on main now."""
-    desk = Desk(runner.repository, runner.tree, "acme")
+    desk = Desk(runner.repository, runner.tree, OWNER)
     desk.replace("README.md", "#", "# Read me:\n\n#")
     desk.run("git", "commit", "--quiet", "--no-verify", "--message", "Merge pull request #2", "README.md")
     desk.push_quietly()
@@ -191,7 +191,7 @@ def test_where_main_is_protected_the_tag_holds_the_model_and_nobody_trains_it_ag
     desk = clone(published)
     desk.replace("README.md", "#", "# Read me:\n\n#")
     pull = desk.propose("words", "Say more")
-    retrain = next(run for run in pull.runs if run.name == "retrain").expect("success")
+    retrain = find_run(pull.runs, "retrain").expect("success")
     assert "Starting from what v1.1.0 trained." in retrain.log
     assert "Nothing to retrain" in retrain.log and "Running stage" not in retrain.log
     assert pull.comments()[-1]["body"].startswith("### ➖ Nothing to retrain: the model is the champion's, `v1.1.0`")

@@ -7,17 +7,10 @@ from typing import Any
 import pytest
 import yaml
 from baked import Bake, Project
-from desk import OWNER, Desk, Runner
-from local_github import LocalGitHub, Repository, Run
+from desk import ASSETS, OWNER, Desk, Runner, find_run
+from local_github import LocalGitHub, Repository
 
-ASSETS = ["MODEL_CARD.md", "SHA256SUMS", "bundle.zip", "metrics.json", "schema.yaml"]
 Clone = Callable[..., Desk]
-
-
-def find_run(runs: list[Run], name: str) -> Run:
-    """The one run of a workflow among several."""
-    (run,) = [run for run in runs if run.name == name]
-    return run
 
 
 def download(desk: Desk, version: str) -> Path:
@@ -30,7 +23,7 @@ def download(desk: Desk, version: str) -> Path:
 
 
 def test_the_example_as_shipped_goes_from_an_untrained_push_to_a_model_that_anybody_can_take(
-    hub: LocalGitHub, bake: Bake, small: Project, clone: Clone, tmp_path: Path
+    hub: LocalGitHub, bake: Bake, clone: Clone, tmp_path: Path
 ) -> None:
     project = bake(output=tmp_path, github_owner=OWNER)
     repository = hub.create_repository(f"{OWNER}/{project.path.name}")
@@ -90,14 +83,13 @@ def test_the_whole_loop_works_in_a_private_repository(first: Repository, clone: 
     download(clone(private), "model@v1.1.0")
 
 
-def edit_lock(desk: Desk, **changes: str) -> None:
-    """Let dvc.lock say that other inputs, named by their last part, went in or another bundle came out."""
+def edit_lock(desk: Desk, *names: str) -> None:
+    """Let dvc.lock say that other bytes of these files went in or came out."""
     content: dict[str, Any] = yaml.safe_load(desk.read("dvc.lock"))
     for stage in content["stages"].values():
         for entry in [*stage["deps"], *stage["outs"]]:
-            name = Path(entry["path"]).name.partition(".")[0]
-            if name in changes:
-                entry["md5"] = changes[name] * 32
+            if Path(entry["path"]).name in names:
+                entry["md5"] = "c" * 32
     (desk.path / "dvc.lock").write_text(yaml.safe_dump(content, sort_keys=False))
 
 
@@ -117,15 +109,15 @@ def widen(content: dict[str, Any]) -> None:
 
 
 CHANGES: dict[str, tuple[Callable[[Desk], object], str, str]] = {
-    "new rows": (lambda desk: edit_lock(desk, dataset="d"), "v1.0.1", "new data, the same recipe"),
-    "code": (lambda desk: edit_lock(desk, model="c"), "v1.1.0", "the recipe changed: train"),
-    "libraries": (lambda desk: edit_lock(desk, uv="e"), "v1.1.0", "the recipe changed: train, export"),
+    "new rows": (lambda desk: edit_lock(desk, "dataset.csv"), "v1.0.1", "new data, the same recipe"),
+    "code": (lambda desk: edit_lock(desk, "model.py"), "v1.1.0", "the recipe changed: train"),
+    "libraries": (lambda desk: edit_lock(desk, "uv.lock"), "v1.1.0", "the recipe changed: train, export"),
     "a param": (
         lambda desk: desk.replace("dvc.lock", "estimator: logistic", "estimator: random_forest"),
         "v1.1.0",
         "the recipe changed: train",
     ),
-    "code and rows": (lambda desk: edit_lock(desk, dataset="d", model="c"), "v1.1.0", "the recipe changed: train"),
+    "code and rows": (lambda desk: edit_lock(desk, "dataset.csv", "model.py"), "v1.1.0", "the recipe changed: train"),
     "a column less": (
         lambda desk: change_schema(desk, lambda content: content["columns"].pop("account_length")),
         "v2.0.0",
@@ -155,7 +147,7 @@ def test_what_a_consumer_must_do_decides_the_number(
 ) -> None:
     desk = clone(published)
     change(desk)
-    edit_lock(desk, bundle="b")
+    edit_lock(desk, "bundle.zip")
     desk.commit("A merge")
     desk.push_quietly()
     run = Runner(hub, published, desk.path, desk.path / ".venv").publish("mlops version")
@@ -170,7 +162,7 @@ def test_the_same_bytes_are_no_new_version_whatever_else_changed(
     hub: LocalGitHub, published: Repository, clone: Clone
 ) -> None:
     desk = clone(published)
-    edit_lock(desk, model="c", dataset="d")
+    edit_lock(desk, "dataset.csv", "model.py")
     change_schema(desk, widen)
     head = desk.commit("A merge that moves nothing")
     desk.push_quietly()

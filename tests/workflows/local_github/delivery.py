@@ -28,7 +28,8 @@ def _deliver(repository: "Repository", event: Event, only: str | None, depth: in
     if any(word in message for word in SKIP):
         return runs
     for workflow in read_workflows(repository.bare, event.sha):
-        if only not in (None, workflow.name, workflow.path) or workflow.name in repository.disabled or not workflow.starts_on(event):
+        wanted = only in (None, workflow.name, workflow.path) and workflow.name not in repository.disabled
+        if not wanted or not workflow.starts_on(event):
             continue
         run = run_workflow(repository, workflow, event)
         runs.append(run)

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 
 class Repository:
-    """OWNER/NAME on the local GitHub; `hub.create_repository` and `fork` make one."""
+    """OWNER/NAME on the local GitHub; `hub.create_repository` and `fork` make one.
+
+    `disabled` names the workflows that its people have switched off.
+    """
 
     def __init__(
         self, hub: "LocalGitHub", name: str, bare: BareRepository, private: bool, parent: "Repository | None" = None

@@ -29,23 +29,36 @@ def output_file(path: str, rev: str | None = None) -> Path:
     Raises:
         UserError: nothing was trained there, or no store has it.
     """
-    md5 = locked(path, rev)
-    if md5 is None:
-        raise UserError(f"{rev or 'dvc.lock'} has no {path}: run `mlops train` first")
     if rev is None and Path(path).exists():
         return Path(path)
-    if not (found := find(md5)):
+    fetch_outputs((path, rev))
+    md5 = locked(path, rev) or ""
+    return find(md5) or _fetched_by_dvc(md5, path, rev)
+
+
+def fetch_outputs(*outputs: tuple[str, str | None]) -> None:
+    """Bring outputs, each a path and its revision (None: the working tree), that are not here from the store at once.
+
+    Raises:
+        UserError: nothing was trained there, or no store has one.
+    """
+    objects = {}
+    for path, rev in outputs:
+        md5 = locked(path, rev)
+        if md5 is None:
+            raise UserError(f"{rev or LOCK} has no {path}: run `mlops train` first.")
+        if not (find(md5) or (rev is None and Path(path).exists())):
+            objects[md5] = path
+    if objects:
         from . import store
 
-        store.fetch({md5: path})
-        found = find(md5)
-    return found or _fetched_by_dvc(md5, path, rev)
+        store.fetch(objects)
 
 
 def _fetched_by_dvc(md5: str, path: str, rev: str | None) -> Path:
     from dvc.repo import Repo
 
-    from .pipeline.run import readable_errors
+    from .pipeline.stages import readable_errors
 
     with readable_errors():
         repo = Repo()

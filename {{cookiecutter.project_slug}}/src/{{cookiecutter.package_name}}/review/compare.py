@@ -5,7 +5,7 @@ import pandas as pd
 
 from ..config import Config
 from ..metrics import Predictions, compute_metrics, metrics_of
-from ..outputs import BUNDLE, TEST_ROWS, output_file
+from ..outputs import BUNDLE, TEST_ROWS, fetch_outputs, output_file
 from ..pipeline.bundle import load_bundle
 from ..pipeline.predict import predict
 from ..table import read_typed
@@ -20,6 +20,7 @@ def compare_models(config: Config, champion: Champion | None) -> Comparison:
     Raises:
         UserError: an object is in no store.
     """
+    fetch_outputs((TEST_ROWS, None), (BUNDLE, None), *([(BUNDLE, champion.commit)] if champion else []))
     file = output_file(TEST_ROWS).resolve()
     rows = read_typed(file)
     candidate = predict(config, rows, load_bundle(output_file(BUNDLE)), enforce=False)

@@ -7,7 +7,7 @@ from .. import github
 from ..config import Config, load_config
 from ..errors import UserError
 from ..outputs import BUNDLE, locked, output_file
-from ..pipeline.run import outdated_stages
+from ..pipeline.stages import outdated_stages
 from .champion import Champion, find_champion
 from .changes import data_changes, params_changes, stages_run
 from .gate import rule

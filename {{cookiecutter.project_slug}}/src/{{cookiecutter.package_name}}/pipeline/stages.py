@@ -1,0 +1,44 @@
+"""What DVC says of the stages: which would run, and what feeds them."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import networkx
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+from dvc.stage import Stage
+
+from ..errors import UserError
+
+
+def outdated_stages() -> list[Stage]:
+    """Return the stages that would run, in no order: changed since dvc.lock, or fed by one that is.
+
+    Their data need not be here.
+    """
+    with readable_errors():
+        repo = Repo()
+        graph = repo.index.graph  # from a stage to those that feed it
+        with repo.lock:
+            # Without what feeds a stage, DVC does not see that a file which is not here has another hash.
+            changed = {
+                stage for stage in graph if stage.changed(allow_missing=True, upstream=list(graph.successors(stage)))
+            }
+        return list(changed.union(*(networkx.ancestors(graph, stage) for stage in changed)))
+
+
+def inputs(stages: list[Stage]) -> set[str]:
+    """Return the paths of what feeds stages and is made by none of them."""
+    feeding = {source for stage in stages for source in stage.repo.index.graph.successors(stage)}
+    outs = [out for source in feeding.difference(stages) for out in source.outs]
+    return {Path(out.fs_path).relative_to(out.repo.root_dir).as_posix() for out in outs}
+
+
+@contextlib.contextmanager
+def readable_errors() -> Iterator[None]:
+    """Turn DVC's exceptions into the one sentence that a user sees."""
+    try:
+        yield
+    except DvcException as error:
+        raise UserError(f"DVC: {error}") from error
