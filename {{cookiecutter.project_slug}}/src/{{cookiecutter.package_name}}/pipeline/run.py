@@ -1,6 +1,7 @@
 """Retraining: find what is out of date, fetch only that, and let DVC run it."""
 
 import shutil
+from pathlib import Path
 
 from .. import store
 from ..cli import STAGE_TIMES
@@ -22,7 +23,8 @@ def train(run_cache: bool = True) -> None:
     if not outdated:
         print("Nothing to retrain: every stage is up to date.")
         return
-    store.fetch(wanted(only=inputs(outdated)))
+    absent = {path for path in inputs(outdated) if not Path(path).exists()}
+    store.fetch(wanted(only=absent))
     command = ["dvc", "repro", "--pull", "--allow-missing"]
     command += [] if run_cache else ["--no-run-cache"]
     if run_tool(*command):
