@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 
 TEMPLATE = Path(__file__).parents[1]
+# What would reach into a project, and what would make every process compile its imports again.
+DROPPED = ("GIT_", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
 IDENTITY = {"NAME": "Ada Tester", "EMAIL": "ada@example.com"}
 
 
 def environment(**changes: str) -> dict[str, str]:
     """Return this process's environment without its virtual environment or the person's own git settings."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("GIT_", "VIRTUAL_ENV"))}
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(DROPPED)}
     who = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in IDENTITY.items()}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
     return {**kept, **who, "GIT_CONFIG_GLOBAL": os.devnull, "PATH": path, **changes}
