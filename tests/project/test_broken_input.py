@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from baked import Project
-from conftest import Inside
+from process import Inside
 from tables import DATA, cell, fill, knob, line, remove
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pandas
 import pytest
 from baked import Project
-from conftest import Inside
+from process import Inside
 from tables import DATA, knob, on_rows, remove
 
 HOSTILE = {

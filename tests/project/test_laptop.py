@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from baked import Bake, Project, environment, run
-from conftest import Inside
+from process import Inside
 from tables import save
 
 OWN = [

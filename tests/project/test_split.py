@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 from baked import Project
-from conftest import Inside
+from process import Inside
 from tables import DATA, knob, on_rows
 
 Rows = list[list[str]]

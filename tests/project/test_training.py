@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from baked import Bake, Project
-from conftest import Inside
+from process import Inside
 from pyarrow import parquet
 from tables import REAL, save
 
