@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 TEMPLATE = Path(__file__).parents[1]
-# What would reach into a project, and what would make every process compile its imports again.
-DROPPED = ("GIT_", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
+# What would reach into a project or its make, and what would make every process compile its imports again.
+DROPPED = ("GIT_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
 IDENTITY = {"NAME": "Ada Tester", "EMAIL": "ada@example.com"}
 
 

@@ -19,8 +19,9 @@ passing("POST", "/releases/generate-notes", "contents", "write")
 def list_all(hub: "LocalGitHub", repository: "Repository") -> list[dict[str, Any]]:
     """Every release, drafts too, newest first."""
     path = f"/repos/{repository.name}/releases?per_page=100"
-    releases = hub.emulate.call("GET", path, repository.owner)
-    return [describe(hub, repository, release) for release in sorted(releases, key=lambda one: -one["id"])]
+    with hub.lock:  # gh uploads several assets at once
+        releases = hub.emulate.call("GET", path, repository.owner)
+        return [describe(hub, repository, release) for release in sorted(releases, key=lambda one: -one["id"])]
 
 
 def copy_all(source: "Repository", target: "Repository") -> None:
@@ -122,9 +123,10 @@ def upload_asset(hub: "LocalGitHub", repository: "Repository", request: Request,
     if request.query.get("name") in [asset["name"] for asset in found["assets"]]:
         return Response.error(422, "Validation Failed: already_exists")
     content = request.body.read()
-    answer = pass_on(hub, request, request.path.removeprefix("/api/uploads"), content)
-    if answer.status == 201:
-        hub.asset(json.loads(answer.content)["id"]).write_bytes(content)
+    with hub.lock:
+        answer = pass_on(hub, request, request.path.removeprefix("/api/uploads"), content)
+        if answer.status == 201:
+            hub.asset(json.loads(answer.content)["id"]).write_bytes(content)
     return answer
 
 
