@@ -13,8 +13,9 @@ demo bench: export PYTHONPATH := tests/workflows
 demo: | $(UV) ## play the whole story on this machine: push, pull request, comment, merge, release
 	@$(UV) run --locked python -m demo
 
-bench: | $(UV) ## measure generation, retraining and the workflows against the plain way
-	@$(UV) run --locked python -m bench
+REPEATS := 3
+bench: | $(UV) ## measure generation, retraining and the workflows against the plain way (REPEATS=1: once)
+	@$(UV) run --locked python -m bench --repeats $(REPEATS)
 
 test: lint ## lint, then run every test, the fast ones first
 	@$(UV) run --locked pytest
