@@ -115,7 +115,6 @@ def written() -> dict[str, Any]:
         "incomparable": None,
         "test_rows": 331,
         "primary": "roc_auc",
-        "model_bytes": 12345,
         "metrics": [{"name": "roc_auc", "greater_is_better": True, "champion": 0.76, "candidate": 0.77}],
         "rulings": [{"metric": "roc_auc", "passed": True, "candidate": 0.77, "champion": 0.76, "limit": 0.01}],
         "params": [{"name": "model.params.C", "champion": None, "candidate": "0.5"}],

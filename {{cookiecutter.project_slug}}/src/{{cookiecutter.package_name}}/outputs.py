@@ -31,8 +31,8 @@ def output_file(path: str, rev: str | None = None) -> Path:
     """
     if rev is None and Path(path).exists():
         return Path(path)
-    fetch_outputs((path, rev))
-    md5 = locked(path, rev) or ""
+    md5 = _required(path, rev)
+    _fetch({md5: path})
     return find(md5) or _fetched_by_dvc(md5, path, rev)
 
 
@@ -42,17 +42,20 @@ def fetch_outputs(*outputs: tuple[str, str | None]) -> None:
     Raises:
         UserError: nothing was trained there, or no store has one.
     """
-    objects = {}
-    for path, rev in outputs:
-        md5 = locked(path, rev)
-        if md5 is None:
-            raise UserError(f"{rev or LOCK} has no {path}: run `mlops train` first.")
-        if not (find(md5) or (rev is None and Path(path).exists())):
-            objects[md5] = path
-    if objects:
-        from . import store
+    _fetch({_required(path, rev): path for path, rev in outputs if rev or not Path(path).exists()})
 
-        store.fetch(objects)
+
+def _required(path: str, rev: str | None) -> str:
+    md5 = locked(path, rev)
+    if md5 is None:
+        raise UserError(f"{rev or LOCK} has no {path}: run `mlops train` first.")
+    return md5
+
+
+def _fetch(objects: dict[str, str]) -> None:
+    from . import store
+
+    store.fetch(objects)
 
 
 def _fetched_by_dvc(md5: str, path: str, rev: str | None) -> Path:

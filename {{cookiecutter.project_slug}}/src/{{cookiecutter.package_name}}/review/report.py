@@ -86,7 +86,6 @@ class Report:
     incomparable: str | None
     test_rows: int
     primary: str
-    model_bytes: int
     metrics: list[Metric]
     rulings: list[Ruling]
     params: list[Change]

@@ -6,7 +6,7 @@ from pathlib import Path
 from .. import github
 from ..config import Config, load_config
 from ..errors import UserError
-from ..outputs import BUNDLE, locked, output_file
+from ..outputs import BUNDLE, locked
 from ..pipeline.stages import outdated_stages
 from .champion import Champion, find_champion
 from .changes import data_changes, params_changes, stages_run
@@ -56,7 +56,6 @@ def judge(config: Config, champion: Champion | None) -> Report:
         incomparable=comparison.incomparable,
         test_rows=comparison.test_rows,
         primary=config.gate.primary,
-        model_bytes=0 if unchanged else output_file(BUNDLE).stat().st_size,
         metrics=comparison.metrics,
         rulings=rulings,
         params=params_changes(commit),
