@@ -1,4 +1,4 @@
-"""Ratios against the plain way, all in one run: generation, retraining, the report and the workflows."""
+"""Ratios against the plain way, all in one run: generation, retraining, the report and the workflows; and the gate."""
 
 import argparse
 import os
@@ -11,14 +11,24 @@ from local_github import start_github
 from bench.commands import compare_changed, compare_unchanged
 from bench.generation import OWNER, compare_generation
 from bench.project import publish_project
+from bench.verdict import measure_verdict, set_up_project
 from bench.workflows import compare_docs, compare_params
 
 
 def main() -> int:
-    """Print every ratio; exit 1 where one misses its bar."""
+    """Print every figure; exit 1 where one misses its bar."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--repeats", type=int, default=3, help="rounds of the workflows; commands get twice as many")
-    repeats = parser.parse_args().repeats
+    parser.add_argument("--only", choices=["ratios", "verdict"], help="ratios against the plain way, or the gate")
+    arguments = parser.parse_args()
+    ratios = arguments.only == "verdict" or measure_ratios(arguments.repeats)
+    with tempfile.TemporaryDirectory() as name:
+        verdict = arguments.only == "ratios" or measure_verdict(set_up_project(Path(name)), Path(name))
+    return 0 if ratios and verdict else 1
+
+
+def measure_ratios(repeats: int) -> bool:
+    """Print every ratio; return False where one misses its bar."""
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         os.environ["PIP_CACHE_DIR"] = str(directory / "pip")  # filled by a first run that does not count
@@ -33,7 +43,7 @@ def main() -> int:
             compare_changed(project, 2 * repeats)
             project.run("git", "checkout", "--quiet", ".")
             params = compare_params(project, repeats)
-    return 0 if docs and params else 1
+    return docs and params
 
 
 if __name__ == "__main__":

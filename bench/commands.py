@@ -9,12 +9,12 @@ from bench.project import Project
 WITHOUT_CHAMPION = """
 import sys
 from {package} import cli
-from {package}.review import compare
+from {package}.review import rivals
 
 def skip(*_):
-    raise compare.Incomparable("not measured")
+    raise rivals.Incomparable("not measured")
 
-compare.predict_as_champion = skip
+rivals.ask = skip
 sys.argv = ["mlops", "compare"]
 sys.exit(cli.main())
 """

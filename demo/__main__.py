@@ -4,6 +4,7 @@ Everything is real (git, DVC, GTO, the generated workflows in act, the GitHub CL
 one that the tests use.
 """
 
+import re
 import shutil
 import tempfile
 import time
@@ -12,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cookiecutter.main import cookiecutter
-from local_github import LocalGitHub, Run, start_github
+from local_github import LocalGitHub, Repository, Run, start_github
 
 from demo.page import write_page
 
@@ -59,7 +60,12 @@ def play(github: LocalGitHub) -> None:
         show(pull.runs)
     comment = pull.comments()[-1]
     page = OUTPUT / "comment.html"
-    write_page(page, comment["user"]["login"], f"{pull.title} #{pull.number}", comment["body"])
+    write_page(
+        page, comment["user"]["login"], f"{pull.title} #{pull.number}", keep_pictures(repository, comment["body"])
+    )
+    retrain = next(run for run in pull.runs if run.name == "retrain")
+    report = OUTPUT / "report.html"
+    report.write_bytes(retrain.artifacts["report"].read()["report.html"])
 
     with step("Merge: main trains from merged code, the gate rules again, a version is released"):
         show(repository.merge(pull))
@@ -73,9 +79,18 @@ def play(github: LocalGitHub) -> None:
 
     print(f"\n{comment['body'].splitlines()[0]}\n")
     print(f"The comment:  {page}")
+    print(f"The report:   {report}")
     print("The release:")
     for file in sorted(released.iterdir()):
         print(f"  {file}  {file.stat().st_size:,} bytes")
+
+
+def keep_pictures(repository: Repository, body: str) -> str:
+    """Return the comment with its pictures beside the page, for when the local GitHub is gone."""
+    for address, commit, name in set(re.findall(r'"(http[^"]+/raw/([0-9a-f]{40})/([a-z_-]+\.png))"', body)):
+        (OUTPUT / name).write_bytes(repository.bare.read_bytes(commit, name))
+        body = body.replace(address, name)
+    return body
 
 
 @contextmanager

@@ -20,7 +20,7 @@ th, td { border: 1px solid var(--line); padding: 6px 13px }
 code { background: var(--code); border-radius: 6px; padding: .2em .4em; font: 85% ui-monospace, monospace }
 pre { background: var(--code); border-radius: 6px; padding: 16px; overflow: auto }
 pre code { background: none; padding: 0 }
-a { color: #0969da } h3 { font-size: 1.25em }
+img { max-width: 100% } a { color: #0969da } h3 { font-size: 1.25em }
 """
 
 

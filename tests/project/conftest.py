@@ -2,16 +2,34 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from baked import Bake, Project
 from process import Inside
+from reviewing import Review
 from tables import shorten
 
 
 @pytest.fixture(scope="session")
 def inside(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
     process = Inside(project, tmp_path_factory.mktemp("inside") / "log")
+    yield process
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def statistics(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
+    """`statistics("interval", metric="f1")`: what a function of figures.py says of made-up models."""
+    process = Inside(project, tmp_path_factory.mktemp("figures") / "log", "figures.py")
+    yield lambda name, **options: process(name, project.path, **options)
+    process.stop()
+
+
+@pytest.fixture(scope="session")
+def review(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
+    process = Review(project, tmp_path_factory.mktemp("review") / "log")
     yield process
     process.stop()
 
@@ -44,3 +62,11 @@ def mlops(borrowed: Callable[[Project], dict[str, str]]) -> Callable[..., subpro
     return lambda there, *words, check=True, **changes: there.run(
         "mlops", *words, check=check, **borrowed(there), **changes
     )
+
+
+@pytest.fixture(scope="session")
+def drawn(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The reports, pages and pictures of made-up models: see drawing.py."""
+    directory = tmp_path_factory.mktemp("drawn")
+    project.run(project.path / ".venv/bin/python", Path(__file__).with_name("drawing.py"), directory)
+    return directory

@@ -95,16 +95,16 @@ def sentence() -> Iterator[list[str]]:
         said.append(str(error))
 
 
-def main() -> None:
+def main(requests: dict[str, Any]) -> None:
     answers, sys.stdout = os.fdopen(os.dup(1), "w"), sys.stderr
     for line in sys.stdin:
         name, root, options = json.loads(line)
         try:
-            answer = {"answer": globals()[f"do_{name}"](Path(root), **options)}
+            answer = {"answer": requests[f"do_{name}"](Path(root), **options)}
         except Exception:
             answer = {"traceback": traceback.format_exc()}
         print(json.dumps(answer), file=answers, flush=True)
 
 
 if __name__ == "__main__":
-    main()
+    main(globals())

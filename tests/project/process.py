@@ -12,10 +12,10 @@ from baked import Project, environment
 class Inside:
     """The code of a generated project in one process for all tests: `inside("train", project.path)`."""
 
-    def __init__(self, project: Project, log: Path) -> None:
+    def __init__(self, project: Project, log: Path, script: str = "inside.py") -> None:
         self.log = log
         self.process = subprocess.Popen(
-            [project.path / ".venv/bin/python", "-W", "error::FutureWarning", Path(__file__).with_name("inside.py")],
+            [project.path / ".venv/bin/python", "-W", "error::FutureWarning", Path(__file__).with_name(script)],
             env=environment(PYTHONHASHSEED="0"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

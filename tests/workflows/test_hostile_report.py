@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import stat
 import sys
 import zipfile
@@ -17,6 +18,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 ZIP = tuple[str | zipfile.ZipInfo, bytes]
+Modules = tuple[ModuleType, ModuleType, ModuleType]
 ATTACKS = [
     "@acme/owners and @contributor, see #1, GH-1 and acme/churn#1",
     "<img src=x onerror=alert(1)><script>alert(1)</script></details></summary><!--",
@@ -31,6 +33,18 @@ ATTACKS = [
     "  @acme  ",
     "",
 ]
+FOLDED = re.compile(
+    r"<details><summary>(\d+ (more( columns)?|facts)|Charts|Costs|Reproduce it on a laptop)</summary>|</details>"
+)
+CHART = re.compile(
+    r"xychart-beta\n"
+    r'  title "(ROC|Calibration): champion and candidate"\n'
+    r'(  [xy]-axis "[a-z ]+" [\d.]+ --> [\d.]+\n){2}'
+    r"(  line \[[\d., ]+\]\n){2}"
+)
+CHOICES = {
+    ".rulings.rule", ".rulings.verdict", ".costs.name", ".notes.kind", ".plots.name", ".plots.curves.model"
+}  # fmt: skip
 
 
 def pack(*files: ZIP, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -60,24 +74,24 @@ def assert_inert(body: str, run_url: str) -> None:
         elif token.type == "image":
             assert str(token.attrs["src"]).startswith("https://cml.dev/watermark.png#")
         elif token.type.startswith("html"):
-            tags = token.content.replace("\n", "").split(" more</summary>")
-            tags = [tag.rstrip("0123456789") for tag in tags]
-            assert set(tags) <= {
-                "<details><summary>", "", "</details>", "<details><summary>Reproduce it on a laptop</summary>"
-            }, token.content  # fmt: skip
+            assert FOLDED.fullmatch(token.content.strip()), token.content
         else:
             assert "@" not in token.content and "evil" not in token.content, token.content
+    for token in MarkdownIt("commonmark").parse(body):
+        assert token.info in ("", "sh", "mermaid")
+        if token.info == "mermaid":
+            assert CHART.fullmatch(token.content), "GitHub runs what is written there"
 
 
 @pytest.fixture(scope="module")
-def modules(bake: Bake) -> Iterator[tuple[ModuleType, ModuleType]]:
-    """The generated project's `report` and `comment`: they need no third-party package, so they run here."""
+def modules(bake: Bake) -> Iterator[tuple[ModuleType, ModuleType, ModuleType]]:
+    """The generated project's `report`, `markdown`, `artifact`: they need no third-party package, so they run here."""
     source = str(bake().path / "src")
     sys.path.insert(0, source)
     try:
-        from customer_churn.review import comment, report  # type: ignore[import-not-found]
+        from customer_churn.review import artifact, markdown, report  # type: ignore[import-not-found]
 
-        yield report, comment
+        yield report, markdown, artifact
     finally:
         sys.path.remove(source)
         for name in [name for name in sys.modules if name.partition(".")[0] == "customer_churn"]:
@@ -106,20 +120,40 @@ def retrain(hub: LocalGitHub, reviewed: PullRequest) -> Run:
 def written() -> dict[str, Any]:
     """What an honest retrain of the first pull request reports."""
     names = ("prepare", "featurize", "train", "evaluate", "export")
+    both = {"champion": 0.76, "candidate": 0.77}
+    ruling = {"subject": "roc_auc", "passed": True, "verdict": "not worse", **both}
+    interval = {"low": -0.005, "high": 0.025}
+    curves = [{"model": model, "label": "yes", "x": [0, 0.5, 1], "y": [0, 0.8, 1]} for model in both]
     return {
-        "format": 1,
+        "format": 2,
         "passed": True,
         "unchanged": False,
         "pull_request": 1,
         "champion": "v1.0.0",
         "incomparable": None,
-        "test_rows": 331,
         "primary": "roc_auc",
-        "metrics": [{"name": "roc_auc", "greater_is_better": True, "champion": 0.76, "candidate": 0.77}],
-        "rulings": [{"metric": "roc_auc", "passed": True, "candidate": 0.77, "champion": 0.76, "limit": 0.01}],
+        "margin": 0.01,
+        "confidence": 0.95,
+        "method": "DeLong",
+        "detectable": 0.02,
+        "false_alarms": 0.08,
+        "enough_margin": 0.013,
+        "rows": {"test": 331, "decided": 320, "new": 30, "gone": 2, "edited": 1, "trained": 11},
+        "metrics": [{"name": "roc_auc", "greater_is_better": True, **both, **interval}],
+        "rulings": [
+            ruling | {"rule": rule, "limit": 0.01} for rule in ("threshold", "champion", "guard", "slice", "cost")
+        ],
+        "slice_margin": 0.1,
+        "slices": [{"name": "plan = gold", "rows": 60, **both, **interval, "collapsed": False, "why": None}],
+        "costs": [{"name": "latency_ms", "champion": None, "candidate": 0.4}],
+        "notes": [{"kind": "absent_classes", "names": ["maybe"]}],
         "params": [{"name": "model.params.C", "champion": None, "candidate": "0.5"}],
-        "data": [],
+        "schema": [{"name": "columns.age.min", "champion": "18", "candidate": "0"}],
+        "data": [{"name": "rows", "champion": "1500", "candidate": "1600"}],
+        "shifts": [{"column": "age", "champion": "median 31", "candidate": "median 34", "size": 0.12}],
         "stages": [{"name": name, "seconds": 1.5 if name == "train" else None} for name in names],
+        "plots": [{"name": name, "curves": curves} for name in ("roc", "calibration")],
+        "confusion": {"classes": ["no", "yes"], "champion": [[5, 1], [2, 3]], "candidate": [[6, 0], [2, 3]]},
     }
 
 
@@ -138,13 +172,13 @@ def report_on(hub: LocalGitHub, reviewed: PullRequest, retrain: Run) -> Iterator
     hub.artifacts.update(kept)
 
 
-def with_attack(value: Any, attack: str) -> Any:
-    """The same report with every string in it replaced."""
+def with_attack(value: Any, attack: str, key: str = "") -> Any:
+    """The same report with every string in it replaced, but those that are one of a few words."""
     if isinstance(value, dict):
-        return {key: with_attack(item, attack) for key, item in value.items()}
+        return {name: with_attack(item, attack, f"{key}.{name}") for name, item in value.items()}
     if isinstance(value, list):
-        return [with_attack(item, attack) for item in value]
-    return attack if isinstance(value, str) else value
+        return [with_attack(item, attack, key) for item in value]
+    return attack if isinstance(value, str) and key not in CHOICES else value
 
 
 def test_an_honest_report_is_inert_and_the_check_for_it_sees_what_is_not(
@@ -159,34 +193,43 @@ def test_an_honest_report_is_inert_and_the_check_for_it_sees_what_is_not(
 @pytest.mark.parametrize("attack", ATTACKS, ids=range(len(ATTACKS)))
 @pytest.mark.parametrize("passed", [True, False], ids=["passes", "fails"])
 def test_no_string_of_a_report_mentions_links_or_becomes_html(
-    modules: tuple[ModuleType, ModuleType], written: dict[str, Any], attack: str, passed: bool
+    modules: Modules, written: dict[str, Any], attack: str, passed: bool
 ) -> None:
-    report, _ = modules
+    report, markdown, _ = modules
     hostile = with_attack(written, attack) | {"passed": passed, "incomparable": None if passed else attack}
     changes = [{"name": attack, "champion": attack, "candidate": attack}] * 9
-    hostile |= {"params": changes, "data": changes}
+    hostile |= {"params": changes, "data": changes, "schema": changes, "shifts": hostile["shifts"] * 9}
     hostile["rulings"] = [ruling | {"passed": passed} for ruling in hostile["rulings"]]
     for unchanged in (False, True):
         read = report.read_report(json.dumps(hostile | {"unchanged": unchanged}).encode())
-        body = report.render(read, run_url="https://github.example/run", commit="0" * 40)
+        body = markdown.render(read, run_url="https://github.example/run", commit="0" * 40)
         assert_inert(body, "https://github.example/run")
         assert body.isprintable() or all(char.isprintable() or char == "\n" for char in body)
         body.encode()
 
 
 @pytest.mark.parametrize("strings", ["a" * 200, "é" * 200, "`|@" * 80])
-def test_a_comment_is_never_longer_than_github_takes(
-    modules: tuple[ModuleType, ModuleType], written: dict[str, Any], strings: str
-) -> None:
-    report, _ = modules
+def test_a_comment_is_never_longer_than_github_takes(modules: Modules, written: dict[str, Any], strings: str) -> None:
+    report, markdown, _ = modules
     many = [{"name": f"{number}{strings}", "champion": strings, "candidate": strings} for number in range(1000)]
     metrics = [metric | {"name": strings} for metric in written["metrics"] for _ in range(200)]
     stages = [{"name": strings, "seconds": 1e308}] * 1000
-    rulings = [ruling | {"metric": strings, "passed": False} for ruling in written["rulings"]] * 500
-    large = written | {"params": many, "data": many, "metrics": metrics, "stages": stages, "rulings": rulings}
-    large |= {"passed": False, "incomparable": strings * 100, "champion": strings * 100, "test_rows": 10**4000}
+    rulings = [ruling | {"subject": strings, "passed": False} for ruling in written["rulings"]] * 500
+    large = written | {"params": many, "data": many, "schema": many, "metrics": metrics, "stages": stages}
+    large |= {
+        "rulings": rulings,
+        "slices": [part | {"name": strings, "collapsed": True} for part in written["slices"] * 500],
+    }
+    large |= {
+        "shifts": [shift | {"column": strings} for shift in written["shifts"] * 500],
+        "costs": written["costs"] * 500,
+    }
+    large |= {"notes": [{"kind": "new_classes", "names": [strings] * 100}] * 500, "plots": written["plots"] * 500}
+    large |= {"confusion": {"classes": [strings] * 500, "champion": [[1] * 500] * 500, "candidate": [[1] * 500] * 500}}
+    large |= {"passed": False, "incomparable": strings * 100, "champion": strings * 100, "method": strings * 100}
+    large["rows"] = written["rows"] | {"test": 10**4000}
     read = report.read_report(json.dumps(large).encode())
-    body = report.render(read, run_url="https://github.example/run", commit="0" * 40)
+    body = markdown.render(read, run_url="https://github.example/run", commit="0" * 40)
     assert len(body) <= 65_536
     assert body.startswith("### ❌ Fails") and "[The run, its log and the full report]" in body
 
@@ -206,8 +249,8 @@ def test_a_comment_is_never_longer_than_github_takes(
     ],
     ids=["empty", "list", "object", "null", "bytes", "deep", "deep-objects", "long-number", "infinite"],
 )
-def test_what_is_no_report_is_refused_in_one_sentence(modules: tuple[ModuleType, ModuleType], text: bytes) -> None:
-    report, _ = modules
+def test_what_is_no_report_is_refused_in_one_sentence(modules: Modules, text: bytes) -> None:
+    report, _, _ = modules
     with pytest.raises(report.UserError, match=r"^report\.json is not a report: \w+$"):
         report.read_report(text)
 
@@ -220,7 +263,15 @@ def test_what_is_no_report_is_refused_in_one_sentence(modules: tuple[ModuleType,
         ("pull_request", "1"),
         ("pull_request", True),
         ("pull_request", 1.0),
-        ("test_rows", float("nan")),
+        ("margin", float("nan")),
+        ("rows", {}),
+        ("rows", {"test": 1.5, "decided": 1, "new": 0, "gone": 0, "edited": 0, "trained": 0}),
+        ("notes", [{"kind": "@acme", "names": []}]),
+        ("costs", [{"name": "<b>", "champion": None, "candidate": 1}]),
+        ("plots", [{"name": "cat", "curves": []}]),
+        ("plots", [{"name": "roc", "curves": [{"model": "@acme", "label": "", "x": [], "y": []}]}]),
+        ("plots", [{"name": "roc", "curves": [{"model": "champion", "label": "", "x": ["1"], "y": [1]}]}]),
+        ("confusion", {"classes": ["a"], "champion": None, "candidate": [["1"]]}),
         ("champion", 5),
         ("champion", ["v1"]),
         ("metrics", {}),
@@ -234,26 +285,22 @@ def test_what_is_no_report_is_refused_in_one_sentence(modules: tuple[ModuleType,
         ("extra", "more"),
     ],
 )
-def test_a_report_of_wrong_types_is_refused(
-    modules: tuple[ModuleType, ModuleType], written: dict[str, Any], field: str, value: Any
-) -> None:
-    report, _ = modules
+def test_a_report_of_wrong_types_is_refused(modules: Modules, written: dict[str, Any], field: str, value: Any) -> None:
+    report, _, _ = modules
     with pytest.raises(report.UserError, match="is not a report"):
         report.read_report(json.dumps(written | {field: value}).encode())
     with pytest.raises(report.UserError, match="is not a report"):
         report.read_report(json.dumps({key: item for key, item in written.items() if key != field} | {"x": 1}).encode())
 
 
-def test_a_report_of_another_format_is_refused(modules: tuple[ModuleType, ModuleType], written: dict[str, Any]) -> None:
-    report, _ = modules
+def test_a_report_of_another_format_is_refused(modules: Modules, written: dict[str, Any]) -> None:
+    report, _, _ = modules
     with pytest.raises(report.UserError, match="this version reads format"):
         report.read_report(json.dumps(written | {"format": 99}).encode())
 
 
-def test_a_damaged_zip_is_refused_wherever_the_damage_is(
-    modules: tuple[ModuleType, ModuleType], written: dict[str, Any]
-) -> None:
-    _, comment = modules
+def test_a_damaged_zip_is_refused_wherever_the_damage_is(modules: Modules, written: dict[str, Any]) -> None:
+    _, _, artifact = modules
     text = json.dumps(written).encode()
     for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         whole = pack(("report.json", text), compression=compression)
@@ -261,16 +308,16 @@ def test_a_damaged_zip_is_refused_wherever_the_damage_is(
             damaged = bytearray(whole)
             damaged[position] ^= 0xFF
             try:
-                comment.unpack(bytes(damaged))
-            except comment.UserError as error:
-                assert "has no readable report.json" in str(error)
+                artifact.unpack(bytes(damaged))
+            except artifact.UserError as error:
+                assert re.search(r"no readable (report\.json|zip file)", str(error))
 
 
-def test_a_zip_bomb_is_not_unpacked(modules: tuple[ModuleType, ModuleType]) -> None:
-    _, comment = modules
+def test_a_zip_bomb_is_not_unpacked(modules: Modules) -> None:
+    _, _, artifact = modules
     bomb = pack(("report.json", bytes(300 * 2**20)))
-    with pytest.raises(comment.UserError, match=r"larger than 1,048,576 bytes"):
-        comment.unpack(bomb)
+    with pytest.raises(artifact.UserError, match=r"larger than 1,048,576 bytes"):
+        artifact.unpack(bomb)
 
 
 def link(name: str) -> zipfile.ZipInfo:
@@ -373,7 +420,7 @@ def test_a_run_on_a_head_that_a_newer_push_replaced_says_nothing(reviewed: PullR
     event.payload["workflow_run"]["head_sha"] = reviewed.base_sha
     before = reviewed.comments()
     (run,) = reviewed.base.deliver(event)
-    assert "a newer push will comment" in run.expect("success").log
+    assert "a newer push will be reported" in run.expect("success").log
     assert reviewed.comments() == before
 
 

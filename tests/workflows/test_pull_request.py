@@ -34,9 +34,12 @@ def test_a_changed_param_is_retrained_compared_and_commented_once(published: Rep
     pull = desk.propose("regularise", "Regularise more")
     retrain, report = (find_run(pull.runs, name).expect("success") for name in ("retrain", "report"))
     body = read_comment(pull)
-    assert re.match(r"### ✅ Passes: `roc_auc` 0\.\d{4}, (better|worse|the same)", body)
-    assert re.search(r"^\| metric \| champion `v1\.0\.0` \| candidate \| change \| gate \|$", body, re.M)
-    row = r"^\| \*\*`roc_auc`\*\* \| 0\.\d{4} \| 0\.\d{4} \| [+−]0\.\d{4} (better|worse) \| passes \|$"
+    verdict = r"(Better|Not worse|Undecided, passes)"
+    change = r"[+−]0\.\d{4} \[[+−]0\.\d{4}, [+−]0\.\d{4}\]"
+    assert re.match(rf"### ✅ {verdict}: `roc_auc` 0\.\d{{4}}, {change} against `v1\.0\.0`: the interval ", body)
+    assert re.search(r"^\| metric \| champion `v1\.0\.0` \| candidate \| change \(95%\) \| ruling \|$", body, re.M)
+    ruling = "threshold met; (better|not worse|undecided)"
+    row = rf"^\| \*\*`roc_auc`\*\* \| 0\.\d{{4}} \| 0\.\d{{4}} \| {change} \| {ruling} \|$"
     assert re.search(row, body, re.M)
     assert "| `model.params.C` | – | `0.3` |" in body
     assert "**Data** unchanged" in body
@@ -46,7 +49,8 @@ def test_a_changed_param_is_retrained_compared_and_commented_once(published: Rep
     assert f"git fetch origin pull/{pull.number}/head" in body and "make setup train compare" in body
     assert f"({retrain.url})" in body and pull.head_sha[:10] in body
     assert "store: fetched" in retrain.log and "Running stage 'prepare'" not in retrain.log
-    assert set(retrain.artifacts["report"].read()) == {"report.json", "report.md"}
+    files = set(retrain.artifacts["report"].read())
+    assert files > {"report.json", "report.html", "pictures/roc-light.png", "pictures/roc-dark.png"}
     assert report.event.sha == published.bare.resolve("main"), "the report runs main's code"
     (before,) = pull.comments()
 
@@ -93,7 +97,12 @@ def test_new_rows_travel_with_the_push_and_keep_the_test_rows_in_the_test(publis
     find_run(pull.runs, "retrain").expect("success")
     body = read_comment(pull)
     assert f"| `rows` | `{rows - 300}` | `{rows}` |" in body
-    assert "**Params** unchanged" in body
+    told = re.search(
+        r"answered ([\d,]+) of \1 test rows\. Since the champion's test set (\d+) rows are new, 0 gone, 0 edited\.",
+        body,
+    )
+    assert told and 0 < int(told[2]) < 300, "neither model was trained on a new test row: they decide too"
+    assert "shift is the share of rows" in body and "**Params** unchanged" in body
     assert "up to date" not in body, "every stage ran"
 
     published.merge(pull)
@@ -121,8 +130,11 @@ def test_a_model_that_fails_the_gate_is_red_blocked_and_unpublished_even_by_forc
     assert retrain.jobs == {"retrain": "failure", "pass": "failure"}
     assert retrain.outcome("Judge it against the champion") == "failure"
     body = read_comment(pull)
-    assert body.startswith("### ❌ Fails: `roc_auc` 0.5000 misses the threshold 0.6000; `roc_auc` 0.5000, worse than")
-    assert "**fails**" in body and "`sklearn.dummy.DummyClassifier`" in body.replace('"', "")
+    line = body.partition("\n")[0]
+    assert line.startswith("### ❌ Fails: `roc_auc` 0.5000 misses the threshold 0.6; ")
+    assert "; and worse: `roc_auc` 0.5000, −0." in line and "lies beyond the margin of 0.01" in line
+    assert "- The same answer to every row is given by the `candidate`." in body
+    assert "**misses 0.6**; **worse**" in body and "`sklearn.dummy.DummyClassifier`" in body.replace('"', "")
     with pytest.raises(MergeBlockedError, match="retrain"):
         published.merge(pull)
 

@@ -18,7 +18,11 @@ PINS = {
 PERMISSIONS = {
     "checks": {"checks": {"contents": "read"}, "pass": {}},
     "retrain": {"retrain": {"contents": "read"}, "pass": {}},
-    "report": {"report": {"contents": "read", "actions": "read", "pull-requests": "write"}, "pass": {}},
+    "report": {
+        "pictures": {"contents": "write", "actions": "read", "pull-requests": "read"},
+        "report": {"contents": "read", "actions": "read", "pull-requests": "write"},
+        "pass": {},
+    },
     "publish": {"publish": {"contents": "write"}, "pass": {}},
 }
 CANCELS = {"checks": True, "retrain": True, "report": False, "publish": False}
@@ -108,12 +112,12 @@ def test_one_last_job_passes_only_if_all_others_did(name: str, workflow: dict[st
     accepted = ["success", "skipped"] if name == "report" else ["success"]
     (step,) = job["steps"]
     assert re.findall(r'test "\$RESULT" = (\w+)', step["run"]) == accepted
-    assert step["env"] == {"RESULT": f"${{{{ needs.{others[0]}.result }}}}"}
+    assert step["env"] == {"RESULT": f"${{{{ needs.{name}.result }}}}"}
 
 
 def test_no_checkout_leaves_credentials(generated: Project) -> None:
     checkouts = [step for step in all_steps(generated) if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == 4
+    assert len(checkouts) == 5
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
@@ -141,7 +145,23 @@ def test_the_job_that_writes_comments_runs_the_default_branch_and_installs_nothi
     checkout, setup, comment = report["steps"]
     assert checkout["with"]["ref"] == "${{ github.event.repository.default_branch }}"
     assert setup["with"] == {"dependencies": "false", "cml": "true"}
-    assert comment["run"] == "mlops comment" and comment["env"] == {"GITHUB_TOKEN": "${{ github.token }}"}
+    assert comment["run"] == "mlops comment"
+    assert comment["env"] == {
+        "PICTURES_COMMIT": "${{ needs.pictures.outputs.commit }}",
+        "GITHUB_TOKEN": "${{ github.token }}",
+    }
+
+
+def test_the_job_that_may_write_to_the_repository_installs_no_cml_and_the_comment_does_without_it(
+    generated: Project,
+) -> None:
+    jobs = read_yaml(generated.read(".github/workflows/report.yml"))["jobs"]
+    checkout, setup, store = jobs["pictures"]["steps"]
+    assert checkout["with"]["ref"] == "${{ github.event.repository.default_branch }}"
+    assert setup["with"] == {"dependencies": "false"}
+    assert store["run"] == "mlops pictures" and store["env"] == {"GITHUB_TOKEN": "${{ github.token }}"}
+    assert jobs["pictures"]["outputs"] == {"commit": f"${{{{ steps.{store['id']}.outputs.commit }}}}"}
+    assert jobs["report"]["needs"] == ["pictures"] and jobs["report"]["if"].startswith("!cancelled() ")
 
 
 def test_only_publish_may_skip_no_training(generated: Project) -> None:
@@ -149,7 +169,7 @@ def test_only_publish_may_skip_no_training(generated: Project) -> None:
     commands = [step["run"] for step in publish["steps"] if "run" in step]
     assert commands == [
         "mlops train --no-run-cache",
-        "mlops compare --report report",
+        "mlops compare",
         "mlops push",
         "mlops version",
         "mlops release",

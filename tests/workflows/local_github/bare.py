@@ -1,5 +1,6 @@
 """A repository as the server keeps it: bare, and read or changed by git alone."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -68,6 +69,16 @@ class BareRepository:
             raise RuntimeError(f"git {' '.join(arguments)}: {done.stderr.strip() or done.stdout.strip()}")
         return done.stdout.strip()
 
+    def write(self, *arguments: str, content: bytes = b"", when: str | None = None, author: str = "GitHub") -> str:
+        """The SHA of the object that a git command makes of its standard input."""
+        who = {"NAME": author, "EMAIL": f"{author}@users.noreply.github.com"} | ({"DATE": when} if when else {})
+        names = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in who.items()}
+        command = ["git", "-C", str(self.path), *arguments]
+        done = subprocess.run(command, input=content, capture_output=True, env={**os.environ, **names})
+        if done.returncode:
+            raise RuntimeError(f"git {' '.join(arguments)}: {done.stderr.decode().strip()}")
+        return done.stdout.decode().strip()
+
     def resolve(self, name: str) -> str | None:
         """The commit that a ref, tag or SHA names, or None."""
         try:
@@ -100,6 +111,13 @@ class BareRepository:
     def read(self, commit: str, path: str) -> str:
         """The text of a file at a commit."""
         return self.git("show", f"{commit}:{path}")
+
+    def read_bytes(self, commit: str, path: str) -> bytes | None:
+        """The bytes of a file at a commit, None where there is none."""
+        done = subprocess.run(
+            ["git", "-C", str(self.path), "cat-file", "blob", f"{commit}:{path}"], capture_output=True
+        )
+        return None if done.returncode else done.stdout
 
     def files(self, commit: str, directory: str) -> list[str]:
         """The paths of the files directly or deeply in a directory at a commit."""

@@ -216,6 +216,12 @@ class LocalGitHub:
         asset = re.fullmatch(r"/([^/]+/[^/]+)/releases/download/(.+)/([^/]+)", path)
         if asset and asset[1] in self.repositories and not self.repositories[asset[1]].private:
             return api.releases.download(self, self.repositories[asset[1]], asset[2], asset[3])
+        raw = re.fullmatch(r"/([^/]+/[^/]+)/raw/([0-9a-f]{40})/(.+)", path)
+        if raw and raw[1] in self.repositories:
+            # A person's browser sends a cookie; here their token stands for it.
+            token = self.tokens.get(request.token) if request.token else None
+            if level(token, raw[1], self.repositories[raw[1]].private, "contents"):
+                return api.git.read_raw(self.repositories[raw[1]], raw[2], raw[3])
         return Response.error(404, "Not Found")
 
     def _answer_git(self, request: Request, name: str) -> Response:

@@ -105,6 +105,14 @@ def comment(args: argparse.Namespace) -> int:
     return 0
 
 
+def pictures(args: argparse.Namespace) -> int:
+    """Store the pictures of a pull request's retrain outside every branch (GitHub Actions, workflow_run)."""
+    from .review.pictures import pictures
+
+    pictures()
+    return 0
+
+
 def version(args: argparse.Namespace) -> int:
     """Give a changed model its version: release commit, GTO tag, main moved forward."""
     from .release.publish import version
@@ -144,7 +152,7 @@ def parser() -> argparse.ArgumentParser:
     verb(check)
     comparing = verb(compare)
     comparing.add_argument("--against", metavar="REV", help="a version, branch or commit, instead of the champion")
-    comparing.add_argument("--report", type=Path, metavar="DIR", help="also write report.json and report.md there")
+    comparing.add_argument("--report", type=Path, default=Path("report"), metavar="DIR", help="where the page goes")
     predicting = verb(predict)
     predicting.add_argument("rows", type=Path, help="CSV or Parquet with the data's columns")
     predicting.add_argument("--bundle", type=Path, default=Path("models/bundle.zip"))
@@ -157,6 +165,7 @@ def parser() -> argparse.ArgumentParser:
     )
     verb(push).add_argument("--replace", action="store_true", help="send every object again, to mend a damaged one")
     verb(pull).add_argument("--from", dest="source", metavar="URL", help="another repository's store, such as a fork's")
+    verb(pictures)
     verb(comment)
     verb(version)
     verb(release)

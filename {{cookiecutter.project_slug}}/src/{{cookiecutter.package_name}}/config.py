@@ -3,14 +3,14 @@
 import datetime as dt
 import difflib
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from .errors import UserError
-from .metrics import metrics_of
+from .metrics import find_metric
 
 PARAMS = "params.yaml"
 Task = Literal["classification", "regression"]
@@ -55,13 +55,35 @@ class Model(Section):
     seed: int = Field(default=0, ge=0, lt=2**32)
 
 
+class Slices(Section):
+    """Which parts of the test rows are looked at on their own, and how much worse one may become."""
+
+    margin: float = Field(default=0.1, ge=0)
+    min_rows: int = Field(default=50, ge=10)
+    columns: list[str] | None = None
+    custom: dict[str, str] = {}
+
+
+class Limits(Section):
+    """What the model may cost; null is no limit."""
+
+    model_mb: float | None = Field(default=None, gt=0)
+    latency_ms: float | None = Field(default=None, gt=0)
+    training_seconds: float | None = Field(default=None, gt=0)
+
+
 class Gate(Section):
     """What a model must reach before it is published."""
 
     primary: str
     margin: float = Field(default=0.01, ge=0)
+    confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    undecided: Literal["estimate", "pass", "fail"] = "estimate"
     compare: bool = True
     thresholds: dict[str, float] = {}
+    guards: dict[str, Annotated[float, Field(ge=0)]] = {}
+    slices: Slices = Slices()
+    limits: Limits = Limits()
 
 
 class Params(Section):
@@ -167,15 +189,12 @@ def _check_together(params: Params) -> None:
     if split.method == "time" and (split.column is None or split.cutoff is None):
         lacking = "split.column" if split.column is None else "split.cutoff"
         raise UserError(f"{PARAMS}: split.method is time, so it needs {lacking}; rows from the cutoff on are the test.")
-    metrics = metrics_of(data.task)
-    for where, name in [
-        ("gate.primary", gate.primary),
-        *((f"gate.thresholds.{name}", name) for name in gate.thresholds),
-    ]:
-        if name not in metrics:
-            close = difflib.get_close_matches(name, metrics, 1)
-            cure = f"did you mean {close[0]}?" if close else f"use {_join(metrics)}."
-            raise UserError(f"{PARAMS}: {where}: {name!r} is not a metric of {data.task}; {cure}")
+    named = {f"gate.{part}.{name}": name for part in ("thresholds", "guards") for name in getattr(gate, part)}
+    for where, name in {"gate.primary": gate.primary, **named}.items():
+        try:
+            find_metric(name, data.task)
+        except UserError as error:
+            raise UserError(f"{PARAMS}: {where}: {error}") from error
 
 
 def _join(names: Any) -> str:

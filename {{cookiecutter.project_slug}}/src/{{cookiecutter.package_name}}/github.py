@@ -77,10 +77,10 @@ def api(path: str, *args: str) -> Any:
     return [item for page in pages for item in page] if isinstance(pages[0], list) else pages[0]
 
 
-def patch(path: str, **fields: str) -> None:
-    """Change what is at `repos/OWNER/NAME/` + `path`."""
+def send(method: str, path: str, **fields: Any) -> Any:
+    """Return what the API answers to a POST or PATCH of `fields` to `repos/OWNER/NAME/` + `path`."""
     body = json.dumps(fields).encode()
-    gh("api", f"repos/{repository()}/{path}", "--method=PATCH", "--input=-", stdin=body)
+    return json.loads(gh("api", f"repos/{repository()}/{path}", f"--method={method}", "--input=-", stdin=body))
 
 
 def _variable(name: str) -> str:

@@ -1,10 +1,28 @@
-"""What a model's predictions are worth, under the names that practitioners use."""
+"""What a model's predictions are worth, under the names that practitioners use.
 
-from collections.abc import Callable
+A built-in metric is defined once, on weighted rows: `weigh` prepares it for the rows, and what it returns takes any
+number of weightings of them at once. Its plain value is the one where every row weighs 1. A metric of scikit-learn's or
+the user's own knows no weights: it is computed on rows.
+"""
+
+import difflib
+import importlib
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+from .errors import UserError
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+
+# A class whose rows weigh no more is not there: derivatives are taken by weights that are smaller still.
+ABSENT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -15,136 +33,555 @@ class Predictions:
     classes: list[str] | None = None
 
     @property
-    def labels(self) -> np.ndarray:
-        """The most probable class, or the number itself.
+    def codes(self) -> np.ndarray:
+        """The position of the most probable class.
 
         Of classes that are equal to six digits it is the first: a forest often ties, and the last bit of a
         float, which depends on the library that adds up the trees, must not decide.
         """
-        if self.classes is None:
-            return self.values
-        return np.array(self.classes, dtype=object)[self.values.round(6).argmax(axis=1)]
+        return self.values.round(6).argmax(axis=1)
 
-    def with_classes_of(self, truth: np.ndarray) -> "Predictions":
-        """The same, with probability zero for classes that only the truth knows."""
-        if self.classes is None or set(truth) <= set(self.classes):
+    @property
+    def labels(self) -> np.ndarray:
+        """The most probable class, or the number itself."""
+        return self.values if self.classes is None else np.array(self.classes, dtype=object)[self.codes]
+
+    def take(self, rows: np.ndarray) -> "Predictions":
+        """Return the predictions for some of the rows, by position or mask."""
+        return Predictions(self.values[rows], self.classes)
+
+    def with_classes(self, classes: list[str]) -> "Predictions":
+        """Return the same in the order of `classes`, with probability zero for those that the model does not know."""
+        if self.classes is None or self.classes == classes:
             return self
-        classes = sorted({*self.classes, *truth})
-        values = np.zeros((len(self.values), len(classes)))
+        values = np.zeros((len(self.values), len(classes)), self.values.dtype)
         values[:, [classes.index(name) for name in self.classes]] = self.values
         return Predictions(values, classes)
+
+    def with_classes_of(self, truth: np.ndarray) -> "Predictions":
+        """Return the same, with probability zero for classes that only the truth knows."""
+        if self.classes is None or set(truth) <= set(self.classes):
+            return self
+        return self.with_classes(sorted({*self.classes, *truth}))
+
+
+def align(truth: np.ndarray, *models: Predictions) -> tuple[Predictions, ...]:
+    """Return each model's predictions over the same classes: those of the truth and of any model, sorted."""
+    if any(model.classes is None for model in models):
+        return models
+    classes = sorted({*truth, *(name for model in models for name in model.classes or [])})
+    return tuple(model.with_classes(classes) for model in models)
+
+
+class Weighted(Protocol):
+    """A metric that is prepared for some rows."""
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        """Return the metric of each weighting of the rows (k × n) as k numbers, NaN where it is not defined."""
+
+    def influence(self) -> np.ndarray:
+        """Return what each row adds: n times the derivative of the metric to the row's weight, where all weigh 1.
+
+        These are the infinitesimal jackknife's values (Efron, The Jackknife, the Bootstrap and Other Resampling Plans,
+        1982, ch. 6): their mean is 0, and their variance over n estimates that of the metric.
+        """
 
 
 @dataclass(frozen=True)
 class Metric:
-    """One number about predictions; NaN where it is not defined."""
+    """One number about predictions; NaN where it is not defined.
+
+    `weigh` is None where the metric knows no weights. `by_class` tells that it averages over classes or is about one,
+    so that rows without the class do not define it; `of_labels`, that it counts right and wrong labels. `tail` is how
+    many rows as extreme as the most extreme one an honest error allows for, as squares have heavy tails.
+    """
 
     name: str
     task: str
     greater_is_better: bool
     compute: Callable[[np.ndarray, Predictions], float]
+    weigh: Callable[[np.ndarray, Predictions], Weighted] | None = None
+    by_class: bool = False
+    of_labels: bool = False
+    tail: int = 0
 
 
 def metrics_of(task: str) -> dict[str, Metric]:
-    """The metrics that are defined for a task."""
+    """Return the built-in metrics that are defined for a task."""
     return {name: metric for name, metric in METRICS.items() if metric.task == task}
 
 
-def compute_metrics(task: str, truth: np.ndarray, predictions: Predictions) -> dict[str, float]:
-    """Every metric of the task that these rows define, rounded to ten significant digits."""
+def compute_metrics(
+    task: str, truth: np.ndarray, predictions: Predictions, others: Iterable[str] = ()
+) -> dict[str, float]:
+    """Return every built-in metric of the task, and others, that these rows define, to ten significant digits."""
     predictions = predictions.with_classes_of(truth)
-    values = {name: float(metric.compute(truth, predictions)) for name, metric in metrics_of(task).items()}
+    metrics = metrics_of(task) | {name: find_metric(name, task) for name in others}
+    values = {name: metric.compute(truth, predictions) for name, metric in metrics.items()}
     return {name: float(f"{value:.10g}") for name, value in values.items() if np.isfinite(value)}
 
 
 def one_vs_rest(predictions: Predictions) -> list[tuple[str, np.ndarray]]:
-    """The classes that curves are drawn for, with their scores: the positive one of two, else each."""
+    """Return the classes that curves are drawn for, with their scores: the positive one of two, else each."""
     classes = predictions.classes or []
     first = 1 if len(classes) == 2 else 0
     return [(name, predictions.values[:, index]) for index, name in enumerate(classes) if index >= first]
 
 
-def _of_labels(name: str, **options: Any) -> Callable[[np.ndarray, Predictions], float]:
-    def compute(truth: np.ndarray, predictions: Predictions) -> float:
-        from sklearn import metrics
+def find_metric(name: str, task: str) -> Metric:
+    """Return the metric of a name: a built-in one, a scorer of scikit-learn, or the user's own by dotted path.
 
-        return getattr(metrics, name)(truth, predictions.labels, **options)
+    Args:
+        name: as in params.yaml. A dotted path leads to what `sklearn.metrics.make_scorer` returns, or to a function of
+            the truth (an array of class names or numbers) and of a frame with the columns of `mlops predict`
+            (`prediction`, `probability_<class>`), which returns a number, the greater the better.
+        task: classification or regression.
+
+    Raises:
+        UserError: there is no such metric of this task.
+    """
+    if (built_in := METRICS.get(name)) and built_in.task == task:
+        return built_in
+    if built_in:
+        raise UserError(f"{name} is a metric of {built_in.task}, but the task is {task}; use {_names(task)}.")
+    if "." in name:
+        found = _load(name)
+        if not hasattr(found, "_score_func"):
+            return Metric(name, task, True, _own(name, found))
+    else:
+        found = _scorer(name, task)
+    kind = _task_of(found)
+    if kind not in (task, None):
+        raise UserError(f"{name} is a metric of {kind}, but the task is {task}; use {_names(task)}.")
+    return Metric(name, task, True, _scored(name, found))
+
+
+def _scorer(name: str, task: str) -> Any:
+    from sklearn.metrics import get_scorer, get_scorer_names
+
+    if name in get_scorer_names():
+        return get_scorer(name)
+    close = difflib.get_close_matches(name, [*metrics_of(task), *get_scorer_names()], 1)
+    cure = f"did you mean {close[0]}?" if close else f"use {_names(task)}, a scorer of scikit-learn or a dotted path."
+    raise UserError(f"{name!r} is not a metric of {task}; {cure}")
+
+
+def _names(task: str) -> str:
+    return ", ".join(metrics_of(task))
+
+
+def _load(path: str) -> Any:
+    module, _, name = path.rpartition(".")
+    try:
+        found = getattr(importlib.import_module(module), name, None)
+    except ImportError as error:
+        raise UserError(f"The metric {path} cannot be imported: {error}.") from error
+    except Exception as error:
+        raise UserError(f"The metric {path} cannot be imported: {module} raised {_words(error)}.") from error
+    if found is None:
+        raise UserError(f"The metric {path} is not there: {module} has no {name}.")
+    if not callable(found):
+        raise UserError(f"The metric {path} is not a function or a scorer but {type(found).__name__}.")
+    return found
+
+
+def _task_of(scorer: Any) -> str | None:
+    """Return what a scorer of scikit-learn measures, by the module that its function comes from."""
+    module = getattr(scorer._score_func, "__module__", "")
+    if not module.startswith("sklearn.metrics."):
+        return None
+    if module.startswith("sklearn.metrics.cluster"):
+        return "clustering"
+    return "regression" if module == "sklearn.metrics._regression" else "classification"
+
+
+def _scored(name: str, scorer: Any) -> Callable[[np.ndarray, Predictions], float]:
+    # Numbers for classes, as scikit-learn's own defaults have it (pos_label=1), unless the scorer names a class.
+    named = any(isinstance(scorer._kwargs.get(key), str | list) for key in ("pos_label", "labels"))
+
+    def compute(truth: np.ndarray, predictions: Predictions) -> float:
+        classes = predictions.classes
+        if classes is not None and not named:
+            position = {label: index for index, label in enumerate(classes)}
+            truth = np.array([position[label] for label in truth])
+        answer = _answer_of(predictions, named)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of absent classes: the value says enough
+            try:
+                value = scorer(answer, np.empty((len(truth), 0)), truth.astype(str) if classes and named else truth)
+            except ValueError as error:
+                if classes is None or len(set(truth)) < len(classes):
+                    return float("nan")  # not defined on these rows
+                raise UserError(f"The metric {name} raised {_words(error)}.") from error
+            except Exception as error:
+                raise UserError(f"The metric {name} raised {_words(error)}.") from error
+        return _number(name, value)
 
     return compute
 
 
-def _of_positive_class(name: str) -> Callable[[np.ndarray, Predictions], float]:
-    """Precision and its kin: of the last of two classes in sorted order, else the plain mean over classes."""
+def _answer_of(predictions: Predictions, named: bool) -> Any:
+    """Return an estimator that has these predictions for whatever it is asked."""
+    classifier, regressor = _answers()
+    if predictions.classes is None:
+        return regressor(predictions.values)
+    classes = np.array(predictions.classes) if named else np.arange(len(predictions.classes))
+    return classifier(classes[predictions.codes], predictions.values, classes)
 
+
+@cache
+def _answers() -> tuple[type, type]:
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+
+    class Answer(BaseEstimator):
+        def __init__(self, said: Any, scores: Any = None, classes: Any = None) -> None:
+            self.said, self.scores, self.classes_ = said, scores, classes
+
+        def fit(self, *_: Any) -> "Answer":
+            return self
+
+        def predict(self, _: Any) -> np.ndarray:
+            return self.said
+
+    class Classifier(ClassifierMixin, Answer):
+        def predict_proba(self, _: Any) -> np.ndarray:
+            return self.scores
+
+    class Regressor(RegressorMixin, Answer):
+        pass
+
+    return Classifier, Regressor
+
+
+def _own(name: str, function: Callable[..., Any]) -> Callable[[np.ndarray, Predictions], float]:
     def compute(truth: np.ndarray, predictions: Predictions) -> float:
-        classes = predictions.classes or []
-        if len(classes) != 2:
-            return _of_labels(name, zero_division=0, average="macro")(truth, predictions)
-        if classes[-1] not in truth:
-            return float("nan")
-        return _of_labels(name, zero_division=0, pos_label=classes[-1])(truth, predictions)
+        import pandas as pd
+
+        frame = pd.DataFrame({"prediction": predictions.labels})
+        for index, label in enumerate(predictions.classes or []):
+            frame[f"probability_{label}"] = predictions.values[:, index]
+        try:
+            value = function(truth, frame)
+        except UserError:
+            raise
+        except Exception as error:
+            if predictions.classes is not None and len(set(truth)) < len(predictions.classes):
+                return float("nan")  # not defined on rows that lack a class
+            raise UserError(f"The metric {name} raised {_words(error)}.") from error
+        return _number(name, value)
 
     return compute
 
 
-def _of_scores(name: str) -> Callable[[np.ndarray, Predictions], float]:
-    """Ranking metrics: one class against the rest, weighted by how frequent the class is."""
+def _number(name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise UserError(f"The metric {name} returned {type(value).__name__}; it must return a number.") from None
 
+
+def _words(error: Exception) -> str:
+    first = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {first[0].rstrip('.')}" if first else type(error).__name__
+
+
+class Sums:
+    """A function of weighted sums of columns (n × c, dense or sparse): all metrics but the ranking ones."""
+
+    def __init__(self, columns: "np.ndarray | csr_array", value: Callable[[np.ndarray], np.ndarray]) -> None:
+        self.columns = columns
+        self.value = value
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        """Return the metric of each weighting of the rows (k × n)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            return self.value(weights @ self.columns)
+
+    def influence(self, weights: np.ndarray | None = None) -> np.ndarray:
+        """Return the same where the rows weigh `weights`: a row that weighs 0 is one that might be there."""
+        weights = np.ones(self.columns.shape[0]) if weights is None else weights
+        rows, sums = weights.sum(), weights @ self.columns
+        steps = np.diag(1e-6 * np.maximum(np.asarray(abs(self.columns).sum(axis=0), dtype=float), 1e-300))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            rises = self.value(sums + steps) - self.value(sums - steps)
+        return rows * (self.columns @ (rises / (2 * steps.diagonal())))
+
+
+class Ranking:
+    """The area under a curve of scores that should be high where `hit`: under ROC, else average precision."""
+
+    def __init__(self, hit: np.ndarray, scores: np.ndarray, roc: bool) -> None:
+        self.order = np.argsort(-scores, kind="stable")
+        self.hit = hit[self.order]
+        ordered = scores[self.order]
+        ends = np.append(np.flatnonzero(ordered[1:] != ordered[:-1]), len(ordered) - 1)
+        self.last = np.repeat(ends, np.diff(ends, prepend=-1))  # of the rows that tie with each
+        self.before = np.repeat(np.append(0, ends[:-1] + 1), np.diff(ends, prepend=-1))  # rows above those
+        self.roc = roc
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        """Return the metric of each weighting of the rows (k × n)."""
+        ordered = weights[:, self.order]
+        hits = np.flatnonzero(self.hit)
+        kind = np.int32 if ordered.dtype == np.uint8 else float  # counts fit: there are fewer than 2²³ rows to sort
+        above = np.cumsum(ordered, axis=1, dtype=kind)
+        weight = ordered[:, hits].astype(kind)
+        own = np.cumsum(weight, axis=1)
+        # Hits and rows at or above each hit's score, and those strictly above it.
+        counted = np.cumsum(self.hit)
+        there, total = own[:, counted[self.last[hits]] - 1], above[:, self.last[hits]]
+        positives = own[:, -1].astype(float) if len(hits) else np.zeros(len(weights))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if not self.roc:
+                return np.einsum("ij,ij->i", weight, there / np.maximum(total, 1e-300)) / _or_nan(positives)
+            first = self.before[hits]
+            past = np.where(first > 0, above[:, first - 1], 0)
+            gone = np.where(first > 0, own[:, counted[first - 1] - 1] * (counted[first - 1] > 0), 0)
+            misses = above[:, -1] - positives
+            # Misses at or above and strictly above a hit's score; a tie counts half.
+            wrong = ((total - there) + (past - gone)) / 2
+            return 1 - np.einsum("ij,ij->i", weight, wrong) / _or_nan(positives * misses)
+
+    def influence(self) -> np.ndarray:
+        """Return what each row adds, n numbers."""
+        rows = len(self.hit)
+        positives = int(self.hit.sum())
+        there, total = np.cumsum(self.hit)[self.last], self.last + 1.0
+        result = np.empty(rows)
+        if self.roc:
+            # DeLong's placements, as Sun and Xu (IEEE Signal Processing Letters 21, 2014) get them from ranks.
+            above = np.append(0, np.cumsum(self.hit))[self.before]
+            misses = rows - positives
+            share_above = (total - there + self.before - above) / 2 / misses
+            share_below = 1 - share_above
+            area = share_below[self.hit].mean()
+            wins = (there + above) / 2 / positives
+            result[self.order] = np.where(self.hit, (share_below - area) * rows / positives, 0)
+            result[self.order] += np.where(self.hit, 0, (wins - area) * rows / misses)
+            return result
+        precision = there / total
+        value = precision[self.hit].mean()
+        # A row changes the precision at its own score and at each lower one: sums over the hits from its score down.
+        down = np.append(np.cumsum((self.hit / total)[::-1])[::-1], 0)[self.before]
+        fall = np.append(np.cumsum((self.hit * precision / total)[::-1])[::-1], 0)[self.before]
+        result[self.order] = rows / positives * (self.hit * (precision - value + down) - fall)
+        return result
+
+
+def _or_nan(values: np.ndarray) -> np.ndarray:
+    return np.where(values > 0, values, np.nan)
+
+
+class OneVsRest:
+    """The mean of a ranking metric over classes, each against the rest, weighted by how frequent the class is."""
+
+    def __init__(self, truth: np.ndarray, predictions: Predictions, roc: bool) -> None:
+        there = [(truth == label, scores) for label, scores in one_vs_rest(predictions)]
+        self.hits = np.array([hit for hit, _ in there], dtype=float).reshape(len(there), len(truth))
+        self.parts = [Ranking(hit, scores, roc) for hit, scores in there]
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        """Return the metric of each weighting of the rows (k × n)."""
+        return sum(self._part(index, weights) for index in range(len(self.parts))) / _or_nan(weights @ self.hits.sum(0))
+
+    def _part(self, index: int, weights: np.ndarray) -> np.ndarray:
+        size = weights @ self.hits[index]
+        if not self.hits[index].any():
+            return np.zeros(len(weights))
+        values = self.parts[index](weights)
+        # A class that has no row weighs nothing; rows that are all of one class have no rest.
+        everything = size == weights.sum(axis=1)
+        return np.where(everything, np.nan, np.where(size > 0, size * np.nan_to_num(values), 0))
+
+    def influence(self) -> np.ndarray:
+        """Return what each row adds, n numbers."""
+        rows = self.hits.shape[1]
+        ones = np.ones((1, rows))
+        counts = self.hits.sum(axis=1)
+        value = self(ones)[0]
+        total = np.zeros(rows)
+        for part, hit, count in zip(self.parts, self.hits, counts, strict=True):
+            if count:
+                total += count * part.influence() + rows * hit * (part(ones)[0] - value)
+        return total / counts.sum()
+
+
+class Median:
+    """The weighted median of numbers: the mean of the lower and the upper one where the weight splits in half."""
+
+    def __init__(self, values: np.ndarray) -> None:
+        self.order = np.argsort(values, kind="stable")
+        self.values = values[self.order]
+
+    def __call__(self, weights: np.ndarray) -> np.ndarray:
+        """Return the metric of each weighting of the rows (k × n)."""
+        rows = len(self.values)
+        # A resample's median lies near: only these rows are sorted out, unless one does not.
+        reach = 5 * int(np.sqrt(rows)) + 5
+        first, last = max(0, rows // 2 - reach), min(rows, rows // 2 + reach)
+        half = weights.sum(axis=1, dtype=float) / 2
+        below = weights @ np.isin(np.arange(rows), self.order[:first]).astype(float)
+        totals = below[:, None] + np.cumsum(weights[:, self.order[first:last]], axis=1, dtype=float)
+        if (below >= half).any() or (totals[:, -1] <= half).any():
+            first, last = 0, rows
+            totals = np.cumsum(weights[:, self.order], axis=1, dtype=float)
+        lower = first + (totals < half[:, None]).sum(axis=1)
+        upper = first + (totals <= half[:, None]).sum(axis=1)
+        return (self.values[lower] + self.values[np.minimum(upper, rows - 1)]) / 2
+
+    def influence(self) -> np.ndarray:
+        """Return the infinitesimal jackknife's values, the density estimated as Hall and Sheather (JRSS B 50, 1988) do.
+
+        The plain jackknife of a median is not consistent.
+        """
+        rows = len(self.values)
+        width = min(0.49, (1.5 * 1.959964**2 / (2 * np.pi)) ** (1 / 3) * rows ** (-1 / 3))
+        low, high = np.quantile(self.values, [0.5 - width, 0.5 + width])
+        median = np.median(self.values)
+        result = np.empty(rows)
+        result[self.order] = np.sign(self.values - median) / 2 * (high - low) / (2 * width)
+        return result - result.mean()
+
+
+def _built_in(
+    name: str,
+    task: str,
+    weigh: Callable[[np.ndarray, Predictions], Weighted],
+    greater_is_better: bool = True,
+    by_class: bool = False,
+    of_labels: bool = False,
+    tail: int = 0,
+) -> Metric:
     def compute(truth: np.ndarray, predictions: Predictions) -> float:
-        from sklearn import metrics
+        return float(weigh(truth, predictions)(np.ones((1, len(truth))))[0])
 
-        if len(set(truth)) < 2:
-            return float("nan")
-        parts = [(np.mean(truth == label), truth == label, scores) for label, scores in one_vs_rest(predictions)]
-        parts = [part for part in parts if part[0] > 0]
-        total = sum(weight for weight, _, _ in parts)
-        return sum(weight / total * getattr(metrics, name)(hit, scores) for weight, hit, scores in parts)
-
-    return compute
+    return Metric(name, task, greater_is_better, compute, weigh, by_class, of_labels, tail)
 
 
-def _log_loss(truth: np.ndarray, predictions: Predictions) -> float:
-    from sklearn import metrics
+def _mean_of(values: Callable[[np.ndarray, Predictions], np.ndarray]) -> Callable[[np.ndarray, Predictions], Weighted]:
+    def weigh(truth: np.ndarray, predictions: Predictions) -> Weighted:
+        columns = np.column_stack([values(truth, predictions), np.ones(len(truth))])
+        return Sums(columns, lambda sums: sums[..., 0] / sums[..., 1])
 
-    return metrics.log_loss(truth, predictions.values, labels=predictions.classes)
+    return weigh
 
 
-def _brier_score(truth: np.ndarray, predictions: Predictions) -> float:
+def _log_losses(truth: np.ndarray, predictions: Predictions) -> np.ndarray:
     classes = predictions.classes or []
-    hits = truth[:, None] == np.array(classes, dtype=object)[None, :]
-    halved = 2 if len(classes) == 2 else 1
-    return float(np.mean(np.sum((predictions.values - hits) ** 2, axis=1)) / halved)
+    smallest = np.finfo(predictions.values.dtype).eps
+    said = predictions.values[np.arange(len(truth)), _positions(truth, classes)]
+    return -np.log(np.clip(said, smallest, 1 - smallest))
 
 
-def _balanced_accuracy(truth: np.ndarray, predictions: Predictions) -> float:
-    return float(np.mean([np.mean(predictions.labels[truth == label] == label) for label in sorted(set(truth))]))
+def _brier_scores(truth: np.ndarray, predictions: Predictions) -> np.ndarray:
+    classes = predictions.classes or []
+    hits = np.arange(len(classes)) == _positions(truth, classes)[:, None]
+    return np.sum((predictions.values - hits) ** 2, axis=1) / (2 if len(classes) == 2 else 1)
 
 
-def _r2(truth: np.ndarray, predictions: Predictions) -> float:
-    spread = float(np.sum((truth - truth.mean()) ** 2))
-    return 1 - float(np.sum((truth - predictions.values) ** 2)) / spread if spread else float("nan")
+def _errors(truth: np.ndarray, predictions: Predictions) -> np.ndarray:
+    return np.abs(truth - predictions.values)
 
 
-def _mape(truth: np.ndarray, predictions: Predictions) -> float:
-    return float(np.mean(np.abs((truth - predictions.values) / truth))) if np.all(truth) else float("nan")
+def _relative_errors(truth: np.ndarray, predictions: Predictions) -> np.ndarray:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.abs((truth - predictions.values) / truth) if np.all(truth) else np.full(len(truth), np.nan)
+
+
+def _positions(truth: np.ndarray, classes: list[str]) -> np.ndarray:
+    position = {name: index for index, name in enumerate(classes)}
+    return np.fromiter((position[name] for name in truth), int, len(truth))
+
+
+def _of_counts(
+    value: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
+) -> Callable[[np.ndarray, Predictions], Weighted]:
+    """Return what weighs a function of each class's rows that are found, there and said."""
+
+    def weigh(truth: np.ndarray, predictions: Predictions) -> Weighted:
+        from scipy.sparse import csr_array
+
+        size, rows = len(predictions.classes or []), np.arange(len(truth))
+        there, said = _positions(truth, predictions.classes or []), predictions.codes
+        found = np.flatnonzero(there == said)
+        places = np.concatenate([there[found], size + there, 2 * size + said])
+        cells = np.ones(len(places)), (np.concatenate([rows[found], rows, rows]), places)
+
+        def of_sums(sums: np.ndarray) -> np.ndarray:
+            return value(sums[..., :size], sums[..., size : 2 * size], sums[..., 2 * size :])
+
+        return Sums(csr_array(cells, shape=(len(truth), 3 * size)), of_sums)
+
+    return weigh
+
+
+def _of_positive(
+    value: Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray],
+) -> Callable[[np.ndarray, Predictions], Weighted]:
+    """Return what weighs precision and its kin: of the last of two classes, else the plain mean over classes."""
+
+    def of_counts(found: np.ndarray, there: np.ndarray, said: np.ndarray) -> np.ndarray:
+        values = np.nan_to_num(value(found, there, said), nan=0.0, posinf=0.0, neginf=0.0)
+        if found.shape[-1] == 2:
+            return np.where(there[..., 1] > ABSENT, values[..., 1], np.nan)
+        known = there + said > ABSENT
+        return (values * known).sum(axis=-1) / known.sum(axis=-1)
+
+    return _of_counts(of_counts)
+
+
+def _accuracy(found: np.ndarray, there: np.ndarray, said: np.ndarray) -> np.ndarray:
+    return found.sum(axis=-1) / there.sum(axis=-1)
+
+
+def _balanced_accuracy(found: np.ndarray, there: np.ndarray, said: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(found / there, posinf=0.0, neginf=0.0).sum(axis=-1) / (there > ABSENT).sum(axis=-1)
+
+
+def _rmse(truth: np.ndarray, predictions: Predictions) -> Weighted:
+    columns = np.column_stack([(truth - predictions.values) ** 2, np.ones(len(truth))])
+    return Sums(columns, lambda sums: np.sqrt(sums[..., 0] / sums[..., 1]))
+
+
+def _r2(truth: np.ndarray, predictions: Predictions) -> Weighted:
+    centred = truth - truth.mean()
+    columns = np.column_stack([(truth - predictions.values) ** 2, centred**2, centred, np.ones(len(truth))])
+
+    def value(sums: np.ndarray) -> np.ndarray:
+        spread = sums[..., 1] - sums[..., 2] ** 2 / sums[..., 3]
+        return 1 - sums[..., 0] / np.where(spread > 1e-12 * sums[..., 1], spread, np.nan)
+
+    return Sums(columns, value)
 
 
 METRICS = {
     metric.name: metric
     for metric in (
-        Metric("accuracy", "classification", True, _of_labels("accuracy_score")),
-        Metric("balanced_accuracy", "classification", True, _balanced_accuracy),
-        Metric("precision", "classification", True, _of_positive_class("precision_score")),
-        Metric("recall", "classification", True, _of_positive_class("recall_score")),
-        Metric("f1", "classification", True, _of_positive_class("f1_score")),
-        Metric("roc_auc", "classification", True, _of_scores("roc_auc_score")),
-        Metric("average_precision", "classification", True, _of_scores("average_precision_score")),
-        Metric("log_loss", "classification", False, _log_loss),
-        Metric("brier_score", "classification", False, _brier_score),
-        Metric("rmse", "regression", False, _of_labels("root_mean_squared_error")),
-        Metric("mae", "regression", False, _of_labels("mean_absolute_error")),
-        Metric("median_absolute_error", "regression", False, _of_labels("median_absolute_error")),
-        Metric("r2", "regression", True, _r2),
-        Metric("mape", "regression", False, _mape),
+        _built_in("accuracy", "classification", _of_counts(_accuracy), of_labels=True),
+        *(
+            _built_in(name, "classification", weigh, by_class=True, of_labels=True)
+            for name, weigh in (
+                ("balanced_accuracy", _of_counts(_balanced_accuracy)),
+                ("precision", _of_positive(lambda found, there, said: found / said)),
+                ("recall", _of_positive(lambda found, there, said: found / there)),
+                ("f1", _of_positive(lambda found, there, said: 2 * found / (there + said))),
+            )
+        ),
+        _built_in("roc_auc", "classification", lambda truth, said: OneVsRest(truth, said, roc=True), by_class=True),
+        _built_in(
+            "average_precision", "classification", lambda truth, said: OneVsRest(truth, said, roc=False), by_class=True
+        ),
+        _built_in("log_loss", "classification", _mean_of(_log_losses), greater_is_better=False),
+        _built_in("brier_score", "classification", _mean_of(_brier_scores), greater_is_better=False),
+        _built_in("rmse", "regression", _rmse, greater_is_better=False, tail=1),
+        _built_in("mae", "regression", _mean_of(_errors), greater_is_better=False),
+        _built_in(
+            "median_absolute_error",
+            "regression",
+            lambda truth, said: Median(_errors(truth, said)),
+            greater_is_better=False,
+        ),
+        _built_in("r2", "regression", _r2, tail=2),
+        _built_in("mape", "regression", _mean_of(_relative_errors), greater_is_better=False),
     )
 }

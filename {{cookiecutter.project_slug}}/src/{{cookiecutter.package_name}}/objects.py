@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Collection, Mapping
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -100,10 +101,15 @@ def _read_yaml(root: Path, rev: str | None, path: PurePosixPath) -> Any:
             text = git.show_file(rev, path, root)
         else:
             text = (root / path).read_bytes() if (root / path).is_file() else None
-        return YAML(typ="safe").load(text or b"")
+        return _parse_yaml(text or b"")
     except YAMLError as error:
         at = f" at {rev}" if rev else ""
         raise UserError(f"{path}{at} is not valid YAML: restore it with `git checkout`, or run `dvc repro`.") from error
+
+
+@cache
+def _parse_yaml(text: bytes) -> Any:
+    return YAML(typ="safe").load(text)
 
 
 def _not_for_dvc(pipeline: Any) -> re.Pattern[str]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from .config import Section, parse, read_yaml
 from .errors import UserError
-from .table import write_file
+from .files import write_file
 from .values import Kind, as_text, is_missing, kind_of, parse_values
 
 SCHEMA = "schema.yaml"

@@ -1,9 +1,7 @@
 """Tables in and out of files: CSV and Parquet in, Parquet out."""
 
 import csv
-import os
 import re
-import tempfile
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +10,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from .errors import UserError
+from .files import write_file
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -54,20 +53,6 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     sink = pa.BufferOutputStream()
     pa.parquet.write_table(table, sink, compression="zstd")
     write_file(path, sink.getvalue().to_pybytes())
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Writes the file so that it is either the old or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def _to_pandas(table: pa.Table) -> pd.DataFrame:

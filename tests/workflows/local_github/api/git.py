@@ -1,6 +1,7 @@
 """Refs, commits and files, read from the bare repository."""
 
 import base64
+import re
 from typing import TYPE_CHECKING, Any
 
 from ..front import Request, Response
@@ -28,6 +29,11 @@ def _describe_commit(hub: "LocalGitHub", repository: "Repository", sha: str) -> 
     }
 
 
+def _describe_object(repository: "Repository", sha: str) -> dict[str, Any]:
+    tree, parents, message = repository.bare.git("show", "-s", "--format=%T%n%P%n%B", sha).split("\n", 2)
+    return {"sha": sha, "tree": {"sha": tree}, "parents": [{"sha": one} for one in parents.split()], "message": message}
+
+
 @route("GET", "/git/ref/{ref:path}", "contents", "read")
 def get_ref(hub: "LocalGitHub", repository: "Repository", request: Request, ref: str) -> Response:
     """One ref, given without refs/."""
@@ -47,6 +53,8 @@ def list_matching_refs(hub: "LocalGitHub", repository: "Repository", request: Re
 def create_ref(hub: "LocalGitHub", repository: "Repository", request: Request) -> Response:
     """A new ref."""
     wanted = request.json()
+    if not re.fullmatch(r"refs/[^/]+/.+", wanted["ref"]):
+        return Response.error(422, "Reference name must start with 'refs' and have at least two slashes")
     if wanted["ref"] in repository.bare.refs():
         return Response.error(422, "Reference already exists")
     if repository.bare.resolve(wanted["sha"]) is None:
@@ -56,6 +64,22 @@ def create_ref(hub: "LocalGitHub", repository: "Repository", request: Request) -
     return Response.of(_describe_ref(hub, repository, wanted["ref"]), 201)
 
 
+@route("PATCH", "/git/refs/{ref:path}", "contents", "write")
+def update_ref(hub: "LocalGitHub", repository: "Repository", request: Request, ref: str) -> Response:
+    """A ref that points elsewhere; where history would be lost, by force only."""
+    wanted, ref = request.json(), f"refs/{ref}"
+    before = repository.bare.refs().get(ref)
+    if before is None:
+        return Response.error(422, "Reference does not exist")
+    if repository.bare.resolve(wanted["sha"]) is None:
+        return Response.error(422, "Object does not exist")
+    if not wanted.get("force") and not repository.bare.contains(wanted["sha"], before[0]):
+        return Response.error(422, "Update is not a fast forward")
+    repository.bare.git("update-ref", ref, wanted["sha"])
+    repository.refresh_pulls()
+    return Response.of(_describe_ref(hub, repository, ref))
+
+
 @route("DELETE", "/git/refs/{ref:path}", "contents", "write")
 def delete_ref(hub: "LocalGitHub", repository: "Repository", request: Request, ref: str) -> Response:
     """Nothing, and the ref is gone."""
@@ -63,6 +87,53 @@ def delete_ref(hub: "LocalGitHub", repository: "Repository", request: Request, r
         return Response.error(422, "Reference does not exist")
     repository.bare.git("update-ref", "-d", f"refs/{ref}")
     return Response(204)
+
+
+@route("POST", "/git/blobs", "contents", "write")
+def create_blob(hub: "LocalGitHub", repository: "Repository", request: Request) -> Response:
+    """A file's content."""
+    wanted = request.json()
+    binary = wanted.get("encoding") == "base64"
+    content = base64.b64decode(wanted["content"]) if binary else wanted["content"].encode()
+    return Response.of({"sha": repository.bare.write("hash-object", "-w", "--stdin", content=content)}, 201)
+
+
+@route("POST", "/git/trees", "contents", "write")
+def create_tree(hub: "LocalGitHub", repository: "Repository", request: Request) -> Response:
+    """A directory of blobs and trees that are there."""
+    entries = request.json()["tree"]
+    lines = "".join("{mode} {type} {sha}\t{path}\n".format(**entry) for entry in entries)
+    try:
+        sha = repository.bare.write("mktree", content=lines.encode())
+    except RuntimeError:
+        return Response.error(422, "tree.sha is not a valid blob")
+    return Response.of({"sha": sha, "tree": entries}, 201)
+
+
+@route("POST", "/git/commits", "contents", "write")
+def create_commit(hub: "LocalGitHub", repository: "Repository", request: Request) -> Response:
+    """A commit of a tree, with the parents that are named."""
+    wanted = request.json()
+    parents = [word for parent in wanted.get("parents", []) for word in ("-p", parent)]
+    author = wanted.get("author", {})
+    sha = repository.bare.write(
+        "commit-tree",
+        *parents,
+        "-m",
+        wanted["message"],
+        wanted["tree"],
+        when=author.get("date"),
+        author=author.get("name", "GitHub"),
+    )
+    return Response.of(_describe_object(repository, sha), 201)
+
+
+@route("GET", "/git/commits/{sha}", "contents", "read")
+def get_commit_object(hub: "LocalGitHub", repository: "Repository", request: Request, sha: str) -> Response:
+    """A commit as git has it."""
+    if repository.bare.resolve(sha) is None:
+        return Response.error(404, "Not Found")
+    return Response.of(_describe_object(repository, sha))
 
 
 @route("GET", "/git/tags/{sha}", "contents", "read")
@@ -114,3 +185,12 @@ def get_contents(hub: "LocalGitHub", repository: "Repository", request: Request,
     if "raw" in request.headers.get("Accept", ""):
         return Response(200, text)
     return Response.of({"path": path, "encoding": "base64", "content": base64.b64encode(text).decode()})
+
+
+def read_raw(repository: "Repository", commit: str, path: str) -> Response:
+    """The bytes behind a file's address at a commit, whether or not a branch has it."""
+    content = repository.bare.read_bytes(commit, path)
+    if content is None:
+        return Response.error(404, "Not Found")
+    kind = "image/png" if path.endswith(".png") else "text/plain; charset=utf-8"
+    return Response(200, content, {"Content-Type": kind, "X-Content-Type-Options": "nosniff"})

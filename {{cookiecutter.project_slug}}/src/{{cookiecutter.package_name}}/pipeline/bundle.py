@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from ..errors import UserError
+from ..files import write_file
 from ..metrics import Predictions
-from ..table import write_file
 
 LIBRARIES = ("sklearn", "numpy", "scipy")
 

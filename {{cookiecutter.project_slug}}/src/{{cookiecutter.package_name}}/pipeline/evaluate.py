@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 
 from ..config import Config
+from ..curves import calibration, precision_recall, roc
+from ..files import write_file
 from ..metrics import Predictions, compute_metrics, metrics_of, one_vs_rest
 from ..outputs import METRICS, PIPELINE, PLOTS, TEST_FEATURES
-from ..table import read_typed, write_file
+from ..table import read_typed
 from .bundle import answer_of, classes_of, read_model
 
-GRID = np.linspace(0, 1, 101)
-BINS = 10
 POINTS = 1000
 
 
@@ -23,7 +23,8 @@ def run(config: Config) -> None:
     truth = truth_of(config, table.pop(config.data.target))
     pipeline = read_model(config.path(PIPELINE))
     predictions = Predictions(answer_of(pipeline, table), classes_of(pipeline))
-    metrics = compute_metrics(config.data.task, truth, predictions)
+    gate = config.gate
+    metrics = compute_metrics(config.data.task, truth, predictions, [gate.primary, *gate.thresholds, *gate.guards])
     write_file(config.path(METRICS), (json.dumps(metrics, indent=2) + "\n").encode())
     for name, plot in _plots(truth, predictions):
         write_file(
@@ -54,9 +55,9 @@ def _plots(truth: np.ndarray, predictions: Predictions) -> Iterator[tuple[str, p
     scored = [(name, truth == name, scores) for name, scores in one_vs_rest(predictions)]
     drawn = [(name, hit, scores) for name, hit, scores in scored if 0 < hit.sum() < len(hit)]
     for plot, columns, curve in (
-        ("roc", ["false_positive_rate", "true_positive_rate"], _roc),
-        ("precision_recall", ["recall", "precision"], _precision_recall),
-        ("calibration", ["predicted", "observed", "rows"], _calibration),
+        ("roc", ["false_positive_rate", "true_positive_rate"], roc),
+        ("precision_recall", ["recall", "precision"], precision_recall),
+        ("calibration", ["predicted", "observed", "rows"], calibration),
     ):
         parts = [
             pd.DataFrame(dict(zip(columns, curve(hit, scores), strict=True))).assign(label=name)
@@ -64,27 +65,3 @@ def _plots(truth: np.ndarray, predictions: Predictions) -> Iterator[tuple[str, p
         ]
         table = pd.concat(parts) if parts else pd.DataFrame(columns=[*columns, "label"])
         yield plot, table.rename(columns={"label": "class"})
-
-
-def _roc(hit: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, ...]:
-    from sklearn.metrics import roc_curve
-
-    false_positives, true_positives, _ = roc_curve(hit, scores)
-    return GRID, np.interp(GRID, false_positives, true_positives)
-
-
-def _precision_recall(hit: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, ...]:
-    from sklearn.metrics import precision_recall_curve
-
-    precision, recall, _ = precision_recall_curve(hit, scores)
-    # At each recall the best precision that still reaches it.
-    best = np.maximum.accumulate(precision[np.argsort(recall, kind="stable")][::-1])[::-1]
-    return GRID, best[np.searchsorted(np.sort(recall), GRID - 1e-12)]
-
-
-def _calibration(hit: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, ...]:
-    bins = np.minimum((scores * BINS).astype(int), BINS - 1)
-    filled = np.unique(bins)
-    means = [(scores[bins == number].mean(), hit[bins == number].mean(), (bins == number).sum()) for number in filled]
-    predicted, observed, rows = zip(*means, strict=True)
-    return np.array(predicted), np.array(observed), np.array(rows)

@@ -8,9 +8,10 @@ import pandas as pd
 
 from ..config import Config
 from ..errors import UserError
+from ..files import write_file
 from ..outputs import SUMMARY, TEST_ROWS, TRAIN_ROWS
 from ..schema import SCHEMA, Schema, infer_schema, load_schema
-from ..table import read_table, write_file, write_parquet
+from ..table import read_table, write_parquet
 
 SHOWN = 60  # characters of a text in the summary
 

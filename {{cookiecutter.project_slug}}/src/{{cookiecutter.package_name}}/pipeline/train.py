@@ -10,9 +10,10 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from ..config import Config
 from ..errors import UserError
+from ..files import write_file
 from ..model import build_model
 from ..outputs import PIPELINE, TRAIN_FEATURES
-from ..table import columns_of, read_typed, write_file
+from ..table import columns_of, read_typed
 from .bundle import dump_model
 
 

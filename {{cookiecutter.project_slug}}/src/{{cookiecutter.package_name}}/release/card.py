@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
 from ..git import git, show_file
 from ..outputs import METRICS, SUMMARY
 from ..pipeline.bundle import load_bundle
@@ -11,7 +13,8 @@ from ..versions import MODEL, Version
 
 def write_card(version: Version, bundle: Path) -> str:
     """Return the model card of a version as Markdown, from its commit and its bundle alone."""
-    manifest = load_bundle(bundle).manifest
+    loaded = load_bundle(bundle)
+    manifest, inputs = loaded.manifest, YAML(typ="safe").load(loaded.schema)["columns"]
     metrics = json.loads(show_file(version.commit, METRICS) or b"{}")
     data = json.loads(show_file(version.commit, SUMMARY) or b"{}")
     params = (show_file(version.commit, "params.yaml") or b"").decode().splitlines()
@@ -27,7 +30,7 @@ def write_card(version: Version, bundle: Path) -> str:
 | classes | {", ".join(f"`{name}`" for name in manifest["classes"] or []) or "none"} |
 | format | {manifest["format"]}: {manifest["why"]} |
 | rows | {data["rows"]:,}: {data["train_rows"]:,} trained, {data["test_rows"]:,} tested |
-| inputs | {", ".join(f"`{name}`" for name in data["columns"] if name != manifest["target"])} |
+| inputs | {", ".join(f"`{name}`" for name in inputs)} |
 
 ## Measured on the test rows
 

@@ -14,12 +14,17 @@ from .report import Change, Stage
 
 def params_changes(commit: str | None) -> list[Change]:
     """Return the params that differ from those at `commit`; none without a commit."""
-    return _differences(yaml_at(commit, "params.yaml"), _yaml_here("params.yaml")) if commit else []
+    return _differences(content_of("params.yaml", commit), content_of("params.yaml")) if commit else []
 
 
 def data_changes(commit: str | None) -> list[Change]:
     """Return the facts of the data (rows, columns, missing values, means) that differ from those at `commit`."""
-    return _differences(yaml_at(commit, SUMMARY), _yaml_here(SUMMARY)) if commit else []
+    return _differences(content_of(SUMMARY, commit), content_of(SUMMARY)) if commit else []
+
+
+def schema_changes(commit: str | None) -> list[Change]:
+    """Return the lines of the data's contract that differ from those at `commit`; none without a commit."""
+    return _differences(content_of("schema.yaml", commit), content_of("schema.yaml")) if commit else []
 
 
 def stages_run() -> list[Stage]:
@@ -31,13 +36,10 @@ def _seconds(file: Path) -> float | None:
     return float(file.read_text()) if file.exists() else None
 
 
-def _yaml_here(path: str) -> Any:
-    return YAML(typ="safe").load(Path(path))
-
-
-def yaml_at(commit: str, path: str) -> Any:
-    """Return the content of a YAML or JSON file at `commit`; nothing where it has none."""
-    return YAML(typ="safe").load(show_file(commit, path) or b"{}")
+def content_of(path: str, commit: str | None = None) -> Any:
+    """Return what a YAML or JSON file holds, in the working tree or at `commit`; nothing where it is not there."""
+    text = (show_file(commit, path) if commit else Path(path).read_bytes()) or b"{}"
+    return json.loads(text) if path.endswith(".json") else YAML(typ="safe").load(text)
 
 
 def _differences(before: Any, after: Any) -> list[Change]:

@@ -1,37 +1,94 @@
-"""The gate: absolute thresholds, and not worse than the champion. Nothing but params.yaml loosens it."""
+"""The gate: what passes, and what it says of each rule. Nothing but params.yaml loosens it."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from ..config import Gate
-from .report import Metric, Ruling
+from .report import Cost, Metric, Ruling, Verdict
+
+if TYPE_CHECKING:
+    from .compare import Comparison
 
 
-def rule(metrics: list[Metric], gate: Gate) -> list[Ruling]:
-    """Return one ruling for each threshold and, where a champion was measured too, one for the primary metric.
+def rule(comparison: "Comparison", gate: Gate) -> list[Ruling]:
+    """Return a ruling for each threshold, the primary metric, each guard, each slice that collapsed, each cost limit.
 
     A metric that is undefined for the candidate fails: an unknown value is not a good one.
     """
-    by_name = {metric.name: metric for metric in metrics}
-    rulings = [meets_threshold(by_name[name], limit) for name, limit in gate.thresholds.items()]
-    primary = by_name[gate.primary]
-    if primary.candidate is None or (gate.compare and primary.champion is not None):
-        rulings.append(not_worse(primary, gate.margin))
-    return rulings
+    metrics = {metric.name: metric for metric in comparison.metrics}
+    rulings = [meets_threshold(metrics[name], limit) for name, limit in gate.thresholds.items()]
+    if comparison.compared and gate.compare:
+        rulings += _against_champion(comparison, metrics, gate)
+    elif metrics[gate.primary].candidate is None:
+        rulings.append(Ruling("champion", gate.primary, False, "undefined", None, None, gate.margin))
+    return rulings + [stays_below(cost, limit) for cost in comparison.costs if (limit := limit_of(cost, gate))]
+
+
+def _against_champion(comparison: "Comparison", metrics: dict[str, Metric], gate: Gate) -> Iterator[Ruling]:
+    yield not_worse(comparison, metrics[gate.primary], gate)
+    for name, margin in gate.guards.items():
+        yield guard(comparison, metrics[name], margin, gate.confidence)
+    for part in comparison.slices:
+        if part.collapsed:
+            yield Ruling("slice", part.name, False, "worse", part.candidate, part.champion, gate.slices.margin)
 
 
 def meets_threshold(metric: Metric, limit: float) -> Ruling:
     """Return whether the candidate is at least `limit`, or at most where less is better."""
-    passed = metric.candidate is not None and _gain(metric, metric.candidate, limit) >= 0
-    return Ruling(metric.name, passed, metric.candidate, None, limit)
+    value = metric.candidate
+    passed = value is not None and (value >= limit if metric.greater_is_better else value <= limit)
+    return Ruling("threshold", metric.name, passed, None, value, None, limit)
 
 
-def not_worse(metric: Metric, margin: float) -> Ruling:
-    """Return whether the candidate is worse than the champion by no more than `margin`, in the metric's unit.
+def not_worse(comparison: "Comparison", metric: Metric, gate: Gate) -> Ruling:
+    """Return the verdict on the primary metric: a non-inferiority test with the margin that params.yaml states."""
+    found: Verdict = "undefined"
+    passed = metric.candidate is not None
+    if interval := comparison.intervals.get(metric.name):
+        found = verdict(interval.low, interval.high, gate.margin)
+        passed = passes(found, interval.gain, gate.margin, gate.undecided)
+    return Ruling("champion", metric.name, passed, found, metric.candidate, metric.champion, gate.margin)
 
-    This is the one seam for statistics: it sees one metric of both models and says whether the difference passes.
+
+def guard(comparison: "Comparison", metric: Metric, margin: float, confidence: float) -> Ruling:
+    """Return the verdict on a guard metric, which fails where the harm is proved beyond its margin.
+
+    Its p-value is corrected together with those of the slices: who looks many times finds something by chance.
     """
-    candidate, champion = metric.candidate, metric.champion
-    passed = candidate is not None and (champion is None or _gain(metric, candidate, champion) >= -margin)
-    return Ruling(metric.name, passed, candidate, champion, margin)
+    found: Verdict = "undefined"
+    passed = metric.candidate is not None
+    if interval := comparison.intervals.get(metric.name):
+        found = verdict(interval.low, interval.high, margin)
+        passed = comparison.harms[metric.name] >= 1 - confidence
+        found = "worse" if not passed else "undecided" if found == "worse" else found
+    return Ruling("guard", metric.name, passed, found, metric.candidate, metric.champion, margin)
 
 
-def _gain(metric: Metric, value: float, reference: float) -> float:
-    return value - reference if metric.greater_is_better else reference - value
+def limit_of(cost: Cost, gate: Gate) -> float | None:
+    """Return what params.yaml allows for a measured cost, None where it sets no limit."""
+    return None if cost.candidate is None else getattr(gate.limits, cost.name)
+
+
+def stays_below(cost: Cost, limit: float) -> Ruling:
+    """Return whether the candidate costs no more than `limit`."""
+    value = cost.candidate
+    return Ruling("cost", cost.name, value is not None and value <= limit, None, value, cost.champion, limit)
+
+
+def verdict(low: float, high: float, margin: float) -> Verdict:
+    """Return better, not worse, worse or undecided for the interval of a gain, both in the metric's unit.
+
+    A non-inferiority test, read off the interval as Piaggio et al. (JAMA 2012, CONSORT for non-inferiority) lay out.
+    """
+    if low > 0:
+        return "better"
+    if low >= -margin:
+        return "not worse"
+    return "worse" if high < -margin else "undecided"
+
+
+def passes(verdict: Verdict, gain: float, margin: float, undecided: str) -> bool:
+    """Return whether a verdict passes; `undecided` is the policy: estimate, pass or fail."""
+    if verdict == "undecided":
+        return undecided == "pass" or (undecided == "estimate" and gain >= -margin)
+    return verdict in ("better", "not worse")

@@ -1,23 +1,35 @@
 """`mlops compare`: measure both models, let the gate rule, write the report."""
 
 import os
+import shutil
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .. import github
 from ..config import Config, load_config
 from ..errors import UserError
+from ..files import write_file
 from ..outputs import BUNDLE, locked
 from ..pipeline.stages import outdated_stages
 from .champion import Champion, find_champion
-from .changes import data_changes, params_changes, stages_run
+from .changes import data_changes, params_changes, schema_changes, stages_run
 from .gate import rule
-from .report import FORMAT, Comparison, Report, render
+from .markdown import render
+from .report import FORMAT, Report
+
+if TYPE_CHECKING:
+    from .interval import Interval
+
+FALSE_ALARMS = 0.05  # the share of equally good models that a gate may block
 
 
-def compare(against: str | None = None, directory: Path | None = None) -> bool:
-    """Print the report of this tree's model against the champion and return whether the gate passes it.
+def compare(against: str | None = None, directory: Path = Path("report")) -> bool:
+    """Show the report of this tree's model against the champion and return whether the gate passes it.
 
-    With `directory`, report.json (what the comment is made from) and report.md (uncut) are written there.
+    `directory` gets report.json (what the comment is made from), report.html, and the pictures.
 
     Raises:
         UserError: the model here is out of date, or an object is in no store.
@@ -25,40 +37,97 @@ def compare(against: str | None = None, directory: Path | None = None) -> bool:
     config = load_config()
     if outdated := sorted(stage.addressing for stage in outdated_stages()):
         raise UserError(f"{', '.join(outdated)} did not run since something changed: run `mlops train` first.")
-    report = judge(config, find_champion(against))
-    text = render(report, run_url=github.run_url(), commit=os.environ.get("GITHUB_SHA"), limit=None)
-    print(text)
-    if directory:
-        directory.mkdir(parents=True, exist_ok=True)
-        (directory / "report.json").write_text(report.to_json(), encoding="utf-8")
-        (directory / "report.md").write_text(text, encoding="utf-8")
-    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
-        Path(summary).write_text(text, encoding="utf-8")
+    champion = find_champion(against)
+    report = describe(config, champion)
+    if not report.unchanged:
+        report = judge(report, config, champion)
+    show(report)
+    write(report, directory)
+    print(f"The full report: {directory}/report.html")
     return report.passed
 
 
-def judge(config: Config, champion: Champion | None) -> Report:
-    """Return what a reviewer is shown of this tree's model; a model that is the champion's own needs no measuring."""
-    commit = champion.commit if champion else None
-    unchanged = commit is not None and locked(BUNDLE) == locked(BUNDLE, commit)
-    comparison = Comparison([], 0)
-    if not unchanged:
-        from .compare import compare_models  # pandas and more, which a docs-only pull request need not wait for
+def show(report: Report) -> None:
+    """Print the report: laid out in a terminal, as Markdown elsewhere and in the run's summary."""
+    text = render(report, run_url=github.run_url(), commit=os.environ.get("GITHUB_SHA"), limit=None)
+    if summary := os.environ.get("GITHUB_STEP_SUMMARY"):
+        Path(summary).write_text(text, encoding="utf-8")
+    if not sys.stdout.isatty():
+        print(text)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
 
-        comparison = compare_models(config, champion)
-    rulings = [] if unchanged else rule(comparison.metrics, config.gate)
+    Console().print(Markdown(render(report, run_url=None, commit=None, pictures={}, limit=None)))
+
+
+def describe(config: Config, champion: Champion | None) -> Report:
+    """Return what is known of this tree's model without running it: whether it changed, and what else did."""
+    commit = champion.commit if champion else None
     return Report(
         format=FORMAT,
-        passed=all(ruling.passed for ruling in rulings) and not (comparison.incomparable and config.gate.compare),
-        unchanged=unchanged,
+        passed=True,
+        unchanged=commit is not None and locked(BUNDLE) == locked(BUNDLE, commit),
         pull_request=github.event().get("number"),
         champion=champion.name if champion else None,
-        incomparable=comparison.incomparable,
-        test_rows=comparison.test_rows,
         primary=config.gate.primary,
-        metrics=comparison.metrics,
-        rulings=rulings,
+        margin=config.gate.margin,
+        confidence=config.gate.confidence,
         params=params_changes(commit),
+        schema=schema_changes(commit),
         data=data_changes(commit),
         stages=stages_run(),
     )
+
+
+def judge(report: Report, config: Config, champion: Champion | None) -> Report:
+    """Return the report with both models measured and the gate's rulings."""
+    from .compare import compare_models  # pandas and more, which a docs-only pull request need not wait for
+    from .page import bundle_vega
+
+    with ThreadPoolExecutor(1) as beside:
+        beside.submit(bundle_vega)  # for the page; it takes as long as the models take to predict
+        comparison = compare_models(config, champion)
+    rulings = rule(comparison, config.gate)
+    uncompared = comparison.incomparable is not None and config.gate.compare
+    return replace(
+        report,
+        passed=all(ruling.passed for ruling in rulings) and not uncompared,
+        incomparable=comparison.incomparable,
+        notes=comparison.notes,
+        rows=comparison.rows,
+        metrics=comparison.metrics,
+        rulings=rulings,
+        slices=comparison.slices,
+        slice_margin=config.gate.slices.margin,
+        costs=comparison.costs,
+        shifts=comparison.shifts,
+        plots=comparison.plots,
+        confusion=comparison.confusion,
+        **_resolution(comparison.intervals.get(config.gate.primary), config),
+    )
+
+
+def _resolution(interval: "Interval | None", config: Config) -> dict[str, Any]:
+    """Return how small a change these rows can show, and what that means for the margin where it is too small."""
+    if interval is None:
+        return {}
+    from .interval import chance_of_blocking_equal, enough_margin, smallest_detectable
+
+    found = {"method": interval.method, "detectable": smallest_detectable(interval.error, config.gate.confidence)}
+    alarms = chance_of_blocking_equal(interval.error, config.gate.margin)
+    if config.gate.undecided != "estimate" or alarms <= FALSE_ALARMS:
+        return found
+    return {**found, "false_alarms": alarms, "enough_margin": enough_margin(interval.error, FALSE_ALARMS)}
+
+
+def write(report: Report, directory: Path) -> None:
+    """Write report.json, the page and the pictures, and nothing else that an earlier run left there."""
+    from .page import write_page
+    from .plots import draw_pictures
+
+    write_file(directory / "report.json", report.to_json().encode())
+    write_file(directory / "report.html", write_page(report).encode())
+    shutil.rmtree(directory / "pictures", ignore_errors=True)
+    for name, picture in draw_pictures(report).items():
+        write_file(directory / "pictures" / name, picture)

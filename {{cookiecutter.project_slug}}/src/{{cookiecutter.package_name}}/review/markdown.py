@@ -1,0 +1,449 @@
+"""The report as Markdown: the comment, the run's summary.
+
+Every string that came from the report goes through `code`, into a code span, where it cannot mention people, link, or
+become HTML. Only the standard library is imported: the job that comments installs no third-party package.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from .report import PLOTS, Change, Confusion, Cost, CostName, Metric, NoteKind, Plot, Report, Ruling, Slice
+
+COMMENT_LIMIT = 65_536  # characters, GitHub's limit for one comment
+CELL_LIMIT = 120
+SAME = 5e-6  # a difference below it is float32's
+SHORT_TABLE = 6  # rows that are read at a glance; more are folded
+SHORT_LIST = 3
+WORST_SLICES = 5
+MANY = 20
+ROW_LIMITS = (50, 20, 5, 0)  # rows that a table keeps, tried in turn until the comment is short enough
+PICTURE_WIDTH = 400  # CSS pixels: two beside each other on a desk, one on a phone
+MERMAID_POINTS = 11
+SHARES = ("roc", "precision_recall", "calibration")  # plots whose axes go from 0 to 1
+
+MARKS = {True: "✅", False: "❌"}
+NOTES: dict[NoteKind, Callable[[str], str]] = {
+    "own_rows": lambda reason: f"The champion cannot read these rows ({reason}): it was given its own copy of them.",
+    "absent_classes": lambda names: f"No row that decides has the class {names}.",
+    "new_classes": lambda names: f"New since the champion, which never answers with it: the class {names}.",
+    "gone_classes": lambda names: f"The champion may answer with a class that is gone: {names}.",
+    "constant": lambda names: f"The same answer to every row is given by the {names}.",
+}
+COSTS: dict[CostName, tuple[str, str]] = {
+    "model_mb": ("size", "MB"),
+    "latency_ms": ("one row answered", "ms"),
+    "training_seconds": ("training", "s"),
+}
+PLOT_TITLES = {
+    "interval": "Change against the margin",
+    "roc": "ROC",
+    "precision_recall": "Precision and recall",
+    "calibration": "Calibration",
+    "confusion": "Confusion",
+    "predicted_actual": "Predicted and actual",
+    "residuals": "Residuals",
+}
+AXES = {
+    "roc": ("false positive rate", "true positive rate"),
+    "precision_recall": ("recall", "precision"),
+    "calibration": ("predicted", "observed"),
+    "predicted_actual": ("actual", "predicted"),
+    "residuals": ("predicted", "residual"),
+}
+
+
+def render(
+    report: Report,
+    *,
+    run_url: str | None,
+    commit: str | None,
+    pictures: Mapping[str, str] | None = None,
+    limit: int | None = COMMENT_LIMIT,
+) -> str:
+    """Return the report as Markdown of at most `limit` characters, or uncut: long tables are cut, and say so.
+
+    `pictures` has the address of each picture that can be shown, by its name such as `roc-light`; where it is None,
+    tables and Mermaid stand in.
+    """
+    whole = _render(report, run_url, commit, pictures, None)
+    if limit is None or len(whole) <= limit:
+        return whole
+    cut = (_render(report, run_url, commit, pictures, rows) for rows in ROW_LIMITS)
+    return next(text for text in cut if len(text) <= limit)
+
+
+def headline(report: Report) -> str:
+    """Return the verdict and its reason in one line."""
+    if report.unchanged:
+        return f"➖ Nothing to retrain: the model is the champion's, {code(report.champion)}, byte for byte"
+    decisive = next((ruling for ruling in report.rulings if ruling.rule == "champion"), None)
+    failed = [sentence(report, ruling) for ruling in report.rulings if not ruling.passed and ruling is not decisive]
+    if report.incomparable:
+        failed += [] if report.passed else ["the champion could not be run on these test rows"]
+    more = [f"and {len(failed) - SHORT_LIST} more"] if len(failed) > SHORT_LIST else []
+    reasons = "; ".join(failed[:SHORT_LIST] + more)
+    if decisive and decisive.verdict != "undefined":
+        return _compared(report, decisive, reasons)
+    if not report.passed:
+        undefined = [f"{code(decisive.subject)} is undefined on these test rows"] if decisive else []
+        return "❌ Fails: " + ("; ".join([*undefined, *filter(None, [reasons])]) or "the gate gave no reason")
+    if report.champion is None:
+        return "✅ Passes: the first model; there is no champion yet, and every threshold is met"
+    if report.incomparable:
+        return "✅ Passes on thresholds alone: the champion could not be run on these test rows"
+    return "✅ Passes: every threshold is met; not held against the champion"
+
+
+def _compared(report: Report, ruling: Ruling, reasons: str) -> str:
+    metric = next((metric for metric in report.metrics if metric.name == ruling.subject), None)
+    word = (ruling.verdict or "").capitalize()
+    margin = f"the margin of {short(ruling.limit)}"
+    why = {
+        "better": "the interval lies above zero",
+        "not worse": f"the interval stays inside {margin}",
+        "worse": f"the interval lies beyond {margin}",
+        "undecided": f"the interval straddles {margin}, "
+        + (f"the estimate is {'inside' if ruling.passed else 'beyond'} it" if metric else ""),
+    }.get(ruling.verdict or "", "")
+    change = f"{code(ruling.subject)} {number(ruling.candidate)}, {_change(metric)}" if metric else code(ruling.subject)
+    text = f"{change} against {code(report.champion)}: {why}"
+    if reasons:
+        return f"❌ Fails: {reasons}; {'otherwise' if ruling.passed else 'and'} {word.lower()}: {text}"
+    passing = ", passes" if ruling.passed else ", fails"
+    return f"{MARKS[ruling.passed]} {word}{passing if ruling.verdict == 'undecided' else ''}: {text}"
+
+
+def sentence(report: Report, ruling: Ruling) -> str:
+    """Return what one ruling says, as half a sentence."""
+    if ruling.candidate is None:
+        return f"{code(ruling.subject)} is undefined on these test rows"
+    if ruling.rule == "threshold":
+        met = "meets" if ruling.passed else "misses"
+        return f"{code(ruling.subject)} {number(ruling.candidate)} {met} the threshold {short(ruling.limit)}"
+    if ruling.rule == "cost":
+        return f"{code(ruling.subject)} {short(ruling.candidate)} is over the limit of {short(ruling.limit)}"
+    values = f"{number(ruling.champion)} → {number(ruling.candidate)}"
+    if ruling.rule == "slice":
+        return f"{code(report.primary)} collapses from {values} where {code(ruling.subject)}"
+    return f"{code(ruling.subject)} {values} is {ruling.verdict} beyond its margin of {short(ruling.limit)}"
+
+
+def _render(
+    report: Report, run_url: str | None, commit: str | None, pictures: Mapping[str, str] | None, rows: int | None
+) -> str:
+    parts = [f"### {headline(report)}"]
+    if not report.unchanged:
+        parts += [_what_decided(report), _metrics(report, rows), _notes(report, rows)]
+        parts.append(_drawn_in_text(report, rows) if pictures is None else _pictures(report, pictures))
+        parts.append(_slices(report, rows))
+    parts += [_changes("Params", report.params, rows), _changes("Schema", report.schema, rows), _data(report, rows)]
+    if not report.unchanged:
+        parts += [_cost(report, rows), _reproduce(report)]
+    parts.append(_footer(run_url, commit))
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _what_decided(report: Report) -> str:
+    rows = report.rows
+    if report.incomparable:
+        return f"The champion was not compared: {code(report.incomparable, 600)}"
+    if report.champion is None:
+        return f"On {rows.test:,} test rows."
+    if rows.decided == rows.test and not (rows.new or rows.gone or rows.edited):
+        text = f"Both answered the same {rows.decided:,} test rows."
+    else:
+        text = (
+            f"Both answered {rows.decided:,} of {rows.test:,} test rows. Since the champion's test set "
+            f"{rows.new:,} rows are new, {rows.gone:,} gone, {rows.edited:,} edited"
+            + (f"; {rows.trained:,} do not decide, because the champion was trained on them." if rows.trained else ".")
+        )
+    if report.detectable is not None:
+        text += f" They can show a change of {short(report.detectable)} or more in {code(report.primary)}."
+    undecided = any(ruling.rule == "champion" and ruling.verdict == "undecided" for ruling in report.rulings)
+    if undecided and report.false_alarms is not None and report.enough_margin is not None:
+        text += (
+            f" **That is too few for the margin of {short(report.margin)}:** it would block {report.false_alarms:.0%} "
+            f"of models as good as the champion; a margin of {short(report.enough_margin)} would block 5%."
+        )
+    return text
+
+
+def _metrics(report: Report, rows: int | None) -> str:
+    champion = code(report.champion) if report.champion else "none"
+    lines = [
+        [
+            f"**{code(metric.name)}**" if metric.name == report.primary else code(metric.name),
+            number(metric.champion),
+            number(metric.candidate),
+            _change(metric),
+            "; ".join(_ruled(ruling) for ruling in report.rulings[:MANY] if ruling.subject == metric.name),
+        ]
+        for metric in sorted(report.metrics, key=lambda metric: metric.name != report.primary)
+    ]
+    return _table(
+        ["metric", f"champion {champion}", "candidate", f"change ({report.confidence:.0%})", "ruling"], lines, rows
+    )
+
+
+def _ruled(ruling: Ruling) -> str:
+    if ruling.rule == "threshold":
+        return "threshold met" if ruling.passed else f"**misses {short(ruling.limit)}**"
+    return f"{ruling.verdict}" if ruling.passed else f"**{ruling.verdict}**"
+
+
+def _change(metric: Metric | Slice) -> str:
+    if metric.champion is None or metric.candidate is None:
+        return ""
+    change = metric.candidate - metric.champion
+    text = "same" if abs(change) < SAME else signed(change)
+    if metric.low is None or metric.high is None:
+        return text
+    return f"{text} [{signed(metric.low)}, {signed(metric.high)}]"
+
+
+def _notes(report: Report, rows: int | None) -> str:
+    return "\n".join(f"- {NOTES[note.kind](_names(note.names))}" for note in report.notes[:MANY][:rows])
+
+
+def _names(names: Sequence[str]) -> str:
+    more = f" and {len(names) - MANY} more" if len(names) > MANY else ""
+    return ", ".join(code(name, 300) for name in names[:MANY]) + more
+
+
+def _pictures(report: Report, pictures: Mapping[str, str]) -> str:
+    shown = [picture(name, report, pictures) for name in PLOT_TITLES if f"{name}-light" in pictures]
+    first, rest = shown[:2], shown[2:]
+    folded = _folded("More pictures", "\n".join(rest)) if rest else ""
+    return "\n\n".join(part for part in ("\n".join(first), folded) if part)
+
+
+def picture(name: str, report: Report, pictures: Mapping[str, str]) -> str:
+    """Return the HTML of one picture, which follows the reader's light or dark theme."""
+    light = pictures[f"{name}-light"]
+    dark = pictures.get(f"{name}-dark", light)
+    return (
+        f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
+        f'<img src="{light}" width="{PICTURE_WIDTH}" alt="{describe(name, report)}"></picture>'
+    )
+
+
+def describe(name: str, report: Report) -> str:
+    """Return what a picture shows, for those who do not see it; no word of it is the report's own."""
+    found = {metric.name: metric for metric in report.metrics}
+    title = PLOT_TITLES[name]
+    numbers = {"roc": "roc_auc", "precision_recall": "average_precision", "calibration": "brier_score"}
+    metric = found.get(
+        numbers.get(name, {"predicted_actual": "r2", "residuals": "rmse", "confusion": "accuracy"}.get(name, ""))
+    )
+    if metric is None:
+        return f"{title}: the table has the numbers"
+    champion = f"champion {number(metric.champion)}, " if metric.champion is not None else ""
+    return f"{title}: {metric.name.replace('_', ' ')} of {champion}candidate {number(metric.candidate)}"
+
+
+def _drawn_in_text(report: Report, rows: int | None) -> str:
+    """Return what stands in for pictures where none can be shown: Mermaid charts, and the confusion as tables."""
+    if rows == 0:
+        return ""
+    charts = [_mermaid(plot) for name in PLOTS for plot in report.plots[:MANY] if plot.name == name]
+    parts = [*filter(None, charts), _confusion(report.confusion, rows) if report.confusion else ""]
+    text = "\n\n".join(part for part in parts if part)
+    return _folded("Charts", text) if text else ""
+
+
+def _mermaid(plot: Plot) -> str:
+    """Return a plot as a Mermaid chart: the first curve of each model, its mean in equal steps along x."""
+    curves = [
+        next((curve for curve in plot.curves if curve.model == model), None) for model in ("champion", "candidate")
+    ]
+    drawn = [curve for curve in curves if curve and curve.x and len(curve.x) == len(curve.y)]
+    if not drawn:
+        return ""
+    across, up = AXES[plot.name]
+    shares = plot.name in SHARES
+    low, high = (0.0, 1.0) if shares else (min(min(curve.x) for curve in drawn), max(max(curve.x) for curve in drawn))
+    lines = [_steps(curve.x, curve.y, low, high) for curve in drawn]
+    bottom, top = (0.0, 1.0) if shares else (min(map(min, lines)), max(map(max, lines)))
+    if not (high > low and top > bottom):
+        return ""
+    names = " and ".join(curve.model for curve in drawn)
+    return "\n".join(
+        [
+            "```mermaid",
+            "xychart-beta",
+            f'  title "{PLOT_TITLES[plot.name]}: {names}"',
+            f'  x-axis "{across}" {low:.4g} --> {high:.4g}',
+            f'  y-axis "{up}" {bottom:.4g} --> {top:.4g}',
+            *(f"  line [{', '.join(f'{value:.4g}' for value in line)}]" for line in lines),
+            "```",
+        ]
+    )
+
+
+def _steps(x: Sequence[float], y: Sequence[float], low: float, high: float) -> list[float]:
+    """Return the mean of `y` around each of MERMAID_POINTS places along x; an empty place takes the one before it."""
+    last = MERMAID_POINTS - 1
+    sums, counts = [0.0] * MERMAID_POINTS, [0] * MERMAID_POINTS
+    for across, up in zip(x, y, strict=True):
+        place = min(max(round((across - low) / (high - low) * last), 0), last) if high > low else 0
+        sums[place] += up
+        counts[place] += 1
+    first = next(index for index, count in enumerate(counts) if count)
+    means: list[float] = []
+    for index in range(MERMAID_POINTS):
+        means.append(
+            sums[index] / counts[index] if counts[index] else means[-1] if means else sums[first] / counts[first]
+        )
+    return means
+
+
+def _confusion(confusion: Confusion, rows: int | None) -> str:
+    classes = confusion.classes[:MANY]
+    head = ["actual ↓ predicted →", *(code(name, 30) for name in classes)]
+    tables = []
+    for model, counts in (("champion", confusion.champion), ("candidate", confusion.candidate)):
+        if counts:
+            lines = [
+                [code(name, 30), *(f"{count:,}" for count in line[:MANY])]
+                for name, line in zip(classes, counts, strict=False)
+            ]
+            tables.append(f"Confusion, {model}:\n\n" + _table(head, lines, rows))
+    return "\n\n".join(tables)
+
+
+def _slices(report: Report, rows: int | None) -> str:
+    judged = [part for part in report.slices if part.why is None]
+    if not judged:
+        return ""
+    collapsed = sum(part.collapsed for part in judged)
+    text = (
+        f"**Slices**: {collapsed} of {len(judged):,} collapsed by more than {short(report.slice_margin)}, "
+        f"allowing for as many looks; the worst of {code(report.primary)}"
+    )
+    head = ["slice", "rows", "champion", "candidate", f"change ({report.confidence:.0%})", "ruling"]
+    lines = [
+        [
+            code(part.name),
+            f"{part.rows:,}",
+            number(part.champion),
+            number(part.candidate),
+            _change(part),
+            "**collapsed**" if part.collapsed else "holds",
+        ]
+        for part in judged[: max(WORST_SLICES, collapsed)]
+    ]
+    return f"{text}\n\n{_table(head, lines, rows)}"
+
+
+def _data(report: Report, rows: int | None) -> str:
+    if not report.data and not report.shifts:
+        return "**Data** unchanged"
+    facts = [_change_line(change) for change in report.data]
+    shifts = [
+        [code(part.column), code(part.champion), code(part.candidate), f"{part.size:.1%}"] for part in report.shifts
+    ]
+    shifted = _table(["column", "champion", "candidate", "shift"], shifts[:SHORT_TABLE], rows) if shifts else ""
+    rest = _table(["column", "champion", "candidate", "shift"], shifts[SHORT_TABLE:], rows)
+    return "\n\n".join(
+        [
+            "**Data** changed"
+            + ("; shift is the share of rows that would have to change to look like the champion's" if shifts else ""),
+            *filter(None, [shifted]),
+            *([_folded(f"{len(shifts) - SHORT_TABLE} more columns", rest)] if len(shifts) > SHORT_TABLE else []),
+            *(
+                [_folded(f"{len(facts)} facts", _table(["data", "champion", "candidate"], facts, rows))]
+                if facts
+                else []
+            ),
+        ]
+    )
+
+
+def _changes(title: str, changes: Sequence[Change], rows: int | None) -> str:
+    if not changes:
+        return f"**{title}** unchanged"
+    lines = [_change_line(change) for change in changes]
+    head = [title.lower(), "champion", "candidate"]
+    first = f"**{title}** changed\n\n{_table(head, lines[:SHORT_TABLE], rows)}"
+    if len(lines) <= SHORT_TABLE:
+        return first
+    return first + "\n\n" + _folded(f"{len(lines) - SHORT_TABLE} more", _table(head, lines[SHORT_TABLE:], rows))
+
+
+def _change_line(change: Change) -> list[str]:
+    return [code(change.name), code(change.champion), code(change.candidate)]
+
+
+def _cost(report: Report, rows: int | None) -> str:
+    ran = [f"{code(stage.name)} {stage.seconds:.1f} s" for stage in report.stages[:MANY] if stage.seconds is not None]
+    kept = [code(stage.name) for stage in report.stages[:MANY] if stage.seconds is None]
+    text = "**Retrained** " + (", ".join(ran) if ran else "nothing in this run")
+    text += f"; up to date: {', '.join(kept)}" if kept else ""
+    limits = {ruling.subject: ruling for ruling in report.rulings if ruling.rule == "cost"}
+    lines = [_cost_line(cost, limits.get(cost.name)) for cost in report.costs[:MANY]]
+    if not lines:
+        return text
+    return f"{text}\n\n" + _folded("Costs", _table(["cost", "champion", "candidate", "limit"], lines, rows))
+
+
+def _cost_line(cost: Cost, limit: Ruling | None) -> list[str]:
+    name, unit = COSTS[cost.name]
+    amounts = [f"{short(value)} {unit}" if value is not None else "–" for value in (cost.champion, cost.candidate)]
+    allowed = "none" if limit is None else short(limit.limit) if limit.passed else f"**over {short(limit.limit)}**"
+    return [name, *amounts, allowed]
+
+
+def _reproduce(report: Report) -> str:
+    number = report.pull_request
+    checkout = f"git fetch origin pull/{number}/head && git checkout FETCH_HEAD\n" if number else ""
+    method = f"\n\nIntervals: {code(report.method)}." if report.method else ""
+    return _folded(
+        "Reproduce it on a laptop",
+        f"```sh\n{checkout}make setup train compare\n```{method}",
+    )
+
+
+def _footer(run_url: str | None, commit: str | None) -> str:
+    parts = [
+        f"[The run, its log and the full report]({run_url})" if run_url else "",
+        commit and f"commit {commit[:10]}",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _folded(summary: str, text: str) -> str:
+    return f"<details><summary>{summary}</summary>\n\n{text}\n\n</details>"
+
+
+def _table(head: Sequence[str], lines: Sequence[Sequence[str]], rows: int | None) -> str:
+    text = [head, ["---"] * len(head), *lines[:rows]]
+    kept = len(text) - 2
+    cut = f"\n\n… and {len(lines) - kept} more in the full report" if kept < len(lines) else ""
+    return "\n".join("| " + " | ".join(line) + " |" for line in text) + cut
+
+
+def number(value: float | None) -> str:
+    """Return a metric's value as people read it: four decimals, or four digits where it is large or tiny."""
+    if value is None:
+        return "–"
+    return f"{value:.4f}" if 5e-5 <= abs(value) < 1e3 or value == 0 else f"{value:.4g}"
+
+
+def short(value: float | None) -> str:
+    """Return a setting's or a cost's value in three digits, or all before the point."""
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 1e3 else f"{value:.3g}"
+
+
+def signed(change: float) -> str:
+    """Return a change as `number` does, with its sign."""
+    return f"{'+' if change >= 0 else '−'}{number(abs(change))}"
+
+
+def code(text: str | None, limit: int = CELL_LIMIT) -> str:
+    """Return any text as an inert code span: nothing in it is a mention, a link, HTML or a table cell's end."""
+    if text is None:
+        return "–"
+    plain = "".join(char if char.isprintable() else " " for char in text[: limit + 1])
+    plain = " ".join(plain.replace("`", "'").replace("|", "¦").split()) or " "
+    return f"`{plain[:limit]}…`" if len(text) > limit else f"`{plain}`"
