@@ -14,8 +14,8 @@ demo: | $(UV) ## play the whole story on this machine: push, pull request, comme
 	@$(UV) run --locked python -m demo
 
 REPEATS := 3
-bench: | $(UV) ## measure generation, retraining and the workflows against the plain way (REPEATS=1: once)
-	@$(UV) run --locked python -m bench --repeats $(REPEATS)
+bench: | $(UV) ## measure against the plain way, and how well the gate decides (REPEATS=1, ONLY=ratios or verdict)
+	@$(UV) run --locked python -m bench --repeats $(REPEATS) $(ONLY:%=--only %)
 
 test: lint ## lint, then run every test, the fast ones first
 	@$(UV) run --locked pytest

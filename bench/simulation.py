@@ -205,6 +205,7 @@ def decisions(name: str, metric_name: str, rows: int) -> dict[str, float]:
     metric = METRICS.find_metric(metric_name, population(name).task)
     random = np.random.default_rng(2)
     equal = shifted(name, metric, 0.0)
+    assert equal is not None
     errors = [INTERVAL.paired_estimate(metric, *equal.draw(rows, random))[1] for _ in range(100)]
     margin = max(MARGIN, INTERVAL.enough_margin(float(np.sqrt(np.mean(np.square(errors)))), BLOCKED))
     found = {"margin": margin, "blocked": blocks(equal, metric, rows, margin)}
@@ -216,8 +217,10 @@ def decisions(name: str, metric_name: str, rows: int) -> dict[str, float]:
     return found
 
 
-def blocks(whole: Population, metric: Any, rows: int, margin: float) -> float:
+def blocks(whole: Population | None, metric: Any, rows: int, margin: float) -> float:
     """Return the share of test sets on which the gate blocks the candidate, by the policy `estimate`."""
+    if whole is None:
+        return float("nan")
     random, blocked = np.random.default_rng(3), 0
     for _ in range(sets_of(rows)):
         gain, error, df = INTERVAL.paired_estimate(metric, *whole.draw(rows, random))
@@ -232,8 +235,8 @@ def sets_of(rows: int) -> int:
     return min(DECISIONS, 5_000_000 // rows)
 
 
-def shifted(name: str, metric: Any, gain: float) -> Population:
-    """Return a population in which the candidate's true gain is `gain`.
+def shifted(name: str, metric: Any, gain: float) -> Population | None:
+    """Return a population in which the candidate's true gain is `gain`, None where these models cannot be made so bad.
 
     The two models stay different: the better one is made worse until the population's difference is `gain`. A
     classifier gives some rows the answer to another row, which is a drop in any metric; numbers are blended with those
@@ -257,7 +260,8 @@ def shifted(name: str, metric: Any, gain: float) -> Population:
     for _ in range(18):
         middle = (low + high) / 2
         low, high = (middle, high) if (at(middle).gain(metric) < gain) == rising else (low, middle)
-    return at(low)
+    found = at(low)
+    return found if abs(found.gain(metric) - gain) < 1e-3 else None
 
 
 def show_coverage(found: dict[tuple[str, int], dict[str, tuple[float, float, int]]]) -> int:

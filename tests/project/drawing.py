@@ -4,6 +4,7 @@ Each case's directory gets report.json, report.html, the pictures, and facts.jso
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,16 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import vl_convert
 from customer_churn.metrics import METRICS, Predictions
 from customer_churn.review import page
-from customer_churn.review.charts import THEMES, find_intervals
+from customer_churn.review.charts import find_intervals, make_charts
 from customer_churn.review.pictures import check_png
 from customer_churn.review.plots import count_confusion, draw_pictures, make_plots
 from customer_churn.review.report import FORMAT, Change, Metric, Note, Report, Rows, Ruling, Slice, read_report
+from customer_churn.review.svg import THEMES, Axis, measure, paint, span
 
 EVIL = "</script><img src=x onerror=\"document.title='pwned'\"><!--"
-NAMES = [EVIL, '"}]; alert(1) //', "`@everyone` **x** | \u202e", "中文 " * 50, ""]
+NAMES = [EVIL, '"}]; alert(1) //', "`@everyone` var(--text) | \u202e", "中文 " * 50, ""]
+NUMBERS = [(0.0, 1.0), (-3.2, 11.0), (7.0, 7.0), (0.0, 0.0), (12_300.0, 98_000.0), (1e-9, 3e-9), (-2e12, 5e12)]
+COLOUR = re.compile(r'"(#[0-9a-f]{6}|var[^"]*)"')
 Case = tuple[np.ndarray, Predictions | None, Predictions]
 
 
@@ -58,6 +61,7 @@ def odd_cases() -> Iterator[tuple[str, Case]]:
     rows, theirs, ours = regress(50)
     yield "infinite", (rows, Predictions(np.full(50, np.inf)), ours)
     yield "some infinite", (rows, theirs, Predictions(np.where(rows > 30, np.inf, ours.values)))
+    yield "far too large", (rows, Predictions(np.where(rows > 30, 1.7e308, -1.7e308)), ours)
     yield "a constant number", (np.ones(50), Predictions(np.ones(50)), Predictions(np.ones(50)))
 
 
@@ -115,6 +119,7 @@ def write_report(truth: np.ndarray, champion: Predictions | None, candidate: Pre
             Slice(f"plan = {EVIL}", 80, 0.8, 0.5, -0.4, -0.2, True, None),
             Slice("plan = gold", 3, None, None, None, None, False, "only 3 rows"),
         ],
+        slice_margin=0.1 if compared else None,
         plots=make_plots(truth, champion, candidate),
         confusion=count_confusion(truth, champion, candidate),
     )
@@ -129,6 +134,16 @@ def find_facts(report: Report, case: Case) -> dict[str, Any]:
     truth, _, candidate = case
     facts: dict[str, Any] = {"backgrounds": {name: theme.background for name, theme in THEMES.items()}}
     facts["intervals"] = [[one.name, one.low, one.gain, one.high, one.limit] for one in find_intervals(report)]
+    calm = replace(report, rulings=[], slices=[part for part in report.slices if not part.collapsed])
+    facts["calm"] = [one.name for one in find_intervals(calm)]
+    charts = {chart.name: chart for chart in make_charts(report)}
+    facts["painted"] = {
+        name: sorted({colour for chart in charts.values() for colour in COLOUR.findall(paint(chart.svg, theme))})
+        for name, theme in THEMES.items()
+    }
+    facts["themes"] = {name: sorted(vars(theme).values()) for name, theme in THEMES.items()}
+    facts["tips"] = {name: [[tip.model, tip.text] for tip in chart.tips] for name, chart in charts.items()}
+    facts["svg"] = sum(len(chart.svg) for chart in charts.values())
     curves = {plot.name: plot.curves[-1] for plot in report.plots}
     if "roc" in curves:
         facts["area"] = area(curves["roc"].x, curves["roc"].y)
@@ -154,16 +169,14 @@ def main(directory: Path) -> None:
     again = draw_pictures(write_report(*CASES["two classes"]))
     assert again == {path.name: path.read_bytes() for path in (directory / "two classes/pictures").iterdir()}
     (directory / "nothing drawn.html").write_text(
-        page.write_page(replace(report, plots=[], rulings=[], confusion=None))
+        page.write_page(replace(report, plots=[], rulings=[], slices=[], confusion=None))
     )
-    page.bundle_vega.cache_clear()
-    vl_convert.javascript_bundle = refuse
-    (directory / "no bundle.html").write_text(page.write_page(report))
-
-
-def refuse(*_: Any) -> str:
-    """Fail as vl-convert does."""
-    raise ValueError("Bundling failed:\nat line 1")
+    ends = {str(numbers): span(numbers) for numbers in NUMBERS}
+    ticks = {name: [label for _, label in Axis(*both, 0, 300).ticks()] for name, both in ends.items()}
+    (directory / "axes.json").write_text(json.dumps({"ends": ends, "ticks": ticks}))
+    (directory / "widths.json").write_text(
+        json.dumps({text: measure(text) for text in ("1.0", "−0.25", "Overall", "中文")})
+    )
 
 
 if __name__ == "__main__":

@@ -57,6 +57,7 @@ def decode(png: bytes) -> tuple[int, int, Counter[Pixel]]:
         ("a class that is new", {"interval", "confusion"} | CURVES),
         ("infinite", {"interval"}),
         ("some infinite", {"interval"} | POINTS),
+        ("far too large", {"interval"}),
         ("a constant number", {"interval"} | POINTS),
         ("hostile names", {"interval", "confusion"} | CURVES),
     ],
@@ -75,14 +76,55 @@ def test_pictures_are_small_readable_and_in_the_themes_colours(drawn: Path, case
         shapes = set()
         for theme, background in backgrounds.items():
             png = (drawn / case / f"pictures/{name}-{theme}.png").read_bytes()
-            assert len(png) < (80_000 if name == "confusion" else 40_000)
+            assert len(png) < (90_000 if name == "confusion" else 40_000)
             width, height, colours = decode(png)
             assert 740 <= width <= 880 and 300 <= height <= 2000, "420 CSS pixels, for a phone"
-            (most, count), *_ = colours.most_common(1)
-            assert most == tuple(bytes.fromhex(background[1:]))
-            assert 0.01 < 1 - count / (width * height) < 0.7, "drawn on, and not painted over"
+            share = colours[tuple(bytes.fromhex(background[1:]))] / (width * height)
+            assert 0.25 < share < 0.99, "drawn on, and not painted over"
             shapes.add((width, height))
         assert len(shapes) == 1
+
+
+@pytest.mark.parametrize("case", ["two classes", "numbers", "many numbers", "hostile names"])
+def test_a_picture_has_the_colours_of_its_own_theme_alone(drawn: Path, case: str) -> None:
+    facts = read(drawn, case, "facts.json")
+    light, dark = (set(facts["painted"][theme]) for theme in ("light", "dark"))
+    assert light <= set(facts["themes"]["light"]) and dark <= set(facts["themes"]["dark"])
+    assert not set(facts["themes"]["light"]) & set(facts["themes"]["dark"])
+    assert len(light) == len(dark) >= 6
+
+
+def test_a_name_like_a_colours_is_drawn_as_it_is(drawn: Path) -> None:
+    assert any("var(--text)" in text for _, text in read(drawn, "hostile names", "facts.json")["tips"]["confusion"])
+    assert "#1f2328" not in (drawn / "hostile names/report.html").read_text().partition("<body>")[2]
+
+
+def test_axes_have_round_numbers_at_even_steps_over_all_that_is_drawn(drawn: Path) -> None:
+    axes = json.loads((drawn / "axes.json").read_text())
+    for numbers, (low, high) in axes["ends"].items():
+        least, most = json.loads(numbers.replace("(", "[").replace(")", "]"))
+        assert low <= least <= most <= high and low < high
+        assert 3 <= len(axes["ticks"][numbers]) <= 9
+        assert len(set(axes["ticks"][numbers])) == len(axes["ticks"][numbers])
+    assert axes["ticks"]["(0.0, 1.0)"] == ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]
+    assert axes["ticks"]["(-3.2, 11.0)"] == ["−4", "−2", "0", "2", "4", "6", "8", "10"]
+    assert axes["ticks"]["(12300.0, 98000.0)"] == ["20,000", "40,000", "60,000", "80,000", "100,000"]
+    widths = json.loads((drawn / "widths.json").read_text())
+    true = {"1.0": 16.7, "−0.25": 30.4, "Overall": 38.7, "中文": 24.0}  # Liberation Sans at 12 pixels
+    assert widths == pytest.approx(true, rel=0.12)
+
+
+def test_every_point_tells_its_model_and_its_values(drawn: Path) -> None:
+    report, tips = (read(drawn, "two classes", file) for file in ("report.json", "facts.json"))
+    for plot in report["plots"]:
+        expected = [curve["model"] for curve in plot["curves"] for _ in curve["x"]]
+        assert [model for model, _ in tips["tips"][plot["name"]]] == expected
+    (first, *_), confusion = tips["tips"]["roc"], [text for _, text in tips["tips"]["confusion"]]
+    curve = report["plots"][0]["curves"][0]
+    expected = f"champion\nfalse positive rate {curve['x'][0]:.4f}\ntrue positive rate {curve['y'][0]:.4f}"
+    assert first == ["champion", expected]
+    count = report["confusion"]["candidate"][1][0]
+    assert any(text.startswith(f"candidate\nactual yes, predicted no\n{count:,} rows, ") for text in confusion)
 
 
 def test_champion_and_candidate_differ_in_lightness_not_in_hue_alone(drawn: Path) -> None:
@@ -149,3 +191,6 @@ def test_intervals_are_gains_in_margins_with_what_fails_left_of_the_limit(drawn:
     (collapsed, first), (other, second) = list(found.items())[3:]
     assert collapsed.startswith("plan = ") and first == pytest.approx([-4, -3, -2, -1])
     assert other == "age up to 30" and second == pytest.approx([-0.5, 0.2, 0.9, -1])
+    assert read(drawn, "two classes", "facts.json")["calm"] == ["age up to 30"], (
+        "the worst slices, though none collapsed"
+    )

@@ -1,49 +1,49 @@
-"""The charts: a report's plots as Vega-Lite specs, for the pictures of the comment and for the page.
+"""The charts: a report's plots as SVG, for the pictures of the comment and for the page.
 
-Everything is drawn from the report alone. A chart is as wide as a phone, in the colours of GitHub's light or dark
-theme; champion and candidate differ in dash, shape and lightness besides hue.
+Everything is drawn from the report alone. A chart is as wide as a phone; champion and candidate differ in dash, shape
+and lightness besides hue. Their marks are of the classes `champion` and `candidate`, by which the page picks one out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from unicodedata import east_asian_width
 
-from .markdown import AXES, PLOT_TITLES, signed
-from .report import Confusion, Curve, Metric, Plot, Report, Slice
+from .markdown import AXES, PLOT_TITLES, SHARES, number, signed
+from .report import Confusion, Curve, Metric, Model, Plot, Report, Slice
+from .svg import FONT, SIZE, Axis, element, group, line, measure, path, span, words
 
-Spec = dict[str, Any]
 WIDTH, HEIGHT = 420, 290  # CSS pixels
-FONT = "Liberation Sans, Arial, sans-serif"  # vl-convert carries the first
+EDGE = 10
+TOP = 64  # below the title and the legend
 LONGEST = 33  # characters of a name that the data gave
 WORST = 6  # slices among the intervals
 MOST = 16  # intervals
 ROW = 44  # CSS pixels of one interval
 FARTHEST = 4.0  # margins from zero that the intervals show; what lies beyond is an arrow
-CROSS = "M-.8,-.8L.8,.8M.8,-.8L-.8,.8"
 BESIDE = 3  # classes of two matrices that fit beside each other
-SQUARE = {"scale": {"domain": [0, 1], "nice": False}}
-DIAGONAL = [{"x": 0, "y": 0}, {"x": 1, "y": 1}]
+DASHES: dict[Model, str] = {"champion": "6 4", "candidate": "none"}
+POINTS: dict[Model, str] = {"champion": "m-3,0a3,3 0 1 0 6,0a3,3 0 1 0 -6,0", "candidate": "m-2.5,-2.5l5,5m0,-5l-5,5"}
+Place = tuple[float, float]
 TITLES = {**PLOT_TITLES, "confusion": "Confusion: rows, and share of the actual class"}
 
 
 @dataclass(frozen=True)
-class Theme:
-    """The colours of one of GitHub's themes."""
+class Tip:
+    """What a mark says when it is pointed at; `model` is empty where it is of no model alone."""
 
-    background: str
+    x: float
+    y: float
+    model: str
     text: str
-    quiet: str
-    grid: str
-    champion: str
-    candidate: str
-    failed: str
-    cell: str
 
 
-THEMES = {
-    "light": Theme("#ffffff", "#1f2328", "#59636e", "#d8dee4", "#818b98", "#0550ae", "#bc4c00", "#54aeff"),
-    "dark": Theme("#0d1117", "#f0f6fc", "#9198a1", "#2f353d", "#848d97", "#79c0ff", "#f0883e", "#1158c7"),
-}
+@dataclass(frozen=True)
+class Chart:
+    """A picture in colours yet to be set, and what its marks say."""
+
+    name: str
+    svg: str
+    tips: list[Tip]
 
 
 @dataclass(frozen=True)
@@ -63,15 +63,14 @@ class Interval:
     failed: bool
 
 
-def make_charts(report: Report, theme: Theme) -> Iterator[tuple[str, Spec]]:
-    """Return the name and the spec of each chart that the report has data for."""
+def make_charts(report: Report) -> Iterator[Chart]:
+    """Return each chart that the report has data for."""
     if intervals := list(find_intervals(report))[:MOST]:
-        yield "interval", _whole("interval", _intervals(intervals, theme), theme)
+        yield _intervals(intervals)
     for plot in report.plots:
-        spec = {"predicted_actual": _points, "residuals": _residuals}.get(plot.name, _lines)(plot, theme)
-        yield plot.name, _whole(plot.name, {"width": WIDTH, "height": HEIGHT, **spec}, theme)
+        yield _curves(plot)
     if report.confusion:
-        yield "confusion", _whole("confusion", _matrices(report.confusion, theme), theme)
+        yield _matrices(report.confusion)
 
 
 def find_intervals(report: Report) -> Iterator[Interval]:
@@ -82,11 +81,12 @@ def find_intervals(report: Report) -> Iterator[Interval]:
             if ruling.rule == rule and (metric := metrics.get(ruling.subject)):
                 greater = metric.greater_is_better
                 yield from _interval(metric.name, rule, metric, greater, ruling.limit, not ruling.passed)
-    margin = next((ruling.limit for ruling in report.rulings if ruling.rule == "slice"), None)
-    if margin is None or report.primary not in metrics:
+    if report.slice_margin is None or report.primary not in metrics:
         return
     greater = metrics[report.primary].greater_is_better
-    found = [_interval(part.name, "slice", part, greater, margin, part.collapsed) for part in report.slices]
+    found = [
+        _interval(part.name, "slice", part, greater, report.slice_margin, part.collapsed) for part in report.slices
+    ]
     yield from sorted((one for some in found for one in some), key=lambda one: (not one.failed, one.gain))[:WORST]
 
 
@@ -96,316 +96,205 @@ def _interval(
     if of.champion is None or of.candidate is None or of.low is None or of.high is None:
         return
     change = of.candidate - of.champion
-    words = f"{signed(change)}  [{signed(of.low)}, {signed(of.high)}]"
+    said = f"{signed(change)}  [{signed(of.low)}, {signed(of.high)}]"
     unit = margin or max(abs(of.low), abs(of.high)) or 1.0
     low, gain, high = (value / unit for value in (of.low, change, of.high))
     if not greater:
         low, gain, high = -high, -gain, -low
-    yield Interval(name, kind, gain, low, high, -1.0 if margin else 0.0, words, failed)
+    yield Interval(name, kind, gain, low, high, -1.0 if margin else 0.0, said, failed)
 
 
-def _intervals(intervals: list[Interval], theme: Theme) -> Spec:
+def _intervals(intervals: list[Interval]) -> Chart:
     """Return each interval below its name and numbers, coloured and shaped by whether it fails."""
     left = max(-FARTHEST, min(-1.5, *(one.low * 1.05 for one in intervals)))
     right = min(FARTHEST, max(0.5, *(one.high * 1.05 for one in intervals)))
-    values = [
-        {
-            "row": row,
-            "name": shorten(one.name),
-            "weight": "normal" if one.kind == "slice" else "bold",
-            "change": one.change,
-            "low": min(max(one.low, left), right),
-            "high": max(min(one.high, right), left),
-            "gain": one.gain if left <= one.gain <= right else None,
-            "zero": 0,
-            "limit": one.limit,
-            "left": left if one.low < left else None,
-            "right": right if one.high > right else None,
-            "ruling": "fails" if one.failed else "holds",
-        }
-        for row, one in enumerate(intervals)
+    across = Axis(left, right, EDGE, WIDTH - EDGE)
+    bottom = 34 + ROW * len(intervals)
+    drawn = [_axis_below(across, bottom, "← worse\u2003·\u2003gain in margins, limit −1\u2003·\u2003better →")]
+    tips = []
+    for row, one in enumerate(intervals):
+        top = 34 + ROW * row
+        y = top + 31
+        colour = "var(--failed)" if one.failed else "var(--candidate)"
+        ends = [across.at(min(max(end, left), right)) for end in (one.low, one.high)]
+        name = shorten(one.name)
+        drawn += [
+            line(across.at(0), y - 10, across.at(0), y + 10, "var(--quiet)", stroke_width=2),
+            line(across.at(one.limit), y - 10, across.at(one.limit), y + 10, "var(--failed)", stroke_width=2),
+            line(ends[0], y, ends[1], y, colour, stroke_width=3),
+            words(name, EDGE, top + 15, font_weight="normal" if one.kind == "slice" else "bold"),
+            words(one.change, WIDTH - EDGE, top + 15, "var(--quiet)", text_anchor="end"),
+        ]
+        if left <= one.gain <= right:
+            drawn.append(
+                _cross(across.at(one.gain), y, colour) if one.failed else _circle(across.at(one.gain), y, colour)
+            )
+        drawn += [_arrow(EDGE, y, -9, colour)] if one.low < left else []
+        drawn += [_arrow(WIDTH - EDGE, y, 9, colour)] if one.high > right else []
+        said = f"{name}\nchange {one.change}\n{'fails' if one.failed else 'holds'}"
+        tips += [Tip(x, y, "", said) for x in (*ends, across.at(min(max(one.gain, left), right)))]
+    return _whole("interval", drawn, bottom + 44, tips)
+
+
+def _circle(x: float, y: float, colour: str) -> str:
+    return element("circle", cx=x, cy=y, r=6, fill=colour)
+
+
+def _cross(x: float, y: float, colour: str) -> str:
+    return element("path", d=f"M{x:.1f},{y - 7:.1f}v14m-7,-7h14", stroke=colour, stroke_width=5)
+
+
+def _arrow(x: float, y: float, length: float, colour: str) -> str:
+    """Return a triangle whose tip points along the axis, out of the picture."""
+    return element("path", d=f"M{x - length / 2:.1f},{y - 6:.1f}v12L{x + length / 2:.1f},{y:.1f}z", fill=colour)
+
+
+def _curves(plot: Plot) -> Chart:
+    """Return the lines of shares; predictions as points; residuals as points below the lines of their quantiles."""
+    shares, residuals = plot.name in SHARES, plot.name == "residuals"
+    titles = AXES[plot.name]
+    bottom = HEIGHT - 46
+    if shares:
+        ends = (0.0, 1.0), (0.0, 1.0)
+    elif residuals:
+        ends = span(x for curve in plot.curves for x in curve.x), span(y for curve in plot.curves for y in curve.y)
+    else:
+        ends = (span(value for curve in plot.curves for value in (*curve.x, *curve.y)),) * 2
+    up = Axis(*ends[1], bottom, TOP)
+    left = 2 * EDGE + SIZE + max(measure(text) for _, text in up.ticks())
+    across = Axis(*ends[0], left, WIDTH - EDGE)
+    drawn = [
+        *(line(x, TOP, x, bottom) for x, _ in across.ticks()),
+        *(line(left, y, across.end, y) for y, _ in up.ticks()),
+        _axis_below(across, bottom, titles[0]),
+        *(words(text, left - 6, y + 4, text_anchor="end") for y, text in up.ticks()),
+        _title_beside(titles[1], (TOP + bottom) / 2),
+        _legend([model for model in DASHES if any(curve.model == model for curve in plot.curves)], left, not shares),
     ]
-    row: Spec = {"field": "row", "type": "ordinal", "axis": None, "scale": {"padding": 0}}
-    colour: Spec = {
-        "field": "ruling",
-        "scale": {"domain": ["holds", "fails"], "range": [theme.candidate, theme.failed]},
-        "legend": None,
-    }
-    words: Spec = {"type": "text", "baseline": "middle", "yOffset": -11, "color": theme.text}
-
-    title = "← worse\u2003·\u2003gain in margins, limit −1\u2003·\u2003better →"
-    axis = {"grid": False, "tickCount": 5, "title": title}
-
-    def at(field: str) -> Spec:
-        return {"field": field, "type": "quantitative", "scale": {"domain": [left, right]}, "axis": axis}
-
-    def tick(field: str, colour: str) -> Spec:
-        mark = {"type": "tick", "color": colour, "thickness": 2, "size": 20, "yOffset": 9, "opacity": 1}
-        return {"mark": mark, "encoding": {"y": row, "x": at(field)}}
-
-    def arrow(field: str, shape: str) -> Spec:
-        mark = {"type": "point", "filled": True, "shape": shape, "size": 70, "yOffset": 9, "opacity": 1}
-        return {"mark": mark, "encoding": {"y": row, "x": at(field), "color": colour}}
-
-    tip = [{"field": field, "type": "nominal"} for field in ("name", "change", "ruling")]
-    return {
-        "width": WIDTH,
-        "height": ROW * len(values) + 44,
-        "data": {"values": values},
-        "layer": [
-            tick("zero", theme.quiet),
-            tick("limit", theme.failed),
-            {
-                "mark": {"type": "rule", "strokeWidth": 3, "yOffset": 9},
-                "encoding": {"y": row, "x": at("low"), "x2": {"field": "high"}, "color": colour, "tooltip": tip},
-            },
-            {
-                "mark": {"type": "point", "filled": True, "size": 110, "yOffset": 9, "opacity": 1},
-                "encoding": {
-                    "y": row,
-                    "x": at("gain"),
-                    "color": colour,
-                    "tooltip": tip,
-                    "shape": {
-                        "field": "ruling",
-                        "scale": {"domain": ["holds", "fails"], "range": ["circle", "cross"]},
-                        "legend": None,
-                    },
-                },
-            },
-            arrow("left", "triangle-left"),
-            arrow("right", "triangle-right"),
-            {
-                "mark": {**words, "align": "left", "fontWeight": {"expr": "datum.weight"}},
-                "encoding": {"y": row, "x": {"value": 0}, "text": {"field": "name"}},
-            },
-            {
-                "mark": {**words, "align": "right", "color": theme.quiet},
-                "encoding": {"y": row, "x": {"value": "width"}, "text": {"field": "change"}},
-            },
-        ],
-    }
+    if residuals:
+        drawn.append(line(left, up.at(0), across.end, up.at(0), "var(--quiet)"))
+    elif plot.name != "precision_recall":
+        drawn.append(line(left, bottom, across.end, TOP, "var(--quiet)", stroke_dasharray="1 3"))
+    lines = [curve for curve in plot.curves if shares or curve.label]
+    clouds = [curve for curve in plot.curves if curve not in lines]
+    tips = []
+    for curve in [*clouds, *lines]:
+        places = [(across.at(x), up.at(y)) for x, y in zip(curve.x, curve.y, strict=True)]
+        if curve in clouds:
+            drawn.append(_cloud(curve.model, places, opacity=0.3 if lines else 0.8))
+        else:
+            drawn.append(_line(curve, places, dots=plot.name == "calibration", thin=curve.label in ("p10", "p90")))
+        model = f"{curve.model}, {curve.label}" if residuals and curve.label else curve.model
+        said = (
+            f"{model}\n{titles[0]} {number(x)}\n{titles[1]} {number(y)}" for x, y in zip(curve.x, curve.y, strict=True)
+        )
+        tips += [Tip(*place, curve.model, text) for place, text in zip(places, said, strict=True)]
+    return _whole(plot.name, drawn, HEIGHT, tips)
 
 
-def _lines(plot: Plot, theme: Theme) -> Spec:
-    across, up = AXES[plot.name]
-    encoding = {
-        "x": _number("x", across, **SQUARE),
-        "y": _number("y", up, **SQUARE),
-        **_by_model(plot, theme, "strokeDash", {"champion": [6, 4], "candidate": [1, 0]}),
-        "order": {"field": "x", "type": "quantitative"},
-        "tooltip": _tooltip(across, up),
-    }
-    line: Spec = {"mark": {"type": "line", "strokeWidth": 2.5}, "params": [_picked()], "encoding": encoding}
-    layers = [line]
-    if plot.name == "calibration":
-        dots = {name: value for name, value in encoding.items() if name not in ("order", "strokeDash")}
-        layers.append({"mark": {"type": "point", "filled": True, "size": 45, "opacity": 1}, "encoding": dots})
-    if plot.name != "precision_recall":
-        layers.insert(0, _reference(DIAGONAL, theme))
-    return {"data": {"values": _rows(plot.curves)}, "layer": layers}
+def _line(curve: Curve, places: list[Place], dots: bool, thin: bool) -> str:
+    colour = f"var(--{curve.model})"
+    width = 1.25 if thin else 2.5
+    marks = [path(places, stroke=colour, stroke_width=width, stroke_dasharray=DASHES[curve.model])]
+    marks += [element("circle", cx=x, cy=y, r=3.5, fill=colour) for x, y in places if dots]
+    return group(marks, class_=curve.model)
 
 
-def _points(plot: Plot, theme: Theme) -> Spec:
-    across, up = AXES[plot.name]
-    ends = [value for curve in plot.curves for value in (*curve.x, *curve.y)]
-    low, high = min(ends), max(ends)
-    both = {"scale": {"domain": [low, high], "zero": False, "nice": True}}
-    diagonal = [{"x": low, "y": low}, {"x": high, "y": high}]
-    encoding = {"x": _number("x", across, **both), "y": _number("y", up, **both), **_dots(plot, theme)}
-    cloud = {"mark": {"type": "point", "strokeWidth": 1.5}, "encoding": {**encoding, "tooltip": _tooltip(across, up)}}
-    layers = [_reference(diagonal, theme), {"params": [_picked()], **cloud}]
-    return {"data": {"values": _rows(plot.curves)}, "layer": layers}
+def _cloud(model: Model, places: list[Place], opacity: float) -> str:
+    """Return a point at each place; where many are, they are darker."""
+    points = [element("path", d=f"M{x:.1f},{y:.1f}{POINTS[model]}") for x, y in places]
+    look: dict[str, str | float] = {"stroke": f"var(--{model})", "stroke_width": 1.5, "stroke_opacity": opacity}
+    return group(points, class_=model, fill="none", **look)
 
 
-def _residuals(plot: Plot, theme: Theme) -> Spec:
-    """Return residuals as points, under each model's median of them and the band that holds eight of ten."""
-    across, up = AXES[plot.name]
-    x, y = (_number(field, title, scale={"zero": False}) for field, title in (("x", across), ("y", up)))
-    clouds = [curve for curve in plot.curves if not curve.label]
-    lines = [curve for curve in plot.curves if curve.label]
-    by_model = _by_model(plot, theme, "strokeDash", {"champion": [6, 4], "candidate": [1, 0]})
-    line: Spec = {
-        "x": x,
-        "y": y,
-        "color": by_model["color"],
-        "strokeDash": {**by_model["strokeDash"], "legend": None},
-        "detail": {"field": "label"},
-        "strokeWidth": {"condition": {"test": "datum.label === 'median'", "value": 3}, "value": 1.25},
-        "opacity": by_model["opacity"],
-    }
-    dots = {"x": x, "y": y, **_dots(plot, theme, faint=bool(lines)), "tooltip": _tooltip(across, up)}
-    layers: list[Spec] = [
-        {"params": [_picked()], "data": {"values": _rows(clouds)}, "mark": "point", "encoding": dots},
-        {
-            "data": {"values": [{"y": 0}]},
-            "mark": {"type": "rule", "color": theme.quiet},
-            "encoding": {"y": {"field": "y", "type": "quantitative"}},
-        },
-    ]
-    if lines:
-        layers.append({"data": {"values": _rows(lines)}, "mark": "line", "encoding": line})
-    return {"layer": layers, "resolve": {"legend": {"strokeDash": "independent"}}}
+def _legend(models: Sequence[Model], left: float, points: bool) -> str:
+    """Return the models' marks and names; on the page each is a button."""
+    entries = []
+    for place, model in enumerate(models):
+        x = left + 100 * place
+        look = {"stroke": f"var(--{model})", "fill": "none"}
+        if points:
+            mark = element("path", d=f"M{x + 8:.1f},46{POINTS[model]}", stroke_width=1.5, **look)
+        else:
+            mark = line(x, 46, x + 18, 46, stroke_width=2.5, stroke_dasharray=DASHES[model], stroke=look["stroke"])
+        entries.append(group([mark, words(model, x + 24, 50)], class_=f"legend {model}"))
+    return "".join(entries)
 
 
-def _matrices(confusion: Confusion, theme: Theme) -> Spec:
+def _matrices(confusion: Confusion) -> Chart:
     """Return both models' matrices, beside each other where they fit, each cell shaded by its share of its row."""
-    names = [shorten(name, LONGEST // 3) for name in confusion.classes]
-    names = [name if names.count(name) == 1 else f"{name} ({place + 1})" for place, name in enumerate(names)]
-    matrices = [("champion", confusion.champion), ("candidate", confusion.candidate)]
-    values = [
-        {
-            "model": model,
-            "actual": actual,
-            "predicted": predicted,
-            "rows": count,
-            "share": count / sum(line) if sum(line) else 0,
-            "count": f"{count:,}",
-            "percent": f"{count / sum(line):.0%}" if sum(line) else "–",
-        }
-        for model, matrix in matrices
-        if matrix
-        for actual, line in zip(names, matrix, strict=True)
-        for predicted, count in zip(names, line, strict=True)
-    ]
-    models = len({value["model"] for value in values})
-    beside = models if len(names) <= BESIDE else 1
-    side = (WIDTH - 108 - 20 * (beside - 1)) // beside
-    text: Spec = {"type": "text", "color": theme.text, "baseline": "middle"}
-    small = 12 if side / len(names) > 38 else 11
-    axis = {"ticks": False, "domain": False, "labelLimit": 84, "titlePadding": 6}
-    order = {"field": "model", "type": "nominal", "sort": ["champion", "candidate"], "title": None}
-    return {
-        "data": {"values": values},
-        "facet": order,
-        "columns": beside,
-        "spacing": 20,
-        "spec": {
-            "width": side,
-            "height": max(30 * len(names), min(side, 62 * len(names))),
-            "encoding": {
-                "x": {
-                    "field": "predicted",
-                    "type": "nominal",
-                    "sort": names,
-                    "axis": {**axis, "labelAngle": 0 if len(names) <= BESIDE else -40},
-                },
-                "y": {"field": "actual", "type": "nominal", "sort": names, "axis": axis},
-            },
-            "layer": [
-                {
-                    "mark": {"type": "rect", "stroke": theme.background, "strokeWidth": 2},
-                    "encoding": {
-                        "color": {
-                            "field": "share",
-                            "type": "quantitative",
-                            "scale": {"domain": [0, 1], "range": [theme.background, theme.cell], "interpolate": "rgb"},
-                            "legend": None,
-                        },
-                    },
-                },
-                {
-                    "mark": {**text, "dy": -7, "fontWeight": "bold", "fontSize": small + 1},
-                    "encoding": {"text": {"field": "count"}},
-                },
-                {"mark": {**text, "dy": 8, "fontSize": small}, "encoding": {"text": {"field": "percent"}}},
-            ],
-        },
-    }
+    names, said = ([shorten(name, limit) for name in confusion.classes] for limit in (LONGEST // 3, LONGEST))
+    models = [("champion", confusion.champion), ("candidate", confusion.candidate)]
+    matrices = [(model, matrix) for model, matrix in models if matrix]
+    beside = len(matrices) if len(names) <= BESIDE else 1
+    left = 2 * EDGE + SIZE + max(map(measure, names))
+    side = (WIDTH - EDGE - left - 20 * (beside - 1)) / beside
+    cell = side / len(names)
+    row = max(30, min(cell, 62))
+    slanted = any(measure(name) > cell - 4 for name in names)
+    below = 30 + (0.65 * max(map(measure, names)) if slanted else SIZE / 2)
+    drawn, tips = [], []
+    for place, (model, matrix) in enumerate(matrices):
+        x = left + place % beside * (side + 20)
+        top = 62 + place // beside * (len(names) * row + below + 34)
+        bottom = top + len(names) * row
+        drawn.append(words(model, x, top - 10, font_weight="bold"))
+        drawn.append(words("predicted", x + side / 2, bottom + below, "var(--quiet)", text_anchor="middle"))
+        for column, name in enumerate(names):
+            middle = x + cell * (column + 0.5)
+            turned = {"text_anchor": "end", "transform": f"rotate(-40 {middle:.1f} {bottom + 14:.1f})"}
+            drawn.append(words(name, middle, bottom + 16, **(turned if slanted else {"text_anchor": "middle"})))
+        for actual, counts in enumerate(matrix):
+            y = top + row * (actual + 0.5)
+            if x == left:
+                drawn.append(words(names[actual], x - 6, y + 4, text_anchor="end"))
+            for predicted, count in enumerate(counts):
+                share = count / sum(counts) if sum(counts) else 0.0
+                percent = f"{share:.0%}" if sum(counts) else "–"
+                middle = x + cell * (predicted + 0.5)
+                corner = {"x": middle - cell / 2 + 1, "y": y - row / 2 + 1, "width": cell - 2, "height": row - 2}
+                drawn += [
+                    element("rect", fill="var(--cell)", fill_opacity=share, **corner),
+                    words(f"{count:,}", middle, y - 2, text_anchor="middle", font_weight="bold"),
+                    words(percent, middle, y + 12, text_anchor="middle", font_size=SIZE - 1),
+                ]
+                actually = f"actual {said[actual]}, predicted {said[predicted]}"
+                tips.append(Tip(middle, y, "", f"{model}\n{actually}\n{count:,} rows, {percent}"))
+        if x == left:
+            drawn.append(_title_beside("actual", (top + bottom) / 2))
+    return _whole("confusion", drawn, bottom + below + EDGE, tips)
 
 
-def _whole(name: str, spec: Spec, theme: Theme) -> Spec:
-    """Return the spec with its title and the theme's colours; its width and height are those of the whole chart."""
-    text, quiet = {"labelColor": theme.text}, {"titleColor": theme.quiet}
-    return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v6.json",
-        "background": theme.background,
-        "padding": 8,
-        **({} if "facet" in spec else {"autosize": {"type": "fit", "contains": "padding"}}),
-        "title": {"text": TITLES[name], "anchor": "start", "offset": 10},
-        **spec,
-        "config": {
-            "font": FONT,
-            "axis": {
-                **text,
-                **quiet,
-                "labelFontSize": 12,
-                "titleFontSize": 12,
-                "titleFontWeight": "normal",
-                "gridColor": theme.grid,
-                "domainColor": theme.grid,
-                "tickColor": theme.grid,
-            },
-            "legend": {**text, "labelFontSize": 13, "title": None, "orient": "top", "symbolSize": 260},
-            "header": {
-                "labelColor": theme.text,
-                "labelFontSize": 13,
-                "labelFontWeight": "bold",
-                "labelAnchor": "start",
-            },
-            "title": {"color": theme.text, "fontSize": 14},
-            "text": {"fontSize": 12},
-            "view": {"stroke": None},
-        },
-    }
+def _axis_below(axis: Axis, y: float, title: str) -> str:
+    labels = []
+    for x, text in axis.ticks():
+        half = measure(text) / 2 + 4
+        labels.append(line(x, y, x, y + 5))
+        labels.append(words(text, min(max(x, half), WIDTH - half), y + 18, text_anchor="middle"))
+    middle = (axis.start + axis.end) / 2
+    titled = words(title, middle, y + 36, "var(--quiet)", text_anchor="middle")
+    return group([line(axis.start, y, axis.end, y), *labels, titled])
 
 
-def _rows(curves: list[Curve]) -> list[Spec]:
-    return [
-        {"model": curve.model, "label": curve.label, "x": x, "y": y}
-        for curve in curves
-        for x, y in zip(curve.x, curve.y, strict=False)
-    ]
+def _title_beside(title: str, y: float) -> str:
+    x = EDGE + SIZE - 2
+    return words(title, x, y, "var(--quiet)", text_anchor="middle", transform=f"rotate(-90 {x} {y:.1f})")
 
 
-def _number(field: str, title: str, **more: Any) -> Spec:
-    return {"field": field, "type": "quantitative", "title": title, "axis": {"tickCount": 5}, **more}
-
-
-def _by_model(plot: Plot, theme: Theme, channel: str, marks: dict[str, Any]) -> Spec:
-    """Return what tells the models apart: colour, another channel, and on the page, which the legend picked."""
-    models = [model for model in ("champion", "candidate") if any(curve.model == model for curve in plot.curves)]
-    colours = {"champion": theme.champion, "candidate": theme.candidate}
-
-    def by(values: dict[str, Any]) -> Spec:
-        scale = {"domain": models, "range": [values[model] for model in models]}
-        return {"field": "model", "type": "nominal", "scale": scale}
-
-    return {
-        "color": {**by(colours), "legend": {"symbolType": "stroke"} if channel == "strokeDash" else {}},
-        channel: by(marks),
-        "opacity": {"condition": {"param": "picked", "value": 1}, "value": 0.12},
-    }
-
-
-def _dots(plot: Plot, theme: Theme, faint: bool = False) -> Spec:
-    """Return how points look: the champion's are round, the candidate's are crosses."""
-    encoding = _by_model(plot, theme, "shape", {"champion": "circle", "candidate": CROSS})
-    encoding["opacity"]["condition"]["value"] = 0.3 if faint else 0.8
-    return {**encoding, "size": {"value": 26}}
-
-
-def _picked() -> Spec:
-    return {"name": "picked", "select": {"type": "point", "fields": ["model"]}, "bind": "legend"}
-
-
-def _tooltip(across: str, up: str) -> list[Spec]:
-    return [
-        {"field": "model"},
-        {"field": "x", "type": "quantitative", "title": across, "format": ".4~g"},
-        {"field": "y", "type": "quantitative", "title": up, "format": ".4~g"},
-    ]
-
-
-def _reference(ends: list[Spec], theme: Theme) -> Spec:
-    encoding = {name: {"field": name, "type": "quantitative"} for name in ("x", "y")}
-    mark = {"type": "line", "color": theme.quiet, "strokeWidth": 1, "strokeDash": [1, 3], "opacity": 0.8}
-    return {"data": {"values": ends}, "mark": mark, "encoding": encoding}
+def _whole(name: str, drawn: list[str], height: float, tips: list[Tip]) -> Chart:
+    ground = element("rect", width=WIDTH, height=height, fill="var(--background)")
+    title = words(TITLES[name], EDGE, 23, font_size=14, font_weight="bold")
+    root: dict[str, str | float] = {"viewBox": f"0 0 {WIDTH} {height:.0f}", "width": WIDTH, "height": round(height)}
+    font: dict[str, str | float] = {"font_family": FONT, "font_size": SIZE}
+    svg = element("svg", [ground, title, *drawn], xmlns="http://www.w3.org/2000/svg", **root, **font)
+    return Chart(name, svg, tips)
 
 
 def shorten(name: str, limit: int = LONGEST) -> str:
     """Return a name from the data as one short line of printable characters, its middle left out where it is long."""
     plain = "".join(char if char.isprintable() else " " for char in name)
     plain = " ".join(plain.split()) or "(empty)"
+    if any(east_asian_width(char) in "FW" for char in plain):
+        limit //= 2
     half = (limit - 1) // 2
     return plain if len(plain) <= limit else f"{plain[:half]}…{plain[-half:]}"

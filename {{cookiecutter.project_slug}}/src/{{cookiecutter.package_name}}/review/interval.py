@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import special
 
 from ..metrics import Metric, Predictions, Sums, align
 
@@ -143,25 +144,19 @@ def paired_estimate(
 
 def p_not_below(gain: float, error: float, df: float, margin: float) -> float:
     """Return the p-value of "the gain is at least −margin": small where the gain is demonstrably below."""
-    from scipy import stats
-
     if not error:
         return 1.0 if gain >= -margin else 0.0
-    return float(stats.t.cdf((gain + margin) / error, df))
+    return float(special.stdtr(df, (gain + margin) / error))
 
 
 def smallest_detectable(error: float, confidence: float, power: float = 0.8) -> float:
     """Return the smallest true change that an interval of this standard error excludes zero for, with this power."""
-    from scipy import stats
-
-    return error * float(stats.norm.ppf((1 + confidence) / 2) + stats.norm.ppf(power))
+    return error * float(special.ndtri((1 + confidence) / 2) + special.ndtri(power))
 
 
 def chance_of_blocking_equal(error: float, margin: float) -> float:
     """Return how likely the estimate of an equally good model falls beyond the margin."""
-    from scipy import stats
-
-    return float(stats.norm.sf(margin / error)) if error else 0.0
+    return float(special.ndtr(-margin / error)) if error else 0.0
 
 
 def enough_margin(error: float, chance: float) -> float:
@@ -169,9 +164,7 @@ def enough_margin(error: float, chance: float) -> float:
 
     It is rounded up to two digits, for a person to write down.
     """
-    from scipy import stats
-
-    margin = error * float(stats.norm.isf(chance))
+    margin = error * float(-special.ndtri(chance))
     if margin <= 0:
         return 0.0
     place = int(np.floor(np.log10(margin))) - 1
@@ -275,9 +268,7 @@ def _influences(pair: _Pair) -> tuple[np.ndarray, np.ndarray]:
 
 def quantile(confidence: float, df: float) -> float:
     """Return how many standard errors a two-sided interval reaches from the gain, by Student's distribution."""
-    from scipy import stats
-
-    return float(stats.t.ppf((1 + confidence) / 2, df))
+    return float(special.stdtrit(df, (1 + confidence) / 2))
 
 
 def _student(gain: float, error: float, df: float, confidence: float, method: str) -> Interval:
@@ -287,16 +278,14 @@ def _student(gain: float, error: float, df: float, confidence: float, method: st
 
 def _bootstrapped(student: Interval, gains: np.ndarray, wider: float, df: float, confidence: float) -> Interval:
     """Return the bias-corrected, expanded percentile interval, or Student's where too few resamples lie beyond it."""
-    from scipy import stats
-
     gains = np.sort(gains[np.isfinite(gains)])
     count = len(gains)
     reach = quantile(confidence, df) * wider
     if count < RESAMPLES / 2:
         return student
     below = (np.searchsorted(gains, student.gain, "left") + np.searchsorted(gains, student.gain, "right")) / 2 / count
-    bias = float(stats.norm.ppf(np.clip(below, 1 / count, 1 - 1 / count)))
-    low, high = np.quantile(gains, stats.norm.cdf([2 * bias - reach, 2 * bias + reach]))
+    bias = float(special.ndtri(np.clip(below, 1 / count, 1 - 1 / count)))
+    low, high = np.quantile(gains, special.ndtr([2 * bias - reach, 2 * bias + reach]))
     method = f"paired bootstrap, bias-corrected, {RESAMPLES:,} resamples"
     return Interval(student.gain, float(low), float(high), student.error, method)
 
@@ -337,11 +326,9 @@ def _resample(rows: int, labels: np.ndarray | None, classes: np.ndarray | None) 
     Large sets are drawn as independent Poisson counts, a table's lookup each (Hanley and MacGibbon, Computer Methods
     and Programs in Biomedicine 83, 2006): the total then varies, which no metric that is a mean or a ratio sees.
     """
-    from scipy import stats
-
     random = np.random.Generator(np.random.SFC64(SEED))
     units = rows if labels is None else int(labels.max()) + 1
-    table = np.searchsorted(stats.poisson.cdf(np.arange(12), 1), (np.arange(2**16) + 0.5) / 2**16).astype(np.uint8)
+    table = np.searchsorted(special.pdtr(np.arange(12), 1), (np.arange(2**16) + 0.5) / 2**16).astype(np.uint8)
     size = max(1, CHUNK // rows)
     for start in range(0, RESAMPLES, size):
         count = min(size, RESAMPLES - start)

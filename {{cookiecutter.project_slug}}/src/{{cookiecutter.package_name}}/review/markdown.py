@@ -101,8 +101,8 @@ def _compared(report: Report, ruling: Ruling, reasons: str) -> str:
         "better": "the interval lies above zero",
         "not worse": f"the interval stays inside {margin}",
         "worse": f"the interval lies beyond {margin}",
-        "undecided": f"the interval straddles {margin}, "
-        + (f"the estimate is {'inside' if ruling.passed else 'beyond'} it" if metric else ""),
+        "undecided": f"the interval straddles {margin}"
+        + (f", the estimate is {'inside' if _is_inside(metric, ruling.limit) else 'beyond'} it" if metric else ""),
     }.get(ruling.verdict or "", "")
     change = f"{code(ruling.subject)} {number(ruling.candidate)}, {_change(metric)}" if metric else code(ruling.subject)
     text = f"{change} against {code(report.champion)}: {why}"
@@ -110,6 +110,12 @@ def _compared(report: Report, ruling: Ruling, reasons: str) -> str:
         return f"❌ Fails: {reasons}; {'otherwise' if ruling.passed else 'and'} {word.lower()}: {text}"
     passing = ", passes" if ruling.passed else ", fails"
     return f"{MARKS[ruling.passed]} {word}{passing if ruling.verdict == 'undecided' else ''}: {text}"
+
+
+def _is_inside(metric: Metric, margin: float) -> bool:
+    """Return whether the measured harm is at most `margin`; whether that passes is the policy's to say."""
+    change = (metric.candidate or 0.0) - (metric.champion or 0.0)
+    return (change if metric.greater_is_better else -change) >= -margin
 
 
 def sentence(report: Report, ruling: Ruling) -> str:

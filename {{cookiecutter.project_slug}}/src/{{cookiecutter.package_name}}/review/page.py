@@ -1,6 +1,6 @@
 """The page: the whole report as one interactive HTML file that asks nothing of the network.
 
-Vega is inside it. Every word of the report is escaped, and a policy in the page lets only its own two scripts run.
+Every word of the report is escaped, and a policy in the page lets only its own script run.
 """
 
 import base64
@@ -8,13 +8,14 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator, Sequence
-from functools import cache
+from dataclasses import asdict
 from html import escape
 from importlib import resources
 
-from .charts import THEMES, make_charts
+from .charts import Chart, make_charts
 from .markdown import COSTS, NOTES, code, describe, headline, number, short, signed
 from .report import Change, Cost, Metric, Report, Ruling, Shift, Slice, Stage
+from .svg import THEMES, Theme
 
 SEARCHED = 8  # rows from which on a table can be searched
 Cell = str | tuple[float | None, str]  # Markdown's code and bold; or a number to sort by, and how it is shown
@@ -22,37 +23,28 @@ Cell = str | tuple[float | None, str]  # Markdown's code and bold; or a number t
 
 def write_page(report: Report) -> str:
     """Return the report as HTML."""
-    specs = {theme: dict(make_charts(report, colours)) for theme, colours in THEMES.items()}
-    charts = list(specs["light"])
-    vega, problem = bundle_vega() if charts else ("", "")
+    charts = list(make_charts(report))
     template = resources.files(__package__).joinpath("page.html").read_text("utf-8")
     script = template.rpartition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    tips = {
+        chart.name: [[round(tip.x, 1), round(tip.y, 1), tip.model, tip.text] for tip in chart.tips] for chart in charts
+    }
     parts = {
-        "POLICY": f"default-src 'none'; style-src 'unsafe-inline'; script-src {_digest(vega)} {_digest(script)}",
-        "BODY": "\n".join(_body(report, charts, problem)),
-        "SPECS": json.dumps(specs, allow_nan=False).replace("<", "\\u003c"),
-        "VEGA": vega,
+        "POLICY": f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'",
+        "LIGHT": _properties(THEMES["light"]),
+        "DARK": _properties(THEMES["dark"]),
+        "BODY": "\n".join(_body(report, charts)),
+        "TIPS": json.dumps(tips, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c"),
     }
     return re.sub(rf"\b({'|'.join(parts)})\b", lambda found: parts[found[0]], template)
 
 
-@cache
-def bundle_vega() -> tuple[str, str]:
-    """Return Vega with all that it needs as a script, or nothing and the sentence that says why."""
-    import vl_convert
-
-    try:
-        text = vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;")
-    except ValueError as error:
-        return "", f"The charts are missing here, because Vega could not be bundled: {str(error).splitlines()[0]}."
-    return f"(() => {{{text}}})();".replace("</script", "<\\/script").replace("<!--", "<\\!--"), ""
+def _properties(theme: Theme) -> str:
+    return " ".join(f"--{name}: {colour};" for name, colour in asdict(theme).items())
 
 
-def _digest(script: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
-
-
-def _body(report: Report, charts: Sequence[str], problem: str) -> Iterator[str]:
+def _body(report: Report, charts: Sequence[Chart]) -> Iterator[str]:
     passed = "passed" if report.passed else "failed"
     yield f'<header class="{passed}"><h1>{markup(headline(report))}</h1>'
     yield f'<p class="quiet">{markup(" · ".join(_facts(report)))}</p></header>'
@@ -67,12 +59,13 @@ def _body(report: Report, charts: Sequence[str], problem: str) -> Iterator[str]:
     yield _table("Metrics", ["metric", "champion", "candidate", change], metrics)
     rules = ["rule", "on", "champion", "candidate", "limit", "verdict", "result"]
     yield _table("Rules", rules, [_ruling(ruling) for ruling in report.rulings])
-    if problem:
-        yield f"<h2>Charts</h2><p>{escape(problem)}</p>"
-    elif charts:
-        figures = [f'<figure id="{name}" aria-label="{escape(describe(name, report))}"></figure>' for name in charts]
-        yield '<h2>Charts</h2><p class="quiet">Hover for values; click the legend to single a model out.</p>'
-        yield f'<div class="charts">{"".join(figures)}</div>'
+    if charts:
+        yield '<h2>Charts</h2><p class="quiet">Point at a mark for its values; pick a model in a legend.</p>'
+        yield '<div class="charts">'
+        for chart in charts:
+            label = escape(describe(chart.name, report))
+            yield f'<figure id="{chart.name}" aria-label="{label}">{chart.svg}</figure>'
+        yield "</div>"
     slices = ["slice", "rows", "champion", "candidate", change, "result"]
     yield _table(f"Slices, by {code(report.primary)}", slices, [_slice(part) for part in report.slices])
     sides = ["champion", "candidate"]

@@ -1,15 +1,15 @@
 """The plots: what champion and candidate predicted for the same rows, as curves, points and counts; their pictures."""
 
-import struct
-import zlib
+import io
 from collections.abc import Callable, Iterator
 
 import numpy as np
 
 from ..curves import calibration, precision_recall, roc
 from ..metrics import Predictions
-from .charts import THEMES, Spec, make_charts
+from .charts import make_charts
 from .report import Confusion, Curve, Model, Plot, PlotName, Report
+from .svg import THEMES, paint
 
 POINTS = 300  # rows drawn a model: more would be a cloud
 CLASSES = 8  # of a confusion matrix: more cannot be read
@@ -17,7 +17,8 @@ BANDS = 10
 QUANTILES = {"p10": 0.1, "median": 0.5, "p90": 0.9}  # of the residuals in a band of predictions
 DIGITS = 4  # significant, of a coordinate
 SCALE = 2  # pixels of a picture for each of CSS
-RGBA, FILTER_SUB = [8, 6, 0, 0, 0], 1  # as vl-convert writes PNG
+COLOURS = 128  # of a picture
+HUGE = 1e100  # a prediction beyond it is not drawn
 Models = list[tuple[Model, Predictions]]
 Coordinates = tuple[np.ndarray, np.ndarray]
 Draw = Callable[[list[Coordinates]], Coordinates]  # from each class's hits and scores
@@ -103,7 +104,7 @@ def _regression(truth: np.ndarray, models: Models) -> Iterator[tuple[PlotName, l
 
     A few hundred points show the same whatever the number of rows; the quantiles are of all rows.
     """
-    known = np.isfinite(truth) & np.all([np.isfinite(model.values) for _, model in models], axis=0)
+    known = np.all([np.abs(values) < HUGE for values in (truth, *(model.values for _, model in models))], axis=0)
     if not known.any():
         return
     actual = truth[known]
@@ -131,59 +132,23 @@ def _curve(model: Model, label: str, x: np.ndarray, y: np.ndarray) -> Curve:
 def draw_pictures(report: Report) -> dict[str, bytes]:
     """Return the report's pictures, `<name>-<theme>.png`, drawn from the report alone."""
     return {
-        f"{name}-{theme}.png": draw(spec)
+        f"{chart.name}-{theme}.png": draw(paint(chart.svg, colours))
+        for chart in make_charts(report)
         for theme, colours in THEMES.items()
-        for name, spec in make_charts(report, colours)
     }
 
 
-def draw(spec: Spec) -> bytes:
-    """Return a chart as an opaque PNG."""
+def draw(svg: str) -> bytes:
+    """Return an SVG as an opaque PNG with a palette, a sixth of the size without; its first pixel keeps its colour."""
     import vl_convert
+    from PIL import Image
 
-    return shrink(vl_convert.vegalite_to_png(spec, scale=SCALE, allowed_base_urls=[]))
-
-
-def shrink(png: bytes) -> bytes:
-    """Return an opaque picture with a palette, a sixth of its size; as it is where it is not as vl-convert writes it.
-
-    Colours that share their upper bits become the first one of them, which for the background is itself.
-    """
-    chunks = _chunks(png)
-    width, height, *kind = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
-    lines = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(height, -1)
-    if kind != RGBA or (lines[:, 0] != FILTER_SUB).any():
-        return png
-    pixels = np.cumsum(lines[:, 1:].reshape(height, width, 4), axis=1, dtype=np.uint8).reshape(-1, 4)
-    for bits in (5, 4, 3, 2):
-        red, green, blue, _ = (pixels >> (8 - bits)).T.astype(np.uint16)
-        groups = red << 2 * bits | green << bits | blue
-        found, first = np.unique(groups, return_index=True)
-        if len(found) <= 256:
-            break
-    number = np.zeros(8**bits, np.uint8)
-    number[found] = np.arange(len(found))
-    indexed = np.pad(number[groups].reshape(height, width), ((0, 0), (1, 0)))  # filter 0: a palette has no gradients
-    header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
-    parts = (
-        (b"IHDR", header),
-        (b"PLTE", pixels[first, :3].tobytes()),
-        (b"IDAT", zlib.compress(indexed.tobytes(), 9)),
-        (b"IEND", b""),
-    )
-    return png[:8] + b"".join(_chunk(kind, content) for kind, content in parts)
-
-
-def _chunks(png: bytes) -> dict[bytes, bytes]:
-    """Return the content of each kind of chunk, put together."""
-    found: dict[bytes, bytes] = {}
-    place = 8
-    while place < len(png):
-        size, kind = struct.unpack(">I4s", png[place : place + 8])
-        found[kind] = found.get(kind, b"") + png[place + 8 : place + 8 + size]
-        place += size + 12
-    return found
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    drawn = Image.open(io.BytesIO(vl_convert.svg_to_png(svg, scale=SCALE))).convert("RGB")
+    few = drawn.quantize(COLOURS, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    palette = bytearray(few.getpalette() or [])
+    ground = 3 * few.tobytes()[0]  # its mean with what is almost its colour would not be GitHub's
+    palette[ground : ground + 3] = drawn.tobytes()[:3]
+    few.putpalette(palette)
+    packed = io.BytesIO()
+    few.save(packed, "png", bits=8, compress_level=8)
+    return packed.getvalue()

@@ -3,7 +3,6 @@
 import os
 import shutil
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -83,11 +82,8 @@ def describe(config: Config, champion: Champion | None) -> Report:
 def judge(report: Report, config: Config, champion: Champion | None) -> Report:
     """Return the report with both models measured and the gate's rulings."""
     from .compare import compare_models  # pandas and more, which a docs-only pull request need not wait for
-    from .page import bundle_vega
 
-    with ThreadPoolExecutor(1) as beside:
-        beside.submit(bundle_vega)  # for the page; it takes as long as the models take to predict
-        comparison = compare_models(config, champion)
+    comparison = compare_models(config, champion)
     rulings = rule(comparison, config.gate)
     uncompared = comparison.incomparable is not None and config.gate.compare
     return replace(
