@@ -40,10 +40,10 @@ def measure_ratios(repeats: int) -> bool:
             compare_unchanged(project, 2 * repeats)
             docs = compare_docs(project, repeats)
             project.branch("params", "params.yaml", lambda text: text.replace("params: {}", "params: {max_iter: 50}"))
-            compare_changed(project, 2 * repeats)
+            drawn = compare_changed(project, 2 * repeats)
             project.run("git", "checkout", "--quiet", ".")
             params = compare_params(project, repeats)
-    return docs and params
+    return docs and params and drawn
 
 
 if __name__ == "__main__":

@@ -40,8 +40,8 @@ def compare(against: str | None = None, directory: Path = Path("report")) -> boo
     report = describe(config, champion)
     if not report.unchanged:
         report = judge(report, config, champion)
-    show(report)
     write(report, directory)
+    show(report)
     print(f"The full report: {directory}/report.html")
     return report.passed
 
