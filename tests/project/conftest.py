@@ -68,5 +68,6 @@ def mlops(borrowed: Callable[[Project], dict[str, str]]) -> Callable[..., subpro
 def drawn(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The reports, pages and pictures of made-up models: see drawing.py."""
     directory = tmp_path_factory.mktemp("drawn")
-    project.run(project.path / ".venv/bin/python", Path(__file__).with_name("drawing.py"), directory)
+    python = [project.path / ".venv/bin/python", "-W", "error::RuntimeWarning"]
+    project.run(*python, Path(__file__).with_name("drawing.py"), directory)
     return directory

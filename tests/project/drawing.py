@@ -43,7 +43,8 @@ def classify(rows: int, classes: list[str], champion: bool = True) -> Case:
 def regress(rows: int) -> Case:
     random = np.random.default_rng(0)
     truth = random.gamma(2, 30, rows)
-    return truth, Predictions(truth * 0.9 + random.normal(size=rows) * 9), Predictions(truth + random.normal(size=rows))
+    theirs, ours = truth * 0.9 + random.normal(size=rows) * 9, truth + random.normal(size=rows)
+    return truth, Predictions(theirs.astype(np.float32)), Predictions(ours.astype(np.float32))  # as a bundle answers
 
 
 def odd_cases() -> Iterator[tuple[str, Case]]:
@@ -115,8 +116,8 @@ def write_report(truth: np.ndarray, champion: Predictions | None, candidate: Pre
         if compared
         else [],
         slices=[
-            Slice("age up to 30", 60, 0.8, 0.82, -0.05, 0.09, False, None),
             Slice(f"plan = {EVIL}", 80, 0.8, 0.5, -0.4, -0.2, True, None),
+            Slice("age up to 30", 60, 0.8, 0.82, -0.05, 0.09, False, None),
             Slice("plan = gold", 3, None, None, None, None, False, "only 3 rows"),
         ],
         slice_margin=0.1 if compared else None,

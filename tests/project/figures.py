@@ -161,6 +161,9 @@ def make_case(case: str, rows: int = 200) -> Rows:
         champion, candidate = (np.tile(share, (rows, 1)) for share in ([0.3, 0.7], [0.4, 0.6]))
     if case == "identical":
         candidate = champion
+    if case == "perfect":
+        champion, candidate = (np.eye(len(classes))[codes] * share + (1 - share) / 2 for share in (0.8, 0.6))
+        candidate += random.uniform(-0.01, 0.01, (rows, 1)) * [1, -1]
     if case == "same labels":
         candidate = 0.9 * champion + 0.1 * np.eye(2)[champion.argmax(axis=1)]
     if case == "one row":
@@ -243,10 +246,11 @@ def do_p_values(root: Path, cases: list[list[float]]) -> list[float]:
     return [interval.p_not_below(gain, error, 50, 0.01) for gain, error in cases]
 
 
-def do_margins(root: Path, error: float) -> list[float]:
+def do_margins(root: Path, error: float, df: float) -> list[float]:
     """The margin that is advised, the chance that it leaves, and the smallest detectable change."""
-    margin = interval.enough_margin(error, 0.05)
-    return [margin, interval.chance_of_blocking_equal(error, margin), interval.smallest_detectable(error, 0.95)]
+    margin = interval.enough_margin(error, df, 0.05)
+    chance = interval.chance_of_blocking_equal(error, df, margin)
+    return [margin, chance, interval.smallest_detectable(error, df, 0.95)]
 
 
 if __name__ == "__main__":

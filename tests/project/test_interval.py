@@ -62,6 +62,14 @@ def test_same_labels_of_other_probabilities_do_not_prove_that_nothing_changed(
     assert found["low"] < -0.005 and found["high"] > 0.005
 
 
+@pytest.mark.parametrize("metric", ["roc_auc", "average_precision"])
+def test_two_perfect_rankings_of_few_rows_do_not_prove_that_nothing_changed(interval: Statistics, metric: str) -> None:
+    few, many = (interval(metric, case="perfect", rows=rows) for rows in (40, 400))
+    assert few["gain"] == many["gain"] == 0 and few["low"] == -few["high"]
+    assert 0.02 < few["high"] < 0.2 and many["high"] < few["high"] / 5
+    assert few["method"] == "one row more in each model"
+
+
 def test_one_row_that_differs_does_not_prove_a_change(interval: Statistics) -> None:
     found = interval("accuracy", case="one row")
     assert found["gain"] == pytest.approx(1 / 200)
@@ -99,6 +107,9 @@ def test_p_value_is_small_where_the_gain_is_below_the_margin(statistics: Statist
 
 
 def test_the_margin_that_is_advised_holds_the_chance_that_it_is_asked_for(statistics: Statistics) -> None:
-    margin, chance, detectable = statistics("margins", error=0.0123)
+    margin, chance, detectable = statistics("margins", error=0.0123, df=1e6)
     assert margin == 0.021 and 0.04 < chance <= 0.05
     assert detectable == pytest.approx(2.8016 * 0.0123, rel=1e-3)
+    unsure, chance, more = statistics("margins", error=0.0123, df=5)
+    assert unsure == 0.025 and 0.04 < chance <= 0.05
+    assert more == pytest.approx((2.5706 + 0.9195) * 0.0123, rel=1e-3), "Student's, of five degrees of freedom"

@@ -217,8 +217,8 @@ def test_a_slice_that_lost_thirty_points_collapses_among_sixty_and_leads(review:
     assert [part["name"] for part in found if part["collapsed"]] == ["the bad one"] == [found[0]["name"]]
     assert found[0]["candidate"] - found[0]["champion"] < -0.25 and found[0]["high"] < -0.05
     assert all(part["low"] <= part["candidate"] - part["champion"] <= part["high"] for part in found)
-    highest = [part["high"] for part in found[1:]]
-    assert highest == sorted(highest) and len(found) == 60
+    sureness = [(part["candidate"] - part["champion"]) / (part["high"] - part["low"]) for part in found[1:]]
+    assert sureness == pytest.approx(sorted(sureness)) and len(found) == 60, "the surest harm first"
 
 
 def test_the_margin_the_confidence_and_the_number_of_looks_decide_what_collapses(review: Review) -> None:

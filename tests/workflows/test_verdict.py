@@ -61,7 +61,7 @@ class Review:
     def row(self, name: str) -> list[str]:
         """The cells of one line of the comment's tables, without their marks: the first cell is `name`."""
         rows = [line[2:-2].split(" | ") for line in self.comment.splitlines() if line.startswith("| ")]
-        (found,) = [row for row in rows if row[0].strip("*`") == name]
+        (found,) = [row for row in rows if row[0].strip("*` ↓") == name]
         return found
 
     def change(self, metric: str = "roc_auc") -> tuple[float, float, float]:
@@ -222,6 +222,7 @@ def test_a_better_model_passes_and_its_pictures_can_be_looked_at(
     better.retrain.expect("success")
     sentence = r"### ✅ Better: `roc_auc` 0\.\d{4}, \+0\.\d{4} \[.+\] against `v1\.0\.0`: the interval lies above zero"
     assert re.fullmatch(sentence, better.line)
+    assert [better.row(name)[0] for name in ("roc_auc", "f1", "log_loss")] == ["**`roc_auc`**", "`f1`", "`log_loss` ↓"]
     assert better.change()[1] > 0 and better.row("roc_auc")[-1] == "threshold met; better"
     assert re.search(
         r"Both answered the same \d{3} test rows\. They can show a change of 0\.\d+ or more", better.comment
@@ -307,7 +308,7 @@ def test_a_slice_that_collapses_fails_although_the_average_improves(reviews: Cal
     name, rows, champion, candidate, change, ruling = lost.row("newcomers")
     assert int(rows) >= 50 and ruling == "**collapsed**" and float(champion) > 0.7 and candidate == "0.5000"
     assert float(re.findall(r"[+−]\d\.\d+", change)[-1].replace("−", "-")) < -0.1, "surely below the margin"
-    assert "**Slices**: 1 of 3 collapsed by more than 0.1" in lost.comment
+    assert "**Slices** of `roc_auc`, the surest harm first: 1 of 3 collapsed by more than 0.1" in lost.comment
     assert lost.row("voice_mail_plan = no")[-1] == "holds"
 
 

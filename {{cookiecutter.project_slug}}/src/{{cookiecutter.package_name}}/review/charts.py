@@ -74,7 +74,7 @@ def make_charts(report: Report) -> Iterator[Chart]:
 
 
 def find_intervals(report: Report) -> Iterator[Interval]:
-    """Return the primary metric, the guards and the worst slices, as far as they have an interval."""
+    """Return the primary metric, the guards and the first, worst slices, as far as they have an interval."""
     metrics = {metric.name: metric for metric in report.metrics}
     for rule in ("champion", "guard"):
         for ruling in report.rulings:
@@ -84,10 +84,9 @@ def find_intervals(report: Report) -> Iterator[Interval]:
     if report.slice_margin is None or report.primary not in metrics:
         return
     greater = metrics[report.primary].greater_is_better
-    found = [
-        _interval(part.name, "slice", part, greater, report.slice_margin, part.collapsed) for part in report.slices
-    ]
-    yield from sorted((one for some in found for one in some), key=lambda one: (not one.failed, one.gain))[:WORST]
+    judged = [part for part in report.slices if part.why is None]
+    for part in judged[:WORST]:
+        yield from _interval(part.name, "slice", part, greater, report.slice_margin, part.collapsed)
 
 
 def _interval(

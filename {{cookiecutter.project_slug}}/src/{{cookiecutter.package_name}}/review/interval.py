@@ -5,7 +5,7 @@ interval held the truth, is in docs/verdict.md of the template.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special
@@ -30,12 +30,16 @@ MUCH_WIDER = 1.2
 
 @dataclass(frozen=True)
 class Interval:
-    """The gain (how much better the candidate is, in the metric's unit), its bounds and its standard error."""
+    """The gain (how much better the candidate is, in the metric's unit), its bounds, its error and how sure that is.
+
+    `df` is the degrees of freedom of the standard error.
+    """
 
     gain: float
     low: float
     high: float
     error: float
+    df: float
     method: str
 
 
@@ -102,13 +106,14 @@ def paired_intervals(
         if not np.isfinite(gain):
             continue
         if pair.same:
-            found[name] = Interval(0.0, 0.0, 0.0, 0.0, "identical predictions")
+            found[name] = Interval(0.0, 0.0, 0.0, 0.0, float("inf"), "identical predictions")
         elif pair.metric.weigh is None:
             if interval := _black_box(pair, gain, confidence, labels):
                 found[name] = interval
         else:
             gain, error, df, plain = _estimate(pair, gain, labels)
-            found[name] = _student(gain, error, df, confidence, METHODS.get(name, "infinitesimal jackknife, Student"))
+            method = METHODS.get(name, "infinitesimal jackknife, Student") if plain else "one row more in each model"
+            found[name] = _student(gain, error, df, confidence, method)
             if name not in METHODS and df >= FEW_ROWS and error <= MUCH_WIDER * plain:
                 resampled.append((pair, error / plain, df))
     for (pair, wider, df), gains in zip(resampled, _bootstrap([pair for pair, *_ in resampled], labels), strict=True):
@@ -149,22 +154,22 @@ def p_not_below(gain: float, error: float, df: float, margin: float) -> float:
     return float(special.stdtr(df, (gain + margin) / error))
 
 
-def smallest_detectable(error: float, confidence: float, power: float = 0.8) -> float:
+def smallest_detectable(error: float, df: float, confidence: float, power: float = 0.8) -> float:
     """Return the smallest true change that an interval of this standard error excludes zero for, with this power."""
-    return error * float(special.ndtri((1 + confidence) / 2) + special.ndtri(power))
+    return error * (quantile(confidence, df) + float(special.stdtrit(df, power)))
 
 
-def chance_of_blocking_equal(error: float, margin: float) -> float:
+def chance_of_blocking_equal(error: float, df: float, margin: float) -> float:
     """Return how likely the estimate of an equally good model falls beyond the margin."""
-    return float(special.ndtr(-margin / error)) if error else 0.0
+    return float(special.stdtr(df, -margin / error)) if error else 0.0
 
 
-def enough_margin(error: float, chance: float) -> float:
+def enough_margin(error: float, df: float, chance: float) -> float:
     """Return the margin beyond which an equally good model's estimate falls with this chance only.
 
     It is rounded up to two digits, for a person to write down.
     """
-    margin = error * float(-special.ndtri(chance))
+    margin = error * float(-special.stdtrit(df, chance))
     if margin <= 0:
         return 0.0
     place = int(np.floor(np.log10(margin))) - 1
@@ -185,7 +190,7 @@ def _estimate(pair: _Pair, gain: float, labels: np.ndarray | None) -> tuple[floa
     paired shares, in the class where that matters most: that no row changed does not prove that none will. Squared
     errors have heavy tails, so their metrics are given `tail` rows more that matter as much as the one that matters
     most. And where no row tells both models apart though their predictions differ, the error is that of two rows of
-    usual influence.
+    usual influence; of two perfect rankings, that of one more row in each that is not where it should be.
     """
     rows, of_labels = len(pair.truth), pair.metric.of_labels
     parts, imagined = _influences(pair)
@@ -204,7 +209,9 @@ def _estimate(pair: _Pair, gain: float, labels: np.ndarray | None) -> tuple[floa
         variance += worst * (rows / len(plain)) ** 2
     if not variance:
         usual = sum(_influence(pair, model).var() for model in (pair.champion, pair.candidate))
-        return gain, float(np.sqrt(usual)) / rows, 2.0, 0.0
+        if usual or pair.candidate.classes is None:
+            return gain, float(np.sqrt(usual)) / rows, 2.0, 0.0
+        return gain, float(np.sqrt(2)) * _fall_by_one_row(pair), max(1.0, len(plain) - 1.0), 0.0
     df = len(plain) - 1.0 if of_labels or not uncertain else variance**2 / uncertain
     return gain, float(np.sqrt(variance)) / rows, max(1.0, df), float(np.sqrt(np.sum(plain**2))) / rows
 
@@ -215,6 +222,25 @@ def _strata(pair: _Pair, labels: np.ndarray | None) -> list[np.ndarray]:
     if not pair.metric.by_class:
         return [np.ones(len(pair.truth), dtype=bool)]
     return [pair.truth == label for label in sorted(set(pair.truth))]
+
+
+def _fall_by_one_row(pair: _Pair) -> float:
+    """Return how far the candidate's metric falls by one more row that has the answers to a row of another class.
+
+    It is the root mean square over up to 20 such answers, for the class where that is the most.
+    """
+    truth, rows = pair.truth, np.arange(len(pair.truth))
+    whole = pair.metric.compute(truth, pair.candidate)
+    squares = [0.0]
+    for label in sorted(set(truth)):
+        others = np.flatnonzero(truth != label)
+        some = others[np.unique(np.linspace(0, len(others) - 1, 20).astype(int))]
+        falls = [
+            pair.metric.compute(np.append(truth, label), pair.candidate.take(np.append(rows, other))) - whole
+            for other in some
+        ]
+        squares.append(float(np.mean(np.square(falls))))
+    return float(np.sqrt(max(squares)))
 
 
 def _freedom(values: np.ndarray) -> float:
@@ -273,7 +299,7 @@ def quantile(confidence: float, df: float) -> float:
 
 def _student(gain: float, error: float, df: float, confidence: float, method: str) -> Interval:
     reach = quantile(confidence, df) * error
-    return Interval(gain, gain - reach, gain + reach, error, method)
+    return Interval(gain, gain - reach, gain + reach, error, df, method)
 
 
 def _bootstrapped(student: Interval, gains: np.ndarray, wider: float, df: float, confidence: float) -> Interval:
@@ -287,7 +313,7 @@ def _bootstrapped(student: Interval, gains: np.ndarray, wider: float, df: float,
     bias = float(special.ndtri(np.clip(below, 1 / count, 1 - 1 / count)))
     low, high = np.quantile(gains, special.ndtr([2 * bias - reach, 2 * bias + reach]))
     method = f"paired bootstrap, bias-corrected, {RESAMPLES:,} resamples"
-    return Interval(student.gain, float(low), float(high), student.error, method)
+    return replace(student, low=float(low), high=float(high), method=method)
 
 
 def _bootstrap(pairs: list[_Pair], labels: np.ndarray | None) -> list[np.ndarray]:

@@ -5,6 +5,7 @@ become HTML. Only the standard library is imported: the job that comments instal
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 
 from .report import PLOTS, Change, Confusion, Cost, CostName, Metric, NoteKind, Plot, Report, Ruling, Slice
 
@@ -18,6 +19,7 @@ MANY = 20
 ROW_LIMITS = (50, 20, 5, 0)  # rows that a table keeps, tried in turn until the comment is short enough
 PICTURE_WIDTH = 400  # CSS pixels: two beside each other on a desk, one on a phone
 MERMAID_POINTS = 11
+WIDEST = 1e15  # of an axis in text: there is no room for more digits
 SHARES = ("roc", "precision_recall", "calibration")  # plots whose axes go from 0 to 1
 
 MARKS = {True: "✅", False: "❌"}
@@ -76,9 +78,7 @@ def headline(report: Report) -> str:
     if report.unchanged:
         return f"➖ Nothing to retrain: the model is the champion's, {code(report.champion)}, byte for byte"
     decisive = next((ruling for ruling in report.rulings if ruling.rule == "champion"), None)
-    failed = [sentence(report, ruling) for ruling in report.rulings if not ruling.passed and ruling is not decisive]
-    if report.incomparable:
-        failed += [] if report.passed else ["the champion could not be run on these test rows"]
+    failed = _failures(report, [ruling for ruling in report.rulings if not ruling.passed and ruling is not decisive])
     more = [f"and {len(failed) - SHORT_LIST} more"] if len(failed) > SHORT_LIST else []
     reasons = "; ".join(failed[:SHORT_LIST] + more)
     if decisive and decisive.verdict != "undefined":
@@ -91,6 +91,18 @@ def headline(report: Report) -> str:
     if report.incomparable:
         return "✅ Passes on thresholds alone: the champion could not be run on these test rows"
     return "✅ Passes: every threshold is met; not held against the champion"
+
+
+def _failures(report: Report, rulings: Sequence[Ruling]) -> list[str]:
+    """Return what failed, as half sentences; slices that collapsed are counted where there are more than one."""
+    slices = [ruling for ruling in rulings if ruling.rule == "slice"]
+    failed = [sentence(report, ruling) for ruling in rulings if ruling.rule != "slice" or len(slices) == 1]
+    if len(slices) > 1:
+        worst = code(slices[0].subject)
+        failed.append(f"{code(report.primary)} collapses on {len(slices):,} slices, most surely where {worst}")
+    if report.incomparable and not report.passed:
+        failed.append("the champion could not be run on these test rows")
+    return failed
 
 
 def _compared(report: Report, ruling: Ruling, reasons: str) -> str:
@@ -106,10 +118,12 @@ def _compared(report: Report, ruling: Ruling, reasons: str) -> str:
     }.get(ruling.verdict or "", "")
     change = f"{code(ruling.subject)} {number(ruling.candidate)}, {_change(metric)}" if metric else code(ruling.subject)
     text = f"{change} against {code(report.champion)}: {why}"
-    if reasons:
-        return f"❌ Fails: {reasons}; {'otherwise' if ruling.passed else 'and'} {word.lower()}: {text}"
-    passing = ", passes" if ruling.passed else ", fails"
-    return f"{MARKS[ruling.passed]} {word}{passing if ruling.verdict == 'undecided' else ''}: {text}"
+    if reasons and ruling.passed:
+        return f"❌ Fails: {reasons}; otherwise {word.lower()}: {text}"
+    if ruling.verdict == "undecided":
+        word += ", passes" if ruling.passed else ", fails"
+    besides = f"; besides, {reasons}" if reasons else ""
+    return f"{MARKS[ruling.passed]} {word}: {text}{besides}"
 
 
 def _is_inside(metric: Metric, margin: float) -> bool:
@@ -177,7 +191,7 @@ def _metrics(report: Report, rows: int | None) -> str:
     champion = code(report.champion) if report.champion else "none"
     lines = [
         [
-            f"**{code(metric.name)}**" if metric.name == report.primary else code(metric.name),
+            (f"**{code(metric.name)}**" if metric.name == report.primary else code(metric.name)) + arrow(metric),
             number(metric.champion),
             number(metric.candidate),
             _change(metric),
@@ -188,6 +202,11 @@ def _metrics(report: Report, rows: int | None) -> str:
     return _table(
         ["metric", f"champion {champion}", "candidate", f"change ({report.confidence:.0%})", "ruling"], lines, rows
     )
+
+
+def arrow(metric: Metric) -> str:
+    """Return the mark of a metric of which less is better."""
+    return "" if metric.greater_is_better else " ↓"
 
 
 def _ruled(ruling: Ruling) -> str:
@@ -269,7 +288,7 @@ def _mermaid(plot: Plot) -> str:
     low, high = (0.0, 1.0) if shares else (min(min(curve.x) for curve in drawn), max(max(curve.x) for curve in drawn))
     lines = [_steps(curve.x, curve.y, low, high) for curve in drawn]
     bottom, top = (0.0, 1.0) if shares else (min(map(min, lines)), max(map(max, lines)))
-    if not (high > low and top > bottom):
+    if not (0 < high - low < WIDEST and 0 < top - bottom < WIDEST):
         return ""
     names = " and ".join(curve.model for curve in drawn)
     return "\n".join(
@@ -277,12 +296,17 @@ def _mermaid(plot: Plot) -> str:
             "```mermaid",
             "xychart-beta",
             f'  title "{PLOT_TITLES[plot.name]}: {names}"',
-            f'  x-axis "{across}" {low:.4g} --> {high:.4g}',
-            f'  y-axis "{up}" {bottom:.4g} --> {top:.4g}',
-            *(f"  line [{', '.join(f'{value:.4g}' for value in line)}]" for line in lines),
+            f'  x-axis "{across}" {_plain(low)} --> {_plain(high)}',
+            f'  y-axis "{up}" {_plain(bottom)} --> {_plain(top)}',
+            *(f"  line [{', '.join(map(_plain, line))}]" for line in lines),
             "```",
         ]
     )
+
+
+def _plain(value: float) -> str:
+    """Return four digits of a number without an exponent, which Mermaid does not read."""
+    return f"{Decimal(f'{value:.4g}'):f}"
 
 
 def _steps(x: Sequence[float], y: Sequence[float], low: float, high: float) -> list[float]:
@@ -322,8 +346,8 @@ def _slices(report: Report, rows: int | None) -> str:
         return ""
     collapsed = sum(part.collapsed for part in judged)
     text = (
-        f"**Slices**: {collapsed} of {len(judged):,} collapsed by more than {short(report.slice_margin)}, "
-        f"allowing for as many looks; the worst of {code(report.primary)}"
+        f"**Slices** of {code(report.primary)}, the surest harm first: {collapsed or 'none'} of {len(judged):,} "
+        f"collapsed by more than {short(report.slice_margin)}, allowing for as many looks"
     )
     head = ["slice", "rows", "champion", "candidate", f"change ({report.confidence:.0%})", "ruling"]
     lines = [
@@ -337,7 +361,7 @@ def _slices(report: Report, rows: int | None) -> str:
         ]
         for part in judged[: max(WORST_SLICES, collapsed)]
     ]
-    return f"{text}\n\n{_table(head, lines, rows)}"
+    return f"{text}\n\n{_long_table(head, lines, rows, WORST_SLICES)}"
 
 
 def _data(report: Report, rows: int | None) -> str:
@@ -347,32 +371,20 @@ def _data(report: Report, rows: int | None) -> str:
     shifts = [
         [code(part.column), code(part.champion), code(part.candidate), f"{part.size:.1%}"] for part in report.shifts
     ]
-    shifted = _table(["column", "champion", "candidate", "shift"], shifts[:SHORT_TABLE], rows) if shifts else ""
-    rest = _table(["column", "champion", "candidate", "shift"], shifts[SHORT_TABLE:], rows)
-    return "\n\n".join(
-        [
-            "**Data** changed"
-            + ("; shift is the share of rows that would have to change to look like the champion's" if shifts else ""),
-            *filter(None, [shifted]),
-            *([_folded(f"{len(shifts) - SHORT_TABLE} more columns", rest)] if len(shifts) > SHORT_TABLE else []),
-            *(
-                [_folded(f"{len(facts)} facts", _table(["data", "champion", "candidate"], facts, rows))]
-                if facts
-                else []
-            ),
-        ]
-    )
+    parts = ["**Data** changed"]
+    if shifts:
+        parts[0] += "; shift is the share of rows that would have to change to look like the champion's"
+        parts.append(_long_table(["column", "champion", "candidate", "shift"], shifts, rows))
+    if facts:
+        parts.append(_folded(f"{len(facts)} facts", _table(["data", "champion", "candidate"], facts, rows)))
+    return "\n\n".join(parts)
 
 
 def _changes(title: str, changes: Sequence[Change], rows: int | None) -> str:
     if not changes:
         return f"**{title}** unchanged"
     lines = [_change_line(change) for change in changes]
-    head = [title.lower(), "champion", "candidate"]
-    first = f"**{title}** changed\n\n{_table(head, lines[:SHORT_TABLE], rows)}"
-    if len(lines) <= SHORT_TABLE:
-        return first
-    return first + "\n\n" + _folded(f"{len(lines) - SHORT_TABLE} more", _table(head, lines[SHORT_TABLE:], rows))
+    return f"**{title}** changed\n\n{_long_table([title.lower(), 'champion', 'candidate'], lines, rows)}"
 
 
 def _change_line(change: Change) -> list[str]:
@@ -420,6 +432,14 @@ def _folded(summary: str, text: str) -> str:
     return f"<details><summary>{summary}</summary>\n\n{text}\n\n</details>"
 
 
+def _long_table(head: Sequence[str], lines: Sequence[Sequence[str]], rows: int | None, shown: int = SHORT_TABLE) -> str:
+    """Return a table of the first lines, and the others folded."""
+    first = _table(head, lines[:shown], rows)
+    if len(lines) <= shown:
+        return first
+    return first + "\n\n" + _folded(f"{len(lines) - shown} more", _table(head, lines[shown:], rows))
+
+
 def _table(head: Sequence[str], lines: Sequence[Sequence[str]], rows: int | None) -> str:
     text = [head, ["---"] * len(head), *lines[:rows]]
     kept = len(text) - 2
@@ -428,10 +448,13 @@ def _table(head: Sequence[str], lines: Sequence[Sequence[str]], rows: int | None
 
 
 def number(value: float | None) -> str:
-    """Return a metric's value as people read it: four decimals, or four digits where it is large or tiny."""
+    """Return a metric's value as people read it: four decimals, fewer where it is large, four digits where tiny."""
     if value is None:
         return "–"
-    return f"{value:.4f}" if 5e-5 <= abs(value) < 1e3 or value == 0 else f"{value:.4g}"
+    if value and not 5e-5 <= abs(value) < WIDEST:
+        return f"{value:.4g}"
+    whole = len(str(int(abs(value))))
+    return f"{value:,.{max(0, 5 - whole)}f}"
 
 
 def short(value: float | None) -> str:

@@ -13,7 +13,7 @@ from html import escape
 from importlib import resources
 
 from .charts import Chart, make_charts
-from .markdown import COSTS, NOTES, code, describe, headline, number, short, signed
+from .markdown import COSTS, NOTES, arrow, code, describe, headline, number, short, signed
 from .report import Change, Cost, Metric, Report, Ruling, Shift, Slice, Stage
 from .svg import THEMES, Theme
 
@@ -101,7 +101,7 @@ def _facts(report: Report) -> Iterator[str]:
 
 
 def _metric(metric: Metric, primary: bool) -> list[Cell]:
-    return [code(metric.name) + " decides" * primary, *_values(metric), _change(metric)]
+    return [code(metric.name) + arrow(metric) + " decides" * primary, *_values(metric), _change(metric)]
 
 
 def _ruling(ruling: Ruling) -> list[Cell]:

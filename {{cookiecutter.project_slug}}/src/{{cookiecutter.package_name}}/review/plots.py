@@ -104,7 +104,8 @@ def _regression(truth: np.ndarray, models: Models) -> Iterator[tuple[PlotName, l
 
     A few hundred points show the same whatever the number of rows; the quantiles are of all rows.
     """
-    known = np.all([np.abs(values) < HUGE for values in (truth, *(model.values for _, model in models))], axis=0)
+    said = [truth, *(predictions.values for _, predictions in models)]
+    known = np.all([np.abs(values.astype(float)) < HUGE for values in said], axis=0)
     if not known.any():
         return
     actual = truth[known]

@@ -1,6 +1,7 @@
 """`mlops compare`: measure both models, let the gate rule, write the report."""
 
 import os
+import re
 import shutil
 import sys
 from dataclasses import replace
@@ -57,7 +58,8 @@ def show(report: Report) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    Console().print(Markdown(render(report, run_url=None, commit=None, pictures={}, limit=None)))
+    text = render(report, run_url=None, commit=None, pictures={}, limit=None)
+    Console().print(Markdown(re.sub("<details><summary>(.*)</summary>", r"**\1**", text)))
 
 
 def describe(config: Config, champion: Champion | None) -> Report:
@@ -110,11 +112,12 @@ def _resolution(interval: "Interval | None", config: Config) -> dict[str, Any]:
         return {}
     from .interval import chance_of_blocking_equal, enough_margin, smallest_detectable
 
-    found = {"method": interval.method, "detectable": smallest_detectable(interval.error, config.gate.confidence)}
-    alarms = chance_of_blocking_equal(interval.error, config.gate.margin)
+    sure = interval.error, interval.df
+    found = {"method": interval.method, "detectable": smallest_detectable(*sure, config.gate.confidence)}
+    alarms = chance_of_blocking_equal(*sure, config.gate.margin)
     if config.gate.undecided != "estimate" or alarms <= FALSE_ALARMS:
         return found
-    return {**found, "false_alarms": alarms, "enough_margin": enough_margin(interval.error, FALSE_ALARMS)}
+    return {**found, "false_alarms": alarms, "enough_margin": enough_margin(*sure, FALSE_ALARMS)}
 
 
 def write(report: Report, directory: Path) -> None:

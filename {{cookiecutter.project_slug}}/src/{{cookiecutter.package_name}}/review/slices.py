@@ -122,8 +122,8 @@ def judge_slices(
 
     A slice has collapsed where a one-sided test at 1 - confidence rejects that its gain is at least -margin. Slices and
     guards are one family, corrected by Holm's step-down. The intervals of the change are two-sided, at `confidence`, of
-    each slice alone. Collapsed slices come first, then by the most that the gain can be, the upper end of its interval,
-    so that few rows with a wild estimate do not outrank many with a sure one; those that cannot be judged come last.
+    each slice alone. Collapsed slices come first, then the surest harm, by the gain in half widths of its interval, so
+    that few rows with a wild estimate do not outrank many with a sure one; those that cannot be judged come last.
     """
     champion, candidate = align(truth, champion, candidate)
     judged = [_judge(metric, truth, champion, candidate, part, margin, confidence, groups) for part in slices]
@@ -132,7 +132,7 @@ def judge_slices(
     adjusted = iter(holm(np.array(family, float)).tolist())
     level = 1 - confidence
     found = [part if p is None else replace(part, collapsed=next(adjusted) < level) for part, p in judged]
-    worst = sorted(found, key=lambda part: (part.why is not None, not part.collapsed, _highest(metric, part)))
+    worst = sorted(found, key=lambda part: (part.why is not None, not part.collapsed, _sureness(metric, part)))
     return worst, dict(zip(guards, adjusted, strict=True))
 
 
@@ -227,8 +227,9 @@ def _rows(count: int) -> str:
     return f"{count} row" if count == 1 else f"{count} rows"
 
 
-def _highest(metric: Metric, part: Slice) -> float:
-    """Return the upper end of the gain's interval."""
-    if part.low is None or part.high is None:
+def _sureness(metric: Metric, part: Slice) -> float:
+    """Return the gain in half widths of its interval: -1 where the interval ends at zero from below."""
+    if part.low is None or part.high is None or part.low == part.high:
         return 0.0
-    return part.high if metric.greater_is_better else -part.low
+    change = (part.high + part.low) / (part.high - part.low)
+    return change if metric.greater_is_better else -change
