@@ -67,7 +67,7 @@ def test_two_perfect_rankings_of_few_rows_do_not_prove_that_nothing_changed(inte
     few, many = (interval(metric, case="perfect", rows=rows) for rows in (40, 400))
     assert few["gain"] == many["gain"] == 0 and few["low"] == -few["high"]
     assert 0.02 < few["high"] < 0.2 and many["high"] < few["high"] / 5
-    assert few["method"] == "one row more in each model"
+    assert few["method"] == "as if one row more told the models apart"
 
 
 def test_one_row_that_differs_does_not_prove_a_change(interval: Statistics) -> None:

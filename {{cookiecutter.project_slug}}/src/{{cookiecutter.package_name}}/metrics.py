@@ -573,7 +573,7 @@ METRICS = {
         ),
         _built_in("log_loss", "classification", _mean_of(_log_losses), greater_is_better=False),
         _built_in("brier_score", "classification", _mean_of(_brier_scores), greater_is_better=False),
-        _built_in("rmse", "regression", _rmse, greater_is_better=False, tail=2),
+        _built_in("rmse", "regression", _rmse, greater_is_better=False, tail=1),
         _built_in("mae", "regression", _mean_of(_errors), greater_is_better=False),
         _built_in(
             "median_absolute_error",
@@ -581,7 +581,7 @@ METRICS = {
             lambda truth, said: Median(_errors(truth, said)),
             greater_is_better=False,
         ),
-        _built_in("r2", "regression", _r2, tail=3),
+        _built_in("r2", "regression", _r2, tail=2),
         _built_in("mape", "regression", _mean_of(_relative_errors), greater_is_better=False),
     )
 }

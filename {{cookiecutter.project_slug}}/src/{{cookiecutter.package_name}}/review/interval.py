@@ -22,7 +22,9 @@ RARE = 10
 # Weights that are held at a time: with what a ranking metric makes of them, some 100 MB.
 CHUNK = 4_000_000
 SEED = 20260101
-METHODS = {"roc_auc": "DeLong", "average_precision": "infinitesimal jackknife, Student"}
+JACKKNIFE = "infinitesimal jackknife, Student"
+UNSEEN = "as if one row more told the models apart"
+METHODS = {"roc_auc": "DeLong", "average_precision": JACKKNIFE}
 # Where the bootstrap knows too little: fewer degrees of freedom than this, or an error that much beyond its own.
 FEW_ROWS = 5
 MUCH_WIDER = 1.2
@@ -112,7 +114,7 @@ def paired_intervals(
                 found[name] = interval
         else:
             gain, error, df, plain = _estimate(pair, gain, labels)
-            method = METHODS.get(name, "infinitesimal jackknife, Student") if plain else "one row more in each model"
+            method = METHODS.get(name, JACKKNIFE) if plain else UNSEEN
             found[name] = _student(gain, error, df, confidence, method)
             if name not in METHODS and df >= FEW_ROWS and error <= MUCH_WIDER * plain:
                 resampled.append((pair, error / plain, df))
@@ -185,12 +187,12 @@ def _estimate(pair: _Pair, gain: float, labels: np.ndarray | None) -> tuple[floa
 
     The last is the root of the mean square of the rows' influence. Four things change it. Within a class, squares are
     divided by one less than its rows, as DeLong et al. (Biometrics 44, 1988) do, where the metric is about classes. A
-    metric of labels is given one row more that only the champion has right and one that only the candidate has, as
-    Bonett and Price (British Journal of Mathematical and Statistical Psychology 65, 2012) do for the difference of
-    paired shares, in the class where that matters most: that no row changed does not prove that none will. Squared
-    errors have heavy tails, so their metrics are given `tail` rows more that matter as much as the one that matters
-    most. And where no row tells both models apart though their predictions differ, the error is that of two rows of
-    usual influence; of two perfect rankings, that of one more row in each that is not where it should be.
+    metric of labels is given half a row more that only the champion has right and half a one that only the candidate
+    has, as Agresti and Min (Statistics in Medicine 24, 2005) do for the difference of paired shares, in the class where
+    that matters most: that no row changed does not prove that none will. Squared errors have heavy tails, so their
+    metrics are given `tail` rows more that matter as much as the one that matters most, each a degree of freedom. And
+    where no row tells both models apart though their predictions differ, the error is that of two rows of usual
+    influence; of two perfect rankings, that of half a row more in each that is not where it should be.
     """
     rows, of_labels = len(pair.truth), pair.metric.of_labels
     parts, imagined = _influences(pair)
@@ -202,16 +204,18 @@ def _estimate(pair: _Pair, gain: float, labels: np.ndarray | None) -> tuple[floa
         squares = float(np.sum((own - mean) ** 2)) * size / max(1, size - 1)
         variance += squares + size * mean**2
         uncertain += squares**2 / _freedom(own - mean)
-    variance += pair.metric.tail * float(np.max(plain**2))
+    heaviest = float(np.max(plain**2))
+    variance += pair.metric.tail * heaviest
+    uncertain += pair.metric.tail * heaviest**2
     if of_labels:
         sizes = [stratum.sum() for stratum in strata] if len(strata) > 1 else [len(plain)] * len(imagined)
         worst = max(one * (size / (size + 2)) ** 2 for one, size in zip(imagined, sizes, strict=True))
-        variance += worst * (rows / len(plain)) ** 2
+        variance += worst / 2 * (rows / len(plain)) ** 2
     if not variance:
         usual = sum(_influence(pair, model).var() for model in (pair.champion, pair.candidate))
         if usual or pair.candidate.classes is None:
             return gain, float(np.sqrt(usual)) / rows, 2.0, 0.0
-        return gain, float(np.sqrt(2)) * _fall_by_one_row(pair), max(1.0, len(plain) - 1.0), 0.0
+        return gain, _fall_by_one_row(pair), max(1.0, len(plain) - 1.0), 0.0
     df = len(plain) - 1.0 if of_labels or not uncertain else variance**2 / uncertain
     return gain, float(np.sqrt(variance)) / rows, max(1.0, df), float(np.sqrt(np.sum(plain**2))) / rows
 
