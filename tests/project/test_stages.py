@@ -21,7 +21,8 @@ HARMLESS = {
     "git.py": "imported by objects",
 }
 # Modules that come with config or bundle, and of which this stage uses nothing.
-UNUSED = {"prepare": {"metrics.py"}, "featurize": {"metrics.py"}, "train": {"metrics.py"}}
+METRICS = {"metrics.py", "weighted.py"}
+UNUSED = {"prepare": METRICS, "featurize": METRICS, "train": METRICS, "export": {"weighted.py"}}
 IMPORTED = """
 import importlib, json, sys
 package, *stages = sys.argv[1:]

@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import special
 
-from ..metrics import Metric, Predictions, Sums, align
+from ..metrics import Metric, Predictions, align
+from ..weighted import Sums
 
 RESAMPLES = 2000
 BLACK_BOX_RESAMPLES = 500
