@@ -1,7 +1,10 @@
 """A generated project in its owner's hands, and in a colleague's: `make` from the first to the last target."""
 
+import contextlib
 import os
+import pty
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -83,6 +86,24 @@ def test_training_killed_at_any_moment_ends_in_the_same_lock_when_run_again(
     mlops(untrained, "train")
     assert untrained.read("dvc.lock") == owned.read("dvc.lock")
     assert untrained.run("git", "status", "--porcelain").stdout == "", "no half-written file stays"
+
+
+@pytest.mark.parametrize("owned", OWN[-1:], indirect=True, ids=lambda own: own[0])
+def test_a_terminal_shows_tables_and_the_titles_of_what_the_comment_folds(owned: Project) -> None:
+    ours, theirs = pty.openpty()
+    command = [owned.path / ".venv/bin/mlops", "compare"]
+    process = subprocess.Popen(command, cwd=owned.path, env=environment(COLUMNS="120"), stdout=theirs)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # Linux' word for the other end being closed
+        while more := os.read(ours, 2**16):
+            shown += more
+    os.close(ours)
+    assert process.wait() == 0
+    lines = [line.strip() for line in re.sub(r"\x1b\[[\d;]*m", "", shown.decode()).splitlines()]
+    assert lines[0].startswith("✅ Passes: the first model")
+    assert {"Costs", "Reproduce it on a laptop"} <= set(lines)
+    assert not [line for line in lines if re.search(r"details>|mermaid|\*\*|^\|", line)]
 
 
 VERBS = (
