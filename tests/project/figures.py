@@ -1,7 +1,7 @@
 """What tests of the statistics compute inside a generated project, on made-up models; see inside.py."""
 
 import warnings
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -166,9 +166,9 @@ def make_case(case: str, rows: int = 200) -> Rows:
         candidate += random.uniform(-0.01, 0.01, (rows, 1)) * [1, -1]
     if case == "same labels":
         candidate = 0.9 * champion + 0.1 * np.eye(2)[champion.argmax(axis=1)]
-    if case == "one row":
+    if case in ("one row", "three rows"):
         candidate = champion.copy()
-        wrong = np.flatnonzero(champion.argmax(axis=1) != codes)[0]
+        wrong = np.flatnonzero(champion.argmax(axis=1) != codes)[: 1 if case == "one row" else 3]
         candidate[wrong] = np.eye(2)[codes[wrong]]
     if case == "vanished class":
         kept = candidate[:, :2] / candidate[:, :2].sum(axis=1, keepdims=True)
@@ -239,6 +239,19 @@ def do_compare_black_box(root: Path) -> tuple[float, float]:
         one = interval.paired_intervals([metric], truth, champion, candidate, confidence=0.95)[metric.name]
         found.append(one.error)
     return found[0], found[1]
+
+
+def do_one_row_far_off(root: Path) -> list[list[float]]:
+    """The error of RMSE's change and its degrees of freedom that one of 100 rows makes up, without tail and with."""
+    truth = np.random.default_rng(5).normal(size=100)
+    champion, candidate = truth + 0.1, truth + 0.1
+    candidate[0] += 10
+    found = []
+    for tail in (0, METRICS["rmse"].tail):
+        metric = replace(METRICS["rmse"], tail=tail)
+        _, error, df = interval.paired_estimate(metric, truth, Predictions(champion), Predictions(candidate))
+        found.append([error, df])
+    return found
 
 
 def do_p_values(root: Path, cases: list[list[float]]) -> list[float]:

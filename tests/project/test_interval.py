@@ -76,6 +76,20 @@ def test_one_row_that_differs_does_not_prove_a_change(interval: Statistics) -> N
     assert found["low"] < 0 and found["high"] > 3 / 200
 
 
+@pytest.mark.parametrize("metric", ["accuracy", "balanced_accuracy", "f1"])
+def test_three_rows_that_improved_and_none_that_got_worse_do_not_prove_a_gain(
+    interval: Statistics, metric: str
+) -> None:
+    found = interval(metric, case="three rows")
+    assert found["gain"] > 0 > found["low"]
+
+
+def test_a_tail_is_given_one_row_more_like_the_worst_which_is_one_degree_of_freedom(statistics: Statistics) -> None:
+    (alone, few), (together, more) = statistics("one_row_far_off")
+    assert together == pytest.approx(2**0.5 * alone, rel=0.02), "twice the square"
+    assert few == pytest.approx(2, rel=0.05) and more == pytest.approx(2**2 / (1 / 2 + 1), rel=0.05)
+
+
 @pytest.mark.parametrize("rows", [2, 3, 6, 30])
 @pytest.mark.parametrize("case", ["noisy", "constant", "one class", "three classes", "same labels"])
 def test_a_handful_of_rows_gives_an_interval_around_the_gain_or_none(

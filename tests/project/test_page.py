@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -88,6 +89,12 @@ def test_its_charts_are_the_pictures_and_know_their_values(file: Path, page: Pag
 @pytest.mark.parametrize("case", [*CASES, "many rows", "many numbers"])
 def test_it_is_small(drawn: Path, case: str) -> None:
     assert (drawn / case / "report.html").stat().st_size < 250_000
+
+
+def test_the_metric_that_decides_and_those_of_which_less_is_better_are_marked(drawn: Path) -> None:
+    text = (drawn / "two classes/report.html").read_text()
+    names = re.findall(r"<td><code>([a-z_]+)</code>([^<]*)</td>", text.partition("<h2>Rules")[0])
+    assert names == [("roc_auc", " decides"), ("log_loss", " ↓"), ("accuracy", ""), ("brier_score", " ↓")]
 
 
 def test_a_report_without_charts_says_nothing_of_them(drawn: Path) -> None:

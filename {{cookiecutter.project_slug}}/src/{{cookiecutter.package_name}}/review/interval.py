@@ -28,7 +28,7 @@ UNSEEN = "as if one row more told the models apart"
 METHODS = {"roc_auc": "DeLong", "average_precision": JACKKNIFE}
 # Where the bootstrap knows too little: fewer degrees of freedom than this, or an error that much beyond its own.
 FEW_ROWS = 5
-MUCH_WIDER = 1.2
+MUCH_WIDER = 1.1
 
 
 @dataclass(frozen=True)
