@@ -249,9 +249,33 @@ def test_a_chart_in_text_has_no_number_that_mermaid_cannot_read(
     report, markdown, _ = modules
     curves = [{"model": model, "label": "", "x": ends, "y": ends[::-1]} for model in ("champion", "candidate")]
     plots = [{"name": "residuals", "curves": curves}]
+    plots.append({"name": "roc", "curves": [curve | {"x": [0.0, 1e308], "y": [-1e308, 1e308]} for curve in curves]})
     read = report.read_report(json.dumps(written | {"plots": plots}).encode())
     charts = re.findall(r"```mermaid\n(.*?)```", markdown.render(read, run_url=None, commit=None), re.DOTALL)
-    assert len(charts) == drawn and all(CHART.fullmatch(chart) for chart in charts)
+    assert len(charts) == drawn + 1 and all(CHART.fullmatch(chart) for chart in charts)
+
+
+def test_the_first_line_leads_with_the_verdict_and_counts_the_slices_that_collapsed(
+    modules: Modules, written: dict[str, Any]
+) -> None:
+    report, markdown, _ = modules
+    threshold, champion, _, part, _ = written["rulings"]
+    slices = [part | {"passed": False, "verdict": "worse", "subject": f"plan = {name}"} for name in ("gold", "tin")]
+    missed = threshold | {"passed": False, "limit": 0.8}
+    threshold_missed = "`roc_auc` 0.7700 misses the threshold 0.8"
+    collapsed = "`roc_auc` collapses on 2 slices, most surely where `plan = gold`"
+
+    def line(*rulings: dict[str, Any]) -> str:
+        read = report.read_report(json.dumps(written | {"passed": False, "rulings": rulings}).encode())
+        return str(markdown.headline(read))
+
+    worse = line(missed, champion | {"passed": False, "verdict": "worse"}, *slices)
+    assert worse.startswith("❌ Worse: `roc_auc` 0.7700, ")
+    assert worse.endswith(f": the interval lies beyond the margin of 0.01; besides, {threshold_missed}; {collapsed}")
+    assert line(champion, *slices).startswith(f"❌ Fails: {collapsed}; otherwise not worse: `roc_auc` 0.7700, ")
+    assert line(champion, slices[0]).startswith(
+        "❌ Fails: `roc_auc` collapses from 0.7600 → 0.7700 where `plan = gold`;"
+    )
 
 
 @pytest.mark.parametrize(

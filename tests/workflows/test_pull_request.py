@@ -134,8 +134,7 @@ def test_a_model_that_fails_the_gate_is_red_blocked_and_unpublished_even_by_forc
     assert re.match(
         r"### ❌ Worse: `roc_auc` 0\.5000, −0\..+: the interval lies beyond the margin of 0\.01; besides, ", line
     )
-    assert "; besides, `roc_auc` 0.5000 misses the threshold 0.6; `roc_auc` collapses on " in line
-    assert re.search(r" collapses on \d+ slices, most surely where `[a-z_]+ ", line)
+    assert "; besides, `roc_auc` 0.5000 misses the threshold 0.6; `roc_auc` collapses " in line
     assert "- The same answer to every row is given by the `candidate`." in body
     assert "**misses 0.6**; **worse**" in body and "`sklearn.dummy.DummyClassifier`" in body.replace('"', "")
     with pytest.raises(MergeBlockedError, match="retrain"):

@@ -286,9 +286,11 @@ def _mermaid(plot: Plot) -> str:
     across, up = AXES[plot.name]
     shares = plot.name in SHARES
     low, high = (0.0, 1.0) if shares else (min(min(curve.x) for curve in drawn), max(max(curve.x) for curve in drawn))
+    if not 0 < high - low < WIDEST:
+        return ""
     lines = [_steps(curve.x, curve.y, low, high) for curve in drawn]
     bottom, top = (0.0, 1.0) if shares else (min(map(min, lines)), max(map(max, lines)))
-    if not (0 < high - low < WIDEST and 0 < top - bottom < WIDEST):
+    if not 0 < top - bottom < WIDEST:
         return ""
     names = " and ".join(curve.model for curve in drawn)
     return "\n".join(
@@ -314,7 +316,7 @@ def _steps(x: Sequence[float], y: Sequence[float], low: float, high: float) -> l
     last = MERMAID_POINTS - 1
     sums, counts = [0.0] * MERMAID_POINTS, [0] * MERMAID_POINTS
     for across, up in zip(x, y, strict=True):
-        place = min(max(round((across - low) / (high - low) * last), 0), last) if high > low else 0
+        place = round(min(max((across - low) / (high - low), 0.0), 1.0) * last)
         sums[place] += up
         counts[place] += 1
     first = next(index for index, count in enumerate(counts) if count)
