@@ -303,15 +303,16 @@ def show_coverage(found: dict[tuple[str, int], dict[str, Coverage]]) -> int:
     return missed
 
 
-def chance(rows: int) -> float:
-    """Return two standard errors of a share of 95 % among the test sets of a size."""
-    return 2 * float(np.sqrt(0.95 * 0.05 / sets_of(rows)))
+def chance(rows: int, share: float = 0.95) -> float:
+    """Return two standard errors of a share among the test sets of a size."""
+    return 2 * float(np.sqrt(share * (1 - share) / sets_of(rows)))
 
 
 def show_decisions(found: dict[tuple[str, str, int], dict[str, float]]) -> int:
     """Print what is blocked and caught, by metric and size; return how many figures miss their bar."""
     print(
-        "\n(b, c) blocked though equally good (at most 5 %), and caught when worse by twice the margin (at least 90 %)"
+        "\n(b, c) blocked though equally good (at most 5 %), and caught when worse by twice the margin (at least 90 %);"
+        " * as above"
     )
     print(f"{'':40}{'margin':>8}{'blocked':>9}{'caught':>9}   with the default 0.01: blocked, caught")
     missed = 0
@@ -319,9 +320,8 @@ def show_decisions(found: dict[tuple[str, str, int], dict[str, float]]) -> int:
         for metric in metrics:
             for rows in SETS:
                 one = found[name, metric, rows]
-                luck = 2 * float(np.sqrt(BLOCKED * (1 - BLOCKED) / sets_of(rows)))
-                bad = one["blocked"] > BLOCKED + luck
-                lost = one["caught"] < CAUGHT and one["margin"] <= USELESS
+                bad = one["blocked"] > BLOCKED + chance(rows, BLOCKED)
+                lost = one["caught"] < CAUGHT - chance(rows, CAUGHT) and one["margin"] <= USELESS
                 missed += bad + lost
                 print(
                     f"{f'{name}: {metric}, {rows:,} rows':40}{one['margin']:8.3g}{100 * one['blocked']:8.1f}"
