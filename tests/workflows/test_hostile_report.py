@@ -229,7 +229,7 @@ def test_a_comment_is_never_longer_than_github_takes(modules: Modules, written: 
     read = report.read_report(json.dumps(large).encode())
     body = markdown.render(read, run_url="https://github.example/run", commit="0" * 40)
     assert len(body) <= 65_536
-    assert body.startswith("### ❌ ") and "[The run, its log and the full report]" in body
+    assert body.startswith("### ❌ Not worse: ") and "[The run, its log and the full report]" in body
 
 
 @pytest.mark.parametrize(
