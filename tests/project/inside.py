@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from customer_churn import cli
+from customer_churn import cli, describe
 from customer_churn.config import Config, load_config
 from customer_churn.errors import UserError
 from customer_churn.outputs import BUNDLE, METRICS, PIPELINE, TEST_ROWS
@@ -75,7 +75,7 @@ def do_verb(root: Path, words: list[str]) -> tuple[int, str]:
 
 
 def prepare_rows(config: Config) -> None:
-    prepare.ensure_schema(config)
+    describe.ensure_schema(config)
     prepare.run(config)
 
 

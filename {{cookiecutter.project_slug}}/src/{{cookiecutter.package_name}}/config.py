@@ -23,12 +23,25 @@ class Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
+class Read(Section):
+    """How the data's file is written; null is what its kind says."""
+
+    delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    decimal: Literal[".", ","] = "."
+    encoding: str = "utf-8"
+    sheet: str | None = None
+
+
 class Data(Section):
     """Where the rows are and what they predict."""
 
+    source: str | None = Field(default=None, min_length=1)
     path: str = Field(min_length=1)
+    read: Read = Read()
     target: str = Field(min_length=1)
     task: Task
+    positive: str | None = None
+    weight: str | None = None
     drop: list[str] = []
 
 
@@ -40,6 +53,7 @@ class Split(Section):
     test_size: float = Field(default=0.2, gt=0, lt=1)
     column: str | None = None
     cutoff: float | str | None = None
+    gap: float | str | None = None
 
     @field_validator("cutoff", mode="before")
     @classmethod
@@ -52,7 +66,24 @@ class Model(Section):
 
     estimator: str = Field(min_length=1)
     params: dict[str, Any] = {}
+    class_weight: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = None
+    transform: Literal["log1p", "yeo-johnson"] | None = None
+    rows: int | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0, lt=2**32)
+
+
+class Tune(Section):
+    """Which parameters `mlops tune` searches, and how hard."""
+
+    params: dict[str, list[Any]] = {}
+    candidates: int = Field(default=30, ge=2)
+    folds: int = Field(default=5, ge=2)
+
+
+class Resources(Section):
+    """What a stage may use of the machine; results do not depend on it."""
+
+    memory: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
 
 
 class Slices(Section):
@@ -92,7 +123,9 @@ class Params(Section):
     data: Data
     split: Split
     model: Model
+    tune: Tune
     gate: Gate
+    resources: Resources
 
 
 class Config(Params):

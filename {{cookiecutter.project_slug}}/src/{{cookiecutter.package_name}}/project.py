@@ -16,7 +16,7 @@ def setup() -> None:
     Raises:
         UserError: the dataset cannot be read, or a tool failed.
     """
-    from .pipeline.prepare import ensure_schema
+    from .describe import ensure_schema
 
     config = load_config()
     if not Path(".git").exists():

@@ -78,6 +78,7 @@ class Schema:
         source: str = "the data",
         enforce: bool = True,
         new: bool = False,
+        first: int = 0,
     ) -> pd.DataFrame:
         """The rows typed as the contract says: float64, boolean, str and datetime64[us], the target last.
 
@@ -87,14 +88,16 @@ class Schema:
             source: what the rows are called in an error.
             enforce: whether missing values, limits and unknown values are errors, or only wrong types are.
             new: whether columns that the contract does not know are ignored; else they are an error.
+            first: how many rows of the source lie before these, for the row that an error names.
         """
         wanted = dict(self.columns) | ({self.target.name: self.target} if with_target else {})
         self._check_columns(frame, list(wanted), source, new)
         frame = frame.reset_index(drop=True)
+        frame.index += first
         typed = {name: _typed(frame[name], wanted[name], f"{source}: column {name!r}", enforce) for name in wanted}
         if with_target and self.target.values is not None:
             typed[self.target.name] = as_text(typed[self.target.name])
-        return pd.DataFrame(typed)
+        return pd.DataFrame(typed).reset_index(drop=True)
 
     def _check_columns(self, frame: pd.DataFrame, wanted: list[str], source: str, new: bool) -> None:
         if frame.columns.has_duplicates:
@@ -176,7 +179,7 @@ def _check_rules(where: str, column: Column, values: pd.Series) -> None:
     missing = values.isna().to_numpy()
     if missing.any() and not column.missing:
         cure = "remove those rows" if isinstance(column, Target) else "fill them, or set missing: true in schema.yaml"
-        raise UserError(f"{where} is missing in {_count(missing)}; {cure}.")
+        raise UserError(f"{where} is missing in {_count(missing, values)}; {cure}.")
     if column.min is not None and (low := (values < column.min).to_numpy()).any():
         raise UserError(f"{where} must be at least {column.min:g}, but {_rows(low, values)}; correct that, or its min.")
     if column.max is not None and (high := (values > column.max).to_numpy()).any():
@@ -192,12 +195,12 @@ def _check_rules(where: str, column: Column, values: pd.Series) -> None:
 def _rows(mask: np.ndarray, values: pd.Series) -> str:
     shown = str(values.iloc[int(mask.argmax())])
     verb = "is not" if mask.sum() == 1 else "are not"
-    return f"{_count(mask)[:-1]}: {shown[:40]!r}) {verb}"
+    return f"{_count(mask, values)[:-1]}: {shown[:40]!r}) {verb}"
 
 
-def _count(mask: np.ndarray) -> str:
+def _count(mask: np.ndarray, values: pd.Series) -> str:
     rows = int(mask.sum())
-    return f"{rows} row{'' if rows == 1 else 's'} (first: row {int(mask.argmax()) + 1})"
+    return f"{rows} row{'' if rows == 1 else 's'} (first: row {values.index[mask.argmax()] + 1})"
 
 
 def _flow(column: Column) -> str:

@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -9,8 +10,11 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 
+from .config import Read
 from .errors import UserError
 from .files import write_file
+
+BATCH = 2**16  # rows
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -32,6 +36,13 @@ def read_table(path: Path) -> pd.DataFrame:
     if nested:
         raise UserError(f"{path}: column {nested[0]!r} holds lists or records; spread it over plain columns.")
     return _to_pandas(table)
+
+
+def read_batches(path: Path, read: Read) -> Iterator[pd.DataFrame]:
+    """The rows of the data in order, nothing interpreted, in frames of BATCH rows; only the last may have fewer."""
+    rows = read_table(path)
+    for start in range(0, len(rows), BATCH):
+        yield rows.iloc[start : start + BATCH].reset_index(drop=True)
 
 
 def read_typed(path: Path) -> pd.DataFrame:

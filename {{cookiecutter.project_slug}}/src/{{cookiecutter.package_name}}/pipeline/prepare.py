@@ -10,7 +10,7 @@ from ..config import Config
 from ..errors import UserError
 from ..files import write_file
 from ..outputs import SUMMARY, TEST_ROWS, TRAIN_ROWS
-from ..schema import SCHEMA, Schema, infer_schema, load_schema
+from ..schema import SCHEMA, Schema, load_schema
 from ..table import read_table, write_parquet
 
 SHOWN = 60  # characters of a text in the summary
@@ -34,20 +34,6 @@ def run(config: Config) -> None:
         f"prepare: {len(rows):,} rows of {rows.shape[1]} columns, "
         f"{int((~test).sum()):,} to train and {int(test.sum()):,} to test"
     )
-
-
-def ensure_schema(config: Config) -> bool:
-    """Infers schema.yaml from the dataset unless there is one; says whether it was written."""
-    if config.path(SCHEMA).exists():
-        return False
-    rows = read_table(config.path(config.data.path))
-    schema = infer_schema(rows, config.data.target, config.data.task)
-    typed = schema.apply(rows, source=config.data.path)
-    schema.write(config.path(SCHEMA))
-    for name, column in schema.columns.items():
-        if column.type == "category" and name not in config.data.drop and typed[name].nunique() > len(rows) / 2:
-            print(f"hint: {name!r} differs in most rows; an identifier belongs in data.drop of params.yaml")
-    return True
 
 
 def is_test(config: Config, rows: pd.DataFrame) -> np.ndarray:
