@@ -9,6 +9,7 @@ from pathlib import Path
 from local_github import start_github
 
 from bench.commands import compare_changed, compare_unchanged
+from bench.datasets import measure_datasets
 from bench.generation import OWNER, compare_generation
 from bench.project import publish_project
 from bench.verdict import measure_verdict
@@ -20,11 +21,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     help = "rounds of the workflows and of the gate's test sets; commands get twice as many"
     parser.add_argument("--repeats", type=int, default=3, help=help)
-    parser.add_argument("--only", choices=["ratios", "verdict"], help="ratios against the plain way, or the gate")
+    parser.add_argument("--only", choices=["ratios", "verdict", "datasets"], help="one part of it")
     arguments = parser.parse_args()
-    ratios = arguments.only == "verdict" or measure_ratios(arguments.repeats)
-    verdict = arguments.only == "ratios" or measure_verdict(arguments.repeats)
-    return 0 if ratios and verdict else 1
+    parts = {
+        "ratios": lambda: measure_ratios(arguments.repeats),
+        "datasets": measure_datasets,
+        "verdict": lambda: measure_verdict(arguments.repeats),
+    }
+    met = [measure() for part, measure in parts.items() if arguments.only in (None, part)]
+    return 0 if all(met) else 1
 
 
 def measure_ratios(repeats: int) -> bool:
