@@ -44,7 +44,9 @@ def measure_ratios(repeats: int) -> bool:
             project = publish_project(github, directory)
             compare_unchanged(project, 2 * repeats)
             docs = compare_docs(project, repeats)
-            project.branch("params", "params.yaml", lambda text: text.replace("params: {}", "params: {max_iter: 50}"))
+            project.branch(
+                "params", "params.yaml", lambda text: text.replace("params: {}", "params: {max_iter: 50}", 1)
+            )
             drawn = compare_changed(project, 2 * repeats)
             project.run("git", "checkout", "--quiet", ".")
             params = compare_params(project, repeats)

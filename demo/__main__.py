@@ -52,7 +52,7 @@ def play(github: LocalGitHub) -> None:
 
     run("git", "switch", "--quiet", "--create", "slower-learning")
     params = project / "params.yaml"
-    params.write_text(params.read_text().replace("params: {}", "params: {learning_rate: 0.05, max_iter: 200}"))
+    params.write_text(params.read_text().replace("params: {}", "params: {learning_rate: 0.05, max_iter: 200}", 1))
     run("git", "commit", "--quiet", "--all", "--message", "Learn slower, for longer")
     with step("A pull request changes two parameters: checks, retrain and report run"):
         show(repository.push(project, "slower-learning"))

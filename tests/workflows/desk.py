@@ -46,10 +46,10 @@ class Desk:
         return (self.path / name).read_text()
 
     def replace(self, name: str, old: str, new: str) -> None:
-        """Change a file, which must say `old`."""
+        """Change a file at the first place that says `old`; there must be one."""
         text = self.read(name)
         assert old in text, f"{name} does not say {old!r}"
-        (self.path / name).write_text(text.replace(old, new))
+        (self.path / name).write_text(text.replace(old, new, 1))
 
     def set_params(self, params: str) -> None:
         """Give the estimator other params."""

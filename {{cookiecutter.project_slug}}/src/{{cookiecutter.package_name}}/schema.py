@@ -200,7 +200,7 @@ def _rows(mask: np.ndarray, values: pd.Series) -> str:
 
 def _count(mask: np.ndarray, values: pd.Series) -> str:
     rows = int(mask.sum())
-    return f"{rows} row{'' if rows == 1 else 's'} (first: row {values.index[mask.argmax()] + 1})"
+    return f"{rows} row{'' if rows == 1 else 's'} (first: row {values.index[int(mask.argmax())] + 1})"
 
 
 def _flow(column: Column) -> str:
