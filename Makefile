@@ -17,8 +17,9 @@ REPEATS := 3
 bench: | $(UV) ## measure against the plain way, and how well the gate decides (REPEATS=1, ONLY=ratios or verdict)
 	@$(UV) run --locked python -m bench --repeats $(REPEATS) $(ONLY:%=--only %)
 
-test: lint ## lint, then run every test, the fast ones first
-	@$(UV) run --locked pytest
+WORKERS := logical
+test: lint ## lint, then run every test, the fast ones first (WORKERS=1; one a core, and at most four)
+	@$(UV) run --locked pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: | $(UV) ## check the template's Python
 	@$(UV) run --locked ruff check --config pyproject.toml .

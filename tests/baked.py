@@ -81,3 +81,4 @@ class Project:
 
 
 Bake = Callable[..., Project]
+Share = Callable[[str, Callable[[Path], object]], Path]

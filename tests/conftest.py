@@ -1,7 +1,11 @@
+import fcntl
+import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from baked import Bake, Project, copy_template
+from baked import Bake, Project, Share, copy_template
 from cookiecutter.main import cookiecutter
 
 
@@ -32,9 +36,33 @@ def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
 
 
 @pytest.fixture(scope="session")
-def project(bake: Bake) -> Project:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Share:
+    """`shared("name", make)`: a folder that `make(folder)` fills, once for all of xdist's workers: read it only."""
+    own = tmp_path_factory.getbasetemp()
+    root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+    def share(name: str, make: Callable[[Path], object]) -> Path:
+        folder = root / name
+        with (root / f"{name}.made").open("a+") as made:
+            fcntl.flock(made, fcntl.LOCK_EX)
+            made.seek(0)
+            if not made.read():
+                shutil.rmtree(folder, ignore_errors=True)  # what a worker left that failed
+                folder.mkdir()
+                make(folder)
+                made.write("made")
+        return folder
+
+    return share
+
+
+@pytest.fixture(scope="session")
+def project(bake: Bake, shared: Share) -> Project:
     """Share one project of the example, set up and committed: read it, or modify a `copy()`."""
-    generated = bake()
-    generated.run("make", "setup")
-    generated.commit("Begin")
-    return generated
+
+    def make(folder: Path) -> None:
+        generated = bake(folder)
+        generated.run("make", "setup")
+        generated.commit("Begin")
+
+    return Project(shared("project", make) / "customer-churn")

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from baked import Bake, Project
+from baked import Bake, Project, Share
 from process import Inside
 from reviewing import Review
 from tables import shorten
@@ -65,9 +65,7 @@ def mlops(borrowed: Callable[[Project], dict[str, str]]) -> Callable[..., subpro
 
 
 @pytest.fixture(scope="session")
-def drawn(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def drawn(project: Project, shared: Share) -> Path:
     """The reports, pages and pictures of made-up models: see drawing.py."""
-    directory = tmp_path_factory.mktemp("drawn")
     python = [project.path / ".venv/bin/python", "-W", "error::RuntimeWarning"]
-    project.run(*python, Path(__file__).with_name("drawing.py"), directory)
-    return directory
+    return shared("drawn", lambda folder: project.run(*python, Path(__file__).with_name("drawing.py"), folder))

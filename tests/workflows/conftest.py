@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from baked import TEMPLATE, Bake, Project
+from baked import TEMPLATE, Bake, Project, Share
 from desk import OWNER, Desk, Runner
 from local_github import LocalGitHub, Repository, start_github
 
@@ -20,19 +20,29 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalGitHub]:
 
 
 @pytest.fixture(scope="session")
-def small(hub: LocalGitHub, bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project that its author trained: a part of the example and a linear model, so that it trains in a moment."""
-    (example,) = TEMPLATE.glob("{{*/data/raw/*dataset.csv*")
-    rows = example.read_text().splitlines(keepends=True)
-    data = tmp_path_factory.mktemp("data") / "churn.csv"
-    data.write_text("".join(rows[: ROWS + 1]))
-    project = bake(dataset=str(data), github_owner=OWNER)
-    project.write("params.yaml", project.read("params.yaml").replace("hist_gradient_boosting\n", "logistic\n"))
-    for verb in ("setup", "train", "compare"):
-        project.run("make", verb, PYTHONDONTWRITEBYTECODE="")
-    project.commit("First model")
-    hub.keep_bytecode(project.path / ".venv")
-    return project
+def small(hub: LocalGitHub, bake: Bake, shared: Share, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project that its author trained: a part of the example and a linear model, so that it trains in a moment.
+
+    Each worker pushes a copy of its own to its own GitHub; the environment is one.
+    """
+
+    def train(folder: Path) -> None:
+        (example,) = TEMPLATE.glob("{{*/data/raw/*dataset.csv*")
+        rows = example.read_text().splitlines(keepends=True)
+        data = folder / "churn.csv"
+        data.write_text("".join(rows[: ROWS + 1]))
+        project = bake(folder, dataset=str(data), github_owner=OWNER)
+        project.write("params.yaml", project.read("params.yaml").replace("hist_gradient_boosting\n", "logistic\n"))
+        for verb in ("setup", "train", "compare"):
+            project.run("make", verb)
+        project.commit("First model")
+
+    trained = shared("small", train) / "customer-churn"
+    hub.keep_bytecode(trained / ".venv")
+    path = tmp_path_factory.mktemp("small") / trained.name
+    shutil.copytree(trained, path, symlinks=True, ignore=shutil.ignore_patterns(".venv"))
+    (path / ".venv").symlink_to(trained / ".venv")
+    return Project(path)
 
 
 @pytest.fixture(scope="session")

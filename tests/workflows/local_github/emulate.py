@@ -17,33 +17,35 @@ class Emulate:
     """A running emulate@0.12.2; `send` speaks to it as one of its users."""
 
     def __init__(self, directory: Path, url: str, users: list[str]) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
         seed = {
             "tokens": {login: {"login": login, "scopes": ["repo"]} for login in users},
             "github": {"users": [{"login": login} for login in users]},
         }
         (directory / "emulate.json").write_text(json.dumps(seed))
+        self.log = directory / "emulate.log"
+        while not self._starts(directory, url):
+            if "EADDRINUSE" not in self.log.read_text():
+                raise RuntimeError(f"emulate did not start: {self.log.read_text().strip()}")
+
+    def _starts(self, directory: Path, url: str) -> bool:
+        """Whether it is up on a port that was free; between the look and the start, another process may take it."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
         command = [find_node(), install_emulate(), "start", "--service", "github", "--port", str(self.port)]
         command += ["--seed", directory / "emulate.json", "--base-url", url]
-        self.log = directory / "emulate.log"
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command, cwd=directory, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
-        self._wait()
-
-    def _wait(self) -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while time.monotonic() < deadline and self.process.poll() is None:
-            try:
-                self.send("GET", "/meta")
-                return
-            except OSError:
-                time.sleep(0.02)
+            # Its own word: what answers on the port may be another's.
+            if "Ready." in self.log.read_text():
+                return True
+            time.sleep(0.02)
         self.stop()
-        raise RuntimeError(f"emulate did not start: {self.log.read_text().strip()}")
+        return False
 
     def send(
         self, method: str, path: str, login: str | None = None, body: bytes | None = None, kind: str | None = None
