@@ -18,8 +18,8 @@ bench: | $(UV) ## measure against the plain way, and how well the gate decides (
 	@$(UV) run --locked python -m bench --repeats $(REPEATS) $(ONLY:%=--only %)
 
 WORKERS := logical
-test: lint ## lint, then run every test, the fast ones first (WORKERS=1; one a core, and at most four)
-	@$(UV) run --locked pytest --numprocesses $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+test: lint ## lint, then run every test, the fast ones first (WORKERS=0 runs them in one process)
+	@$(UV) run --locked pytest --numprocesses $(WORKERS)
 
 lint: | $(UV) ## check the template's Python
 	@$(UV) run --locked ruff check --config pyproject.toml .
