@@ -20,6 +20,7 @@ from customer_churn import cli, describe
 from customer_churn.config import Config, load_config
 from customer_churn.errors import UserError
 from customer_churn.outputs import BUNDLE, METRICS, PIPELINE, TEST_ROWS
+from customer_churn.params_file import update_params
 from customer_churn.pipeline import evaluate, export, featurize, prepare, train
 from customer_churn.pipeline.bundle import load_bundle
 from customer_churn.pipeline.predict import predict
@@ -59,6 +60,14 @@ def do_predict(root: Path, rows: str, bundle: str = BUNDLE) -> dict[str, list[An
     """The predictions for a file of rows by column, or the sentence that refuses them."""
     with sentence() as said:
         return predict(load_config(root), root / rows, load_bundle(root / bundle)).to_dict("list")
+    return "".join(said)
+
+
+def do_update(root: Path, values: dict[str, Any], comments: dict[str, str], items: dict[str, list[list[Any]]]) -> str:
+    """The sentence that refuses changes to params.yaml, some with a comment, some lists with one for each item."""
+    changes = {key: (value, comments[key]) if key in comments else value for key, value in values.items()}
+    with sentence() as said:
+        update_params(root / "params.yaml", changes | {key: list(map(tuple, pairs)) for key, pairs in items.items()})
     return "".join(said)
 
 

@@ -1,0 +1,95 @@
+"""params.yaml is changed in exactly the lines that a change is about."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from baked import Project
+from process import Inside
+
+PAIR = [
+    ("data.read.delimiter", ";"),
+    ("data.read.encoding", "cp1252"),
+    ("data.positive", "yes"),
+    ("data.drop", ["a", "b c", "no", "x: y #", "1", "[z", "ü🦉"]),
+    ("gate.thresholds", {"mae": 3.5}),
+    ("gate.thresholds", {}),
+    ("model.params", {"depth": [1, 2.5, None, True], "name": "a, b"}),
+    ("split.cutoff", "2026-01-31"),
+    ("resources.memory", None),
+    ("model.seed", 7),
+    ("tune.params", {"multi\nline": " padded "}),
+]
+# The text that a key's value goes into, a change, and what the file holds then.
+TEXTS: dict[str, tuple[str, dict[str, Any], str]] = {
+    "a comment stays": ("a: 1 # why\nb: 2\n", {"a": 3}, "a: 3 # why\nb: 2\n"),
+    "a comment is replaced": ("a: 1 # why\n", {"a": {"value": 3, "comment": "because"}}, "a: 3 # because\n"),
+    "items get comments": (
+        "a:\n  drop: []\n  b: 2\n",
+        {"a.drop": {"items": [["x", "an identifier"], ["z", None]]}},
+        "a:\n  drop:\n    - x # an identifier\n    - z\n  b: 2\n",
+    ),
+    "a list in a list's place": ("a: # why\n- x\n- y\n", {"a": {"items": [["z", "c"]]}}, "a:\n  - z # c\n"),
+    "a section that ends in nothing": ("a:\n  b:\n    c: # why\nd: 1\n", {"a": 2}, "a: 2\nd: 1\n"),
+    "nothing but a comment": ("a: # why\n\nb: 2\n", {"a": 1}, "a: 1 # why\n\nb: 2\n"),
+    "a block list is replaced": ("a:\n  - x # one\n  - y # two\n# next\nb: 2\n", {"a": []}, "a: []\n# next\nb: 2\n"),
+    "a value that is not there": ("a:\nb: 2\n", {"a": 1}, "a: 1\nb: 2\n"),
+    "a key that is not there": ("a:\n  b: 1 # b\n\nc: 3\n", {"a.d": 2}, "a:\n  b: 1 # b\n  d: 2\n\nc: 3\n"),
+    "a section that is not there": ("a: 1\n", {"b.c": 2}, "a: 1\nb: {c: 2}\n"),
+    "lines end as they did": ("a: 1\r\nb: 2\r\n", {"b": 3, "c": 4}, "a: 1\r\nb: 3\r\nc: 4\r\n"),
+    "no last line break": ("a: 1", {"b": 3}, "a: 1\nb: 3"),
+    "a text over lines": ("a: |\n  one\n  two\nb: 2\n", {"a": "three"}, "a: three\nb: 2\n"),
+}  # fmt: skip
+
+
+def update(inside: Inside, root: Path, changes: dict[str, Any]) -> str:
+    """What update_params says; `{"value": 1, "comment": "why"}` and `{"items": [[1, "why"]]}` stand for its pairs."""
+    values: dict[str, Any] = {}
+    comments: dict[str, str] = {}
+    items: dict[str, list[list[Any]]] = {}
+    for key, change in changes.items():
+        if isinstance(change, dict) and "items" in change:
+            items[key] = change["items"]
+        elif isinstance(change, dict) and "comment" in change:
+            values[key], comments[key] = change["value"], change["comment"]
+        else:
+            values[key] = change
+    return inside("update", root, values=values, comments=comments, items=items)
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_change_is_exactly_its_lines(inside: Inside, tmp_path: Path, name: str) -> None:
+    before, changes, after = TEXTS[name]
+    (tmp_path / "params.yaml").write_bytes(before.encode())
+    assert update(inside, tmp_path, changes) == ""
+    assert (tmp_path / "params.yaml").read_bytes().decode() == after
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_values_of_the_real_file_change_and_no_other_line(
+    inside: Inside, project: Project, tmp_path: Path, seed: int
+) -> None:
+    changes = dict(random.Random(seed).sample(PAIR, 6))
+    before = project.read("params.yaml")
+    (tmp_path / "params.yaml").write_text(before)
+    assert update(inside, tmp_path, changes) == ""
+    after = (tmp_path / "params.yaml").read_text()
+    wanted = yaml.safe_load(before)
+    for key, value in changes.items():
+        *sections, last = key.split(".")
+        there = wanted
+        for section in sections:
+            there = there[section]
+        there[last] = value
+    assert yaml.safe_load(after) == wanted
+    kept = [line for line in after.splitlines() if line.lstrip().startswith("#") or not line]
+    assert kept == [line for line in before.splitlines() if line.lstrip().startswith("#") or not line]
+
+
+def test_a_section_that_is_none_gets_a_sentence(inside: Inside, tmp_path: Path) -> None:
+    for text, sentence in (("data: 1\n", "data must be a section"), ("data: [\n", "line 2: not valid YAML")):
+        (tmp_path / "params.yaml").write_text(text)
+        assert sentence in update(inside, tmp_path, {"data.read": 1})
+        assert (tmp_path / "params.yaml").read_text() == text
