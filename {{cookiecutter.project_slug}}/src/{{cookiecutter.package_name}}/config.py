@@ -2,6 +2,8 @@
 
 import datetime as dt
 import difflib
+import math
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -13,6 +15,7 @@ from .errors import UserError
 from .metrics import find_metric
 
 PARAMS = "params.yaml"
+LEAST_MEMORY = 500_000_000  # bytes: half of it for Python and its libraries, the rest to work with
 Task = Literal["classification", "regression"]
 S = TypeVar("S", bound="Section")
 
@@ -83,7 +86,17 @@ class Tune(Section):
 class Resources(Section):
     """What a stage may use of the machine; results do not depend on it."""
 
-    memory: str | None = Field(default=None, pattern=r"^[0-9]+(\.[0-9]+)? ?[KMGT]i?B$")
+    memory: str | None = None
+
+    @property
+    def memory_bytes(self) -> float:
+        """What `memory` says, in bytes; infinite where it says nothing."""
+        if self.memory is None:
+            return math.inf
+        size = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)(i?)B", self.memory)
+        if not size:
+            raise UserError(f"{PARAMS}: resources.memory must be a size such as 1GB or 800MB, not {self.memory!r}.")
+        return float(size[1]) * (1024 if size[3] else 1000) ** " KMGT".index(size[2] or " ")
 
 
 class Slices(Section):
@@ -222,6 +235,15 @@ def _check_together(params: Params) -> None:
     if split.method == "time" and (split.column is None or split.cutoff is None):
         lacking = "split.column" if split.column is None else "split.cutoff"
         raise UserError(f"{PARAMS}: split.method is time, so it needs {lacking}; rows from the cutoff on are the test.")
+    if split.gap is not None and split.method != "time":
+        raise UserError(f"{PARAMS}: split.gap lies before a cutoff, so it needs split.method time; set one of them.")
+    if isinstance(split.gap, float | int) and not split.gap >= 0:
+        raise UserError(f"{PARAMS}: split.gap must be at least 0, not {split.gap:g}.")
+    if params.resources.memory_bytes < LEAST_MEMORY:
+        raise UserError(
+            f"{PARAMS}: resources.memory {params.resources.memory} is too little; give at least "
+            f"{LEAST_MEMORY // 10**6}MB, or null for what the machine has."
+        )
     named = {f"gate.{part}.{name}": name for part in ("thresholds", "guards") for name in getattr(gate, part)}
     for where, name in {"gate.primary": gate.primary, **named}.items():
         try:

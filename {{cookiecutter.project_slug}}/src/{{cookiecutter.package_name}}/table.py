@@ -40,6 +40,10 @@ def read_table(path: Path) -> pd.DataFrame:
 
 def read_batches(path: Path, read: Read) -> Iterator[pd.DataFrame]:
     """The rows of the data in order, nothing interpreted, in frames of BATCH rows; only the last may have fewer."""
+    if path.suffix == ".parquet" and path.is_file():
+        for batch in pa.parquet.ParquetFile(path, pre_buffer=False).iter_batches(BATCH):
+            yield _to_pandas(pa.Table.from_batches([batch]))
+        return
     rows = read_table(path)
     for start in range(0, len(rows), BATCH):
         yield rows.iloc[start : start + BATCH].reset_index(drop=True)

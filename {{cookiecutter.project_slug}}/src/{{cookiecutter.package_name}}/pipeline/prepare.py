@@ -1,124 +1,140 @@
-"""Stage 1: rows that keep the contract, divided into train and test for good."""
+"""Stage 1: rows that keep the contract, divided into train and test for good.
+
+Typed rows go to scratch files batch by batch; from there DuckDB sorts, joins and counts them, in the memory that it may
+use. A small dataset takes the same way as a large one.
+"""
 
 import json
-from hashlib import blake2b
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
 
-import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet
+from duckdb import DuckDBPyConnection
 
 from ..config import Config
+from ..engine import open_database
 from ..errors import UserError
-from ..files import write_file
+from ..files import scratch, write_file
 from ..outputs import SUMMARY, TEST_ROWS, TRAIN_ROWS
 from ..schema import SCHEMA, Schema, load_schema
-from ..table import read_table, write_parquet
+from ..stream import in_order, regroup, write_groups
+from ..table import BATCH, read_batches
+from .split import NEITHER, TEST, TRAIN, combine, parts_of, words_of
+from .summary import Tally, summarize
 
-SHOWN = 60  # characters of a text in the summary
+SCRATCH = ".dvc/tmp/prepare"
+WORKERS = min(4, os.cpu_count() or 1)  # more would wait for each other, and each holds a batch
+_OUTPUTS = {"train": TRAIN_ROWS, "test": TEST_ROWS}
+_ARROW = {"number": pa.float64(), "boolean": pa.bool_(), "category": pa.large_string(), "datetime": pa.timestamp("us")}
 
 
 def run(config: Config) -> None:
     """Writes the train and test rows, and a summary of the data that Git can compare."""
     schema = load_schema(config.path(SCHEMA))
     _check_names(config, schema)
-    rows = schema.apply(read_table(config.path(config.data.path)), source=config.data.path)
-    test = is_test(config, rows)
-    _check_split(config, rows, test)
-    # In an order that the values decide, so that sorting the dataset differently retrains nothing.
-    order = np.argsort(hash_rows(rows), kind="stable")
-    rows, test = rows.iloc[order], test[order]
-    write_parquet(rows[~test], config.path(TRAIN_ROWS))
-    write_parquet(rows[test], config.path(TEST_ROWS))
-    summary = json.dumps(summarize(rows, test, schema), indent=2, ensure_ascii=False)
-    write_file(config.path(SUMMARY), f"{summary}\n".encode())
+    types = _arrow_schema(schema)
+    tally = Tally(types)
+    with scratch(config.path(SCRATCH)) as folder, open_database(config.resources, folder / "spill") as database:
+        in_gap = stage_rows(config, schema, folder)
+        of_test_keys = open_parts(config, database, folder)
+        _check_parts(config, database, types)
+        for part, path in _OUTPUTS.items():
+            write_groups(config.path(path), types, tally.watch(part, sort_rows(database, part, types)))
+        summary = summarize(database, schema, tally)
+    summary |= {name: rows for name, rows in {"in_gap": in_gap, "of_test_keys": of_test_keys}.items() if rows}
+    text = json.dumps(summary, indent=2, ensure_ascii=False)
+    write_file(config.path(SUMMARY), f"{text}\n".encode())
     print(
-        f"prepare: {len(rows):,} rows of {rows.shape[1]} columns, "
-        f"{int((~test).sum()):,} to train and {int(test.sum()):,} to test"
+        f"prepare: {summary['rows']:,} rows of {len(types)} columns, "
+        f"{summary['train_rows']:,} to train and {summary['test_rows']:,} to test"
+    )
+    if in_gap:
+        print(f"prepare: {in_gap:,} rows in split.gap are neither")
+    if of_test_keys:
+        print(f"prepare: {of_test_keys:,} rows before split.cutoff are neither: test rows have the same split.key")
+
+
+def stage_rows(config: Config, schema: Schema, folder: Path) -> int:
+    """Writes typed rows to train.parquet and test.parquet in the folder, in the data's order; returns how many neither.
+
+    Columns are called by their number, since DuckDB does not tell `a` from `A`; `hash` is that of the whole row, and
+    with a time split `key` that of its split.key.
+    """
+    types = _arrow_schema(schema)
+    keyed = config.split.method == "time" and bool(config.split.key)
+    staged = pa.schema(
+        [*(field.with_name(f"c{number}") for number, field in enumerate(types)), ("hash", pa.uint64())]
+        + [("key", pa.uint64())] * keyed
     )
 
+    def divide(task: tuple[int, pd.DataFrame]) -> tuple[dict[int, pa.Table], int]:
+        first, frame = task
+        rows = schema.apply(frame, source=config.data.path, first=first)
+        words = words_of(rows)
+        columns = [_to_arrow(rows[field.name], field.type) for field in types] + [pa.array(combine(words))]
+        if keyed:
+            columns.append(pa.array(combine({name: words[name] for name in config.split.key})))
+        parts = parts_of(config, rows, words)
+        table = pa.Table.from_arrays(columns, schema=staged)
+        return {part: table.filter(pa.array(parts == part)) for part in (TRAIN, TEST)}, int((parts == NEITHER).sum())
 
-def is_test(config: Config, rows: pd.DataFrame) -> np.ndarray:
-    """Which of the typed rows are test rows, decided by each row alone."""
-    split = config.split
-    if split.method == "time":
-        return _from_cutoff(rows[split.column or ""], split.column, split.cutoff)
-    key = rows[split.key] if split.key else rows.drop(columns=config.data.target)
-    return hash_rows(key) < np.uint64(int(split.test_size * 2**64))
-
-
-def hash_rows(rows: pd.DataFrame) -> np.ndarray:
-    """A 64-bit hash of each typed row: the same on any platform, in any column order, from CSV or Parquet."""
-    columns = [_as_words(rows[name]) for name in sorted(rows.columns)]
-    table = np.column_stack(columns).astype("<u8").tobytes()
-    width = 8 * len(columns)
-    digests = b"".join(
-        blake2b(table[start : start + width], digest_size=8).digest() for start in range(0, len(table), width)
-    )
-    return np.frombuffer(digests, dtype="<u8").astype(np.uint64)
-
-
-def summarize(rows: pd.DataFrame, test: np.ndarray, schema: Schema) -> dict[str, object]:
-    """What the data looks like, small enough to commit: a change of the data is a readable diff."""
-    columns: dict[str, object] = {}
-    for name, values in rows.items():
-        column = schema.columns.get(str(name), schema.target)
-        facts: dict[str, object] = {
-            "type": column.type,
-            "missing": int(values.isna().sum()),
-            "distinct": int(values.nunique()),
+    neither = 0
+    batches = read_batches(config.path(config.data.path), config.data.read)
+    with ExitStack() as stack:
+        writers = {
+            part: stack.enter_context(pa.parquet.ParquetWriter(folder / f"{name}.parquet", staged, compression="lz4"))
+            for part, name in ((TRAIN, "train"), (TEST, "test"))
         }
-        known = values.dropna()
-        if name == schema.target.name and schema.target.values is not None:
-            facts["classes"] = {str(label): int(count) for label, count in known.value_counts().sort_index().items()}
-        elif not known.empty and column.type in ("number", "boolean"):
-            facts["mean"] = float(f"{known.astype('float64').mean():.6g}")
-        elif not known.empty:
-            counts = known.value_counts()
-            facts["top"] = str(min(counts.index[counts == counts.max()]))[:SHOWN]
-        columns[str(name)] = facts
-    return {
-        "rows": len(rows),
-        "train_rows": int((~test).sum()),
-        "test_rows": int(test.sum()),
-        "columns": columns,
-    }
+        for tables, left in in_order(divide, _numbered(batches), WORKERS):
+            neither += left
+            for part, table in tables.items():
+                writers[part].write_table(table)
+    return neither
 
 
-def _as_words(values: pd.Series) -> np.ndarray:
-    if isinstance(values.dtype, pd.StringDtype):
-        codes, texts = pd.factorize(values)
-        words = [int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "little") for text in texts]
-        return np.array([*words, 0], dtype="<u8")[codes]
-    if isinstance(values.dtype, pd.BooleanDtype):
-        return values.astype("Int64").fillna(2).to_numpy("<u8")
-    if values.dtype.kind == "M":
-        return values.to_numpy("datetime64[us]").view("<i8").view("<u8")
-    numbers = values.to_numpy("<f8") + 0.0
-    numbers[np.isnan(numbers)] = np.nan
-    return numbers.view("<u8")
+def open_parts(config: Config, database: DuckDBPyConnection, folder: Path) -> int:
+    """Makes the views `train` and `test` of the scratch files; returns how many rows train lacks for a key in test."""
+    for part in _OUTPUTS:
+        database.read_parquet(str(folder / f"{part}.parquet"), file_row_number=True).create_view(f"staged_{part}")
+    database.execute("CREATE VIEW test AS FROM staged_test")
+    if config.split.method == "hash" or not config.split.key:
+        database.execute("CREATE VIEW train AS FROM staged_train")
+        return 0
+    database.execute("CREATE VIEW train AS FROM staged_train ANTI JOIN (SELECT DISTINCT key FROM staged_test) USING (key)")
+    return _count(database, "staged_train") - _count(database, "train")
 
 
-def _from_cutoff(values: pd.Series, name: str | None, cutoff: float | str | None) -> np.ndarray:
-    if values.isna().any():
-        raise UserError(
-            f"params.yaml: split.column {name!r} is missing in {int(values.isna().sum())} rows; fill them or "
-            "choose another."
-        )
-    if isinstance(cutoff, str) and values.dtype.kind == "M":
-        try:
-            moment = pd.to_datetime(cutoff, utc=True, format="ISO8601").tz_localize(None)
-        except ValueError:
-            raise UserError(
-                f"params.yaml: split.cutoff {cutoff!r} is not a moment; write it like 2026-01-31."
-            ) from None
-        return (values >= moment).to_numpy()
-    if isinstance(cutoff, float | int) and values.dtype.kind == "f":
-        return (values >= cutoff).to_numpy()
-    kinds = {
-        "M": "datetime, so split.cutoff must be a moment like 2026-01-31",
-        "f": "number, so split.cutoff must be one too",
-    }
-    problem = kinds.get(values.dtype.kind, "category, which has no order; choose a datetime or number column")
-    raise UserError(f"params.yaml: split.column {name!r} is a {problem}.")
+def sort_rows(database: DuckDBPyConnection, part: str, types: pa.Schema) -> Iterator[pa.Table]:
+    """The rows of a part in tables of BATCH rows, in an order that their values decide.
+
+    Sorting the dataset differently then retrains nothing. Rows of one hash are the same rows, or else come as the
+    dataset has them.
+    """
+    columns = ", ".join(f"c{number}" for number in range(len(types)))
+    sorted_rows = database.sql(f"SELECT {columns} FROM {part} ORDER BY hash, file_row_number").to_arrow_reader(BATCH)
+    return regroup(pa.Table.from_batches([batch]).rename_columns(types.names).cast(types) for batch in sorted_rows)
+
+
+def _arrow_schema(schema: Schema) -> pa.Schema:
+    columns = [(name, _ARROW[column.type]) for name, column in schema.columns.items()]
+    target = "category" if schema.target.values is not None else schema.target.type
+    return pa.schema([*columns, (schema.target.name, _ARROW[target])])
+
+
+def _to_arrow(values: pd.Series, kind: pa.DataType) -> pa.Array:
+    # -0.0 is 0.0 to the hash, so that it must be in the file as well.
+    return pa.array(values.to_numpy() + 0.0 if kind == pa.float64() else values, kind, from_pandas=True)
+
+
+def _numbered(batches: Iterator[pd.DataFrame]) -> Iterator[tuple[int, pd.DataFrame]]:
+    first = 0
+    for batch in batches:
+        yield first, batch
+        first += len(batch)
 
 
 def _check_names(config: Config, schema: Schema) -> None:
@@ -147,23 +163,38 @@ def _check_names(config: Config, schema: Schema) -> None:
         raise UserError("params.yaml: data.drop leaves no column to predict from; keep at least one.")
 
 
-def _check_split(config: Config, rows: pd.DataFrame, test: np.ndarray) -> None:
-    knob = "split.test_size" if config.split.method == "hash" else "split.cutoff"
-    for part, mask in (("test", test), ("train", ~test)):
-        if not mask.any():
+def _check_parts(config: Config, database: DuckDBPyConnection, types: pa.Schema) -> None:
+    split, target = config.split, f"c{len(types) - 1}"
+    if split.method == "time":
+        column = f"c{types.names.index(split.column)}"
+        missing = _count(database, "staged_train", f"{column} IS NULL")
+        if missing:
             raise UserError(
-                f"params.yaml: {knob} puts none of the {len(rows)} rows into {part}; change it or add data."
+                f"params.yaml: split.column {split.column!r} is missing in {missing} rows; fill them or choose another."
             )
-    target = rows[config.data.target]
-    if target.nunique() < 2:
+    counts = {part: _count(database, part) for part in ("test", "train")}
+    for part, rows in counts.items():
+        if not rows:
+            knob = "split.test_size" if split.method == "hash" else "split.cutoff"
+            raise UserError(
+                f"params.yaml: {knob} puts none of the {sum(counts.values())} rows into {part}; change it or add data."
+            )
+    everything = "(FROM train UNION ALL FROM test)"
+    least, most = database.sql(f"SELECT min({target}), max({target}) FROM {everything}").fetchall()[0]
+    if least == most:
         raise UserError(
-            f"{config.data.path}: the target {config.data.target!r} is {target.iloc[0]} in every row; "
-            "add rows where it differs."
+            f"{config.data.path}: the target {config.data.target!r} is {least} in every row; add rows where it differs."
         )
     if config.data.task == "classification":
-        absent = sorted(set(target) - set(target[~test]))
-        if absent:
+        train, test = (
+            {label for (label,) in database.sql(f"SELECT DISTINCT {target} FROM {part}").fetchall()} for part in _OUTPUTS
+        )
+        if absent := sorted(test - train):
             raise UserError(
                 f"{config.data.path}: no row of class {absent[0]!r} falls into train; "
                 "add rows of it or merge it with another."
             )
+
+
+def _count(database: DuckDBPyConnection, table: str, condition: str = "true") -> int:
+    return int(database.sql(f"SELECT count(*) FROM {table} WHERE {condition}").fetchall()[0][0])

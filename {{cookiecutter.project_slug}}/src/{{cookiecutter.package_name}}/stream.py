@@ -1,0 +1,67 @@
+"""Tables that need not fit into memory: worked on batch by batch, written in row groups of one size."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from .files import replacing
+from .table import BATCH
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+
+def in_order(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
+    """What the function makes of each item, in the items' order, while later ones are worked on by the threads.
+
+    No more than `threads` + 1 results wait, so that the memory does not depend on how many items there are.
+    """
+    waiting: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def write_groups(path: Path, schema: pa.Schema, batches: Iterable[pa.Table]) -> int:
+    """Writes the tables one after the other, in one step, and returns how many rows they have.
+
+    The bytes depend on the rows alone and not on how they were divided: every row group has BATCH rows, and the last
+    one the rest.
+    """
+    rows = 0
+    # A dictionary of numbers costs more time than it saves space.
+    texts = [field.name for field in schema if pa.types.is_large_string(field.type)]
+    with (
+        replacing(path) as partial,
+        pa.parquet.ParquetWriter(partial, schema, compression="zstd", use_dictionary=texts) as writer,
+    ):
+        for group in regroup(batches):
+            writer.write_table(group)
+            rows += group.num_rows
+    return rows
+
+
+def regroup(tables: Iterable[pa.Table], size: int = BATCH) -> Iterator[pa.Table]:
+    """The same rows in tables of `size` rows; only the last may have fewer."""
+    held: list[pa.Table] = []
+    rows = 0
+    for table in tables:
+        held.append(table)
+        rows += table.num_rows
+        if rows >= size:
+            joined = pa.concat_tables(held)
+            whole = rows - rows % size
+            for start in range(0, whole, size):
+                yield joined.slice(start, size)
+            held, rows = [joined.slice(whole)], rows - whole
+    if rows:
+        yield pa.concat_tables(held)
