@@ -95,7 +95,7 @@ class Schema:
         frame = frame.reset_index(drop=True)
         frame.index += first
         typed = {name: _typed(frame[name], wanted[name], f"{source}: column {name!r}", enforce) for name in wanted}
-        if with_target and self.target.values is not None:
+        if with_target and self.target.values is not None and self.target.type != "category":
             typed[self.target.name] = as_text(typed[self.target.name])
         return pd.DataFrame(typed).reset_index(drop=True)
 
@@ -185,7 +185,8 @@ def _check_rules(where: str, column: Column, values: pd.Series) -> None:
     if column.max is not None and (high := (values > column.max).to_numpy()).any():
         raise UserError(f"{where} must be at most {column.max:g}, but {_rows(high, values)}; correct that, or its max.")
     if column.values is not None:
-        other = (~as_text(values).isin(column.values)).to_numpy() & ~missing
+        text = values if column.type == "category" else as_text(values)
+        other = (~text.isin(column.values)).to_numpy() & ~missing
         if other.any():
             known = ", ".join(column.values[:20])
             cure = "correct that, or add the value in schema.yaml"

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
@@ -31,6 +32,14 @@ def in_order(function: Callable[[T], R], items: Iterable[T], threads: int) -> It
             yield waiting.popleft().result()
 
 
+def numbered(batches: Iterable[pd.DataFrame]) -> Iterator[tuple[int, pd.DataFrame]]:
+    """The batches, each with the number of rows before it."""
+    first = 0
+    for batch in batches:
+        yield first, batch
+        first += len(batch)
+
+
 def write_groups(path: Path, schema: pa.Schema, batches: Iterable[pa.Table]) -> int:
     """Writes the tables one after the other, in one step, and returns how many rows they have.
 
@@ -38,11 +47,10 @@ def write_groups(path: Path, schema: pa.Schema, batches: Iterable[pa.Table]) -> 
     one the rest.
     """
     rows = 0
-    # A dictionary of numbers costs more time than it saves space.
-    texts = [field.name for field in schema if pa.types.is_large_string(field.type)]
+    # Without dictionaries: to look for values that repeat takes longer than to compress them.
     with (
         replacing(path) as partial,
-        pa.parquet.ParquetWriter(partial, schema, compression="zstd", use_dictionary=texts) as writer,
+        pa.parquet.ParquetWriter(partial, schema, compression="zstd", use_dictionary=False) as writer,
     ):
         for group in regroup(batches):
             writer.write_table(group)

@@ -51,9 +51,19 @@ def read_batches(path: Path, read: Read) -> Iterator[pd.DataFrame]:
 
 def read_typed(path: Path) -> pd.DataFrame:
     """The rows that an earlier stage wrote, with the types it gave them."""
+    return _to_pandas(_open(path).read())
+
+
+def read_groups(path: Path) -> Iterator[pd.DataFrame]:
+    """The rows that an earlier stage wrote, in frames of BATCH rows; only the last may have fewer."""
+    for batch in _open(path).iter_batches(BATCH):
+        yield _to_pandas(pa.Table.from_batches([batch]))
+
+
+def _open(path: Path) -> pyarrow.parquet.ParquetFile:
     if not path.is_file():
         raise UserError(f"{path}: not found; run `mlops train`, which makes it.")
-    return _to_pandas(pa.parquet.ParquetFile(path).read())
+    return pa.parquet.ParquetFile(path, pre_buffer=False)
 
 
 def columns_of(features: pd.DataFrame) -> tuple[list[str], list[str]]:

@@ -1,29 +1,36 @@
 """Stage 2: the table that the model sees, made by the same function for training and for prediction."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from ..config import Config
 from ..errors import UserError
 from ..features import add_features
 from ..outputs import TEST_FEATURES, TEST_ROWS, TRAIN_FEATURES, TRAIN_ROWS
-from ..table import columns_of, read_typed, write_parquet
+from ..stream import in_order, numbered, write_groups
+from ..table import read_groups
 from ..values import MISSING_CATEGORY
 
 
 def run(config: Config) -> None:
-    """Writes the features and the target of the train and the test rows."""
+    """Writes the features and the target of the train and the test rows, batch by batch."""
+    types = next(_featurize(config, config.path(TRAIN_ROWS))).schema
     for source, path in ((TRAIN_ROWS, TRAIN_FEATURES), (TEST_ROWS, TEST_FEATURES)):
-        rows = read_typed(config.path(source))
-        features = make_features(rows, config)
-        features[config.data.target] = rows[config.data.target]
-        write_parquet(features, config.path(path))
-    numbers, categories = columns_of(features.drop(columns=config.data.target))
-    print(f"featurize: {len(numbers)} numbers and {len(categories)} categories")
+        tables = _featurize(config, config.path(source))
+        write_groups(config.path(path), types, (_check_types(table, types) for table in tables))
+    numbers = types.types.count(pa.float32())
+    print(f"featurize: {numbers} numbers and {len(types) - 1 - numbers} categories")
 
 
-def make_features(rows: pd.DataFrame, config: Config) -> pd.DataFrame:
-    """What the model sees of typed rows: float32 numbers (missing: NaN), then text (missing: a constant)."""
+def make_features(rows: pd.DataFrame, config: Config, first: int = 0) -> pd.DataFrame:
+    """What the model sees of typed rows: float32 numbers (missing: NaN), then text (missing: a constant).
+
+    `first` says how many rows lie before these, for the row that an error names.
+    """
     seen = rows.drop(columns=[config.data.target, *config.data.drop], errors="ignore").reset_index(drop=True)
     table = add_features(seen)
     if not isinstance(table, pd.DataFrame) or len(table) != len(seen):
@@ -34,23 +41,52 @@ def make_features(rows: pd.DataFrame, config: Config) -> pd.DataFrame:
         raise UserError(
             "features.py: add_features must return one column or more, no name twice, and never the target."
         )
-    typed = {str(name): _as_input(str(name), values) for name, values in table.items()}
+    typed = {str(name): _as_input(str(name), values, first) for name, values in table.items()}
     ordered = sorted(typed, key=lambda name: typed[name].dtype != np.float32)
     return pd.DataFrame({name: typed[name] for name in ordered})
 
 
-def _as_input(name: str, values: pd.Series) -> pd.Series:
+def _featurize(config: Config, path: Path) -> Iterator[pa.Table]:
+    """The features and the target of the rows in a file, batch by batch."""
+
+    def featurize(batch: tuple[int, pd.DataFrame]) -> pa.Table:
+        first, rows = batch
+        features = make_features(rows, config, first)
+        features[config.data.target] = rows[config.data.target]
+        return pa.Table.from_pandas(features, preserve_index=False).replace_schema_metadata(None)
+
+    # One thread beside the one that writes: add_features is the user's, and need not know of threads.
+    return in_order(featurize, numbered(read_groups(path)), threads=1)
+
+
+def _check_types(table: pa.Table, types: pa.Schema) -> pa.Table:
+    if table.schema.equals(types):
+        return table
+    here = {field.name: field.type for field in table.schema}
+    there = {field.name: field.type for field in types}
+    if here.keys() != there.keys():
+        name = min(here.keys() ^ there.keys())
+        raise UserError(f"features.py: add_features returns {name!r} for some rows only; return it for every row.")
+    if here != there:
+        name = next(name for name in there if here[name] != there[name])
+        raise UserError(
+            f"features.py: add_features returns {name!r} as numbers for some rows and as text for others; convert it "
+            "to one of them, such as with astype('float64')."
+        )
+    raise UserError("features.py: add_features must return its columns in the same order for every row.")
+
+
+def _as_input(name: str, values: pd.Series, first: int) -> pd.Series:
     kind = values.dtype
     if pd.api.types.is_bool_dtype(kind) or pd.api.types.is_numeric_dtype(kind):
         with np.errstate(over="ignore"):
             numbers = values.to_numpy("float64", na_value=np.nan).astype("float32")
         infinite = np.isinf(numbers)
         if infinite.any():
-            raise UserError(
-                f"features.py: {name!r} is infinite in {int(infinite.sum())} rows (first: row "
-                f"{infinite.argmax() + 1}); make them missing."
-            )
+            row = first + int(infinite.argmax()) + 1
+            raise UserError(f"features.py: {name!r} is infinite in some rows (first: row {row}); make it missing there.")
         return pd.Series(numbers, index=values.index)
     if isinstance(kind, pd.StringDtype | pd.CategoricalDtype) or kind is np.dtype(object):
-        return values.map(str, na_action="ignore").astype("str").fillna(MISSING_CATEGORY)
+        text = values if isinstance(kind, pd.StringDtype) else values.map(str, na_action="ignore")
+        return text.astype("str").fillna(MISSING_CATEGORY)
     raise UserError(f"features.py: {name!r} is {kind}; add_features must return numbers, booleans and text.")

@@ -21,7 +21,7 @@ from ..errors import UserError
 from ..files import scratch, write_file
 from ..outputs import SUMMARY, TEST_ROWS, TRAIN_ROWS
 from ..schema import SCHEMA, Schema, load_schema
-from ..stream import in_order, regroup, write_groups
+from ..stream import in_order, numbered, regroup, write_groups
 from ..table import BATCH, read_batches
 from .split import NEITHER, TEST, TRAIN, combine, parts_of, words_of
 from .summary import Tally, summarize
@@ -40,6 +40,7 @@ def run(config: Config) -> None:
     tally = Tally(types)
     with scratch(config.path(SCRATCH)) as folder, open_database(config.resources, folder / "spill") as database:
         in_gap = stage_rows(config, schema, folder)
+        pa.default_memory_pool().release_unused()
         of_test_keys = open_parts(config, database, folder)
         _check_parts(config, database, types)
         for part, path in _OUTPUTS.items():
@@ -86,10 +87,12 @@ def stage_rows(config: Config, schema: Schema, folder: Path) -> int:
     batches = read_batches(config.path(config.data.path), config.data.read)
     with ExitStack() as stack:
         writers = {
-            part: stack.enter_context(pa.parquet.ParquetWriter(folder / f"{name}.parquet", staged, compression="lz4"))
+            part: stack.enter_context(
+                pa.parquet.ParquetWriter(folder / f"{name}.parquet", staged, compression="lz4", use_dictionary=False)
+            )
             for part, name in ((TRAIN, "train"), (TEST, "test"))
         }
-        for tables, left in in_order(divide, _numbered(batches), WORKERS):
+        for tables, left in in_order(divide, numbered(batches), WORKERS):
             neither += left
             for part, table in tables.items():
                 writers[part].write_table(table)
@@ -130,13 +133,6 @@ def _to_arrow(values: pd.Series, kind: pa.DataType) -> pa.Array:
     return pa.array(values.to_numpy() + 0.0 if kind == pa.float64() else values, kind, from_pandas=True)
 
 
-def _numbered(batches: Iterator[pd.DataFrame]) -> Iterator[tuple[int, pd.DataFrame]]:
-    first = 0
-    for batch in batches:
-        yield first, batch
-        first += len(batch)
-
-
 def _check_names(config: Config, schema: Schema) -> None:
     if schema.target.name != config.data.target:
         raise UserError(
@@ -172,28 +168,28 @@ def _check_parts(config: Config, database: DuckDBPyConnection, types: pa.Schema)
             raise UserError(
                 f"params.yaml: split.column {split.column!r} is missing in {missing} rows; fill them or choose another."
             )
-    counts = {part: _count(database, part) for part in ("test", "train")}
-    for part, rows in counts.items():
-        if not rows:
+    counts = {part: _count(database, part) for part in _OUTPUTS}
+    for part in ("test", "train"):
+        if not counts[part]:
             knob = "split.test_size" if split.method == "hash" else "split.cutoff"
             raise UserError(
                 f"params.yaml: {knob} puts none of the {sum(counts.values())} rows into {part}; change it or add data."
             )
-    everything = "(FROM train UNION ALL FROM test)"
-    least, most = database.sql(f"SELECT min({target}), max({target}) FROM {everything}").fetchall()[0]
-    if least == most:
+    found = "DISTINCT {0}" if config.data.task == "classification" else "UNNEST([min({0}), max({0})])"
+    train, test = (
+        {value for (value,) in database.sql(f"SELECT {found.format(target)} FROM {part}").fetchall()}
+        for part in _OUTPUTS
+    )
+    if len(train | test) < 2:
         raise UserError(
-            f"{config.data.path}: the target {config.data.target!r} is {least} in every row; add rows where it differs."
+            f"{config.data.path}: the target {config.data.target!r} is {min(train)} in every row; "
+            "add rows where it differs."
         )
-    if config.data.task == "classification":
-        train, test = (
-            {label for (label,) in database.sql(f"SELECT DISTINCT {target} FROM {part}").fetchall()} for part in _OUTPUTS
+    if config.data.task == "classification" and (absent := sorted(test - train)):
+        raise UserError(
+            f"{config.data.path}: no row of class {absent[0]!r} falls into train; "
+            "add rows of it or merge it with another."
         )
-        if absent := sorted(test - train):
-            raise UserError(
-                f"{config.data.path}: no row of class {absent[0]!r} falls into train; "
-                "add rows of it or merge it with another."
-            )
 
 
 def _count(database: DuckDBPyConnection, table: str, condition: str = "true") -> int:

@@ -5,6 +5,7 @@ import re
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ..config import Config
 from ..errors import UserError
@@ -13,6 +14,7 @@ TRAIN, TEST, NEITHER = range(3)
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _FINALISER = [(np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB))]
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "min": 60, "s": 1}
+_SAMPLE = 1000  # texts that show whether texts repeat
 _HASH_KEY = "0123456789123456"  # pandas' default, said here because test rows would move with it
 
 
@@ -60,12 +62,7 @@ def combine(words: dict[str, np.ndarray]) -> np.ndarray:
 
 def _as_words(values: pd.Series) -> np.ndarray:
     if isinstance(values.dtype, pd.StringDtype):
-        texts = pa.array(values, pa.large_string(), from_pandas=True).dictionary_encode()
-        hashes = pd.util.hash_array(
-            texts.dictionary.to_numpy(zero_copy_only=False), hash_key=_HASH_KEY, categorize=False
-        )
-        codes = texts.indices.fill_null(len(hashes)).to_numpy()
-        return np.append(hashes, np.uint64(0))[codes]
+        return _hash_texts(pa.array(values, pa.large_string(), from_pandas=True))
     if isinstance(values.dtype, pd.BooleanDtype):
         return values.astype("Int64").fillna(2).to_numpy("<i8").view("<u8")
     if values.dtype.kind == "M":
@@ -73,6 +70,19 @@ def _as_words(values: pd.Series) -> np.ndarray:
     numbers = values.to_numpy("<f8") + 0.0  # -0.0 is 0.0
     numbers[np.isnan(numbers)] = np.nan
     return numbers.view("<u8")
+
+
+def _hash_texts(texts: pa.Array) -> np.ndarray:
+    """SipHash of each text's UTF-8 bytes; 0 where it is missing."""
+    if pc.count_distinct(texts[:_SAMPLE]).as_py() < _SAMPLE / 2:  # each different text once: faster where texts repeat
+        coded = texts.dictionary_encode()
+        hashes = np.append(_hash_each(coded.dictionary), np.uint64(0))
+        return hashes[coded.indices.fill_null(len(hashes) - 1).to_numpy()]
+    return np.where(texts.is_null(), np.uint64(0), _hash_each(texts))
+
+
+def _hash_each(texts: pa.Array) -> np.ndarray:
+    return pd.util.hash_array(texts.to_numpy(zero_copy_only=False), hash_key=_HASH_KEY, categorize=False)
 
 
 def _bounds(config: Config, kind: str) -> tuple[float | pd.Timestamp, float | pd.Timestamp]:
