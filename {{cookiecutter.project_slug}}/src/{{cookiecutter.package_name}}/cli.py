@@ -49,6 +49,17 @@ def stage(args: argparse.Namespace) -> int:
     return 0
 
 
+def tune(args: argparse.Namespace) -> int:
+    """Search better model.params by cross-validation, where COMPUTE says, and write them to params.yaml."""
+    from .config import load_config
+    from .pipeline.run import make_features
+    from .tuning.run import tune
+
+    make_features()
+    tune(load_config())
+    return 0
+
+
 def test(args: argparse.Namespace) -> int:
     """Run the project's tests."""
     from .project import test
@@ -148,6 +159,7 @@ def parser() -> argparse.ArgumentParser:
         help="train even if an identical run is cached",
     )
     verb(stage).add_argument("name", choices=STAGES)
+    verb(tune)
     verb(test).add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to pytest")
     verb(check)
     comparing = verb(compare)

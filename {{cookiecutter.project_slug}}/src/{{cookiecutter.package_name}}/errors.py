@@ -1,5 +1,22 @@
 """The one exception that a user is meant to see."""
 
+import importlib
+from typing import Any
+
+# The group of pyproject.toml that installs a package.
+GROUPS = {"xgboost": "xgboost", "onnxmltools": "xgboost", "dask": "cluster", "distributed": "cluster"}
+
 
 class UserError(Exception):
     """A mistake that the user can mend; its text is the one sentence shown: what, where, what to do."""
+
+
+def need(package: str, what: str) -> Any:
+    """The imported package, or the sentence that says how to install it; `what` asks for it."""
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        group = GROUPS[package.partition(".")[0]]
+        raise UserError(
+            f'{what} needs {error.name or package}: add "{group}" to default-groups in pyproject.toml and run `uv sync`.'
+        ) from None

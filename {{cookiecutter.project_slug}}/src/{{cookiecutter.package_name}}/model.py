@@ -1,98 +1,74 @@
 """Which estimator learns, and what its columns go through. Yours to edit."""
 
-import difflib
-import importlib
-import inspect
+from typing import Any
 
-from sklearn.base import BaseEstimator, is_classifier, is_regressor
-from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer
+from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
+from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 from sklearn.utils import get_tags
 
+from .columns import Columns
 from .config import Model, Task
-from .errors import UserError
+from .estimators import make_estimator
 
-SHORT_NAMES = {
-    ("classification", "logistic"): "sklearn.linear_model.LogisticRegression",
-    ("classification", "random_forest"): "sklearn.ensemble.RandomForestClassifier",
-    ("classification", "hist_gradient_boosting"): "sklearn.ensemble.HistGradientBoostingClassifier",
-    ("regression", "linear"): "sklearn.linear_model.LinearRegression",
-    ("regression", "random_forest"): "sklearn.ensemble.RandomForestRegressor",
-    ("regression", "hist_gradient_boosting"): "sklearn.ensemble.HistGradientBoostingRegressor",
+XGBOOST = {"n_estimators": 200, "learning_rate": 0.05, "max_depth": 3, "min_child_weight": 5, "colsample_bynode": 0.5}
+# Where a library's own defaults fit too much; model.params goes before them.
+DEFAULTS: dict[str, dict[str, Any]] = {
+    "logistic": {"max_iter": 1000},
+    "random_forest": {"min_samples_leaf": 3},
+    "hist_gradient_boosting": {
+        "learning_rate": 0.05,
+        "max_iter": 200,
+        "max_leaf_nodes": 8,
+        "min_samples_leaf": 5,
+        "l2_regularization": 1.0,
+        "max_features": 0.5,
+    },
+    "xgboost": XGBOOST,
+    "xgboost_dask": XGBOOST,
 }
-DEFAULTS = {"logistic": {"max_iter": 1000}}
 
 
-def build_model(settings: Model, numeric: list[str], categorical: list[str], task: Task) -> Pipeline:
+def build_model(settings: Model, columns: Columns, task: Task, classes: int = 2) -> Pipeline:
     """The unfitted pipeline: columns prepared the way the estimator needs, then the estimator.
 
-    Trees see raw float32 numbers and category codes: scaling before them, or the native categories of
-    histogram gradient boosting, would make the ONNX model answer differently. Everything else sees scaled
-    numbers and one-hot categories.
+    Trees see raw float32 numbers: scaling before them, or the native categories of histogram gradient boosting, would
+    make the ONNX model answer differently. Everything else sees scaled numbers. The name of each part is what `mlops
+    train` prints of it. A value that is not in a category's list, rare or never seen, is all zeros, the mean or -1.
     """
-    estimator = make_estimator(settings, task)
-    path = type(estimator).__module__
-    boosting = "hist_gradient_boosting" in path
-    if path.startswith(("sklearn.ensemble", "sklearn.tree")):
-        numbers = "passthrough" if boosting else _impute()
-        categories = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=-1, dtype="float32")
+    estimator = make_estimator(settings, task, DEFAULTS)
+    path = f"{settings.estimator} {type(estimator).__module__}"
+    boosting = "hist_gradient_boosting" in path or "xgboost" in path
+    parts: list[tuple[str, Any, Any]] = []
+    if boosting:
+        parts.append(("numbers as they are", "passthrough", columns.numbers))
+    elif " sklearn.ensemble" in path or " sklearn.tree" in path:
+        parts.append(("numbers with the median for missing", _impute(), columns.numbers))
     else:
-        numbers = make_pipeline(_impute(), StandardScaler())
-        categories = OneHotEncoder(handle_unknown="ignore", dtype="float32")
+        parts.append(("numbers scaled", make_pipeline(_impute(), StandardScaler()), columns.numbers))
+    trees = parts[0][0] != "numbers scaled"
+    one_hot = OneHotEncoder(categories=[*columns.few.values()], handle_unknown="ignore", dtype="float32")
+    parts.append(("categories with a column for each value", one_hot, [*columns.few]))
+    many, values = [*columns.many], [*columns.many.values()]
+    if not trees:
+        each = OneHotEncoder(categories=values, handle_unknown="ignore", dtype="float32")
+        parts.append(("categories with a column for each frequent value", each, many))
+    elif classes > 2:  # ONNX has no mean target of several classes
+        codes = OrdinalEncoder(categories=values, handle_unknown="use_encoded_value", unknown_value=-1, dtype="float32")
+        parts.append(("categories of many values as codes", codes, many))
+    else:
+        means = TargetEncoder(categories=values, cv=KFold(5, shuffle=True, random_state=settings.seed))
+        parts.append(("categories of many values by their mean target", means, many))
+    for number, (name, words) in enumerate(columns.texts.items(), 1):
+        parts.append((f"text {number} by its frequent words (TF-IDF)", TfidfVectorizer(vocabulary=words), name))
     # Sparse where the estimator can take it, so that a category of many values does not fill the memory.
     sparse = 0.3 if get_tags(estimator).input_tags.sparse else 0.0
-    columns = ColumnTransformer(
-        [("numbers", numbers, numeric), ("categories", categories, categorical)], sparse_threshold=sparse
-    )
-    return Pipeline([("columns", columns), ("estimator", estimator)])
-
-
-def make_estimator(settings: Model, task: Task) -> BaseEstimator:
-    """The estimator of params.yaml with its parameters and the seed; a classifier gives probabilities."""
-    kind = _find(settings.estimator, task)
-    known = list(inspect.signature(kind).parameters)
-    for name in settings.params:
-        if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            cure = f"did you mean {close[0]}?" if close else f"it takes {', '.join(known)}."
-            raise UserError(f"params.yaml: model.params.{name} is not a parameter of {kind.__name__}; {cure}")
-    params = DEFAULTS.get(settings.estimator, {}) | settings.params
-    if "random_state" in known:
-        params = {"random_state": settings.seed} | params
-    try:
-        estimator = kind(**params)
-    except TypeError as error:
-        raise UserError(f"params.yaml: model.params: {error}.") from None
-    fits = is_classifier(estimator) if task == "classification" else is_regressor(estimator)
-    if not fits:
-        raise UserError(f"params.yaml: model.estimator: {kind.__name__} does not do {task}; choose one that does.")
-    if task == "classification" and not hasattr(estimator, "predict_proba"):
-        return CalibratedClassifierCV(estimator, ensemble=False)
-    return estimator
+    used = [part for part in parts if len(part[2])]
+    return Pipeline([("columns", ColumnTransformer(used, sparse_threshold=sparse)), ("estimator", estimator)])
 
 
 def _impute() -> SimpleImputer:
     return SimpleImputer(strategy="median", keep_empty_features=True)
-
-
-def _find(name: str, task: Task) -> type[BaseEstimator]:
-    short = [key for kind, key in SHORT_NAMES if kind == task]
-    path = SHORT_NAMES.get((task, name), name)
-    if "." not in path:
-        elsewhere = any(name == key for _, key in SHORT_NAMES)
-        problem = f"{name!r} does not do {task}" if elsewhere else f"{name!r} is not known"
-        raise UserError(
-            f"params.yaml: model.estimator: {problem}; use {', '.join(short)}, or the dotted path of a "
-            "scikit-learn class."
-        )
-    module, _, attribute = path.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise UserError(f"params.yaml: model.estimator: cannot import {name!r} ({error}); correct the path.") from None
-    if not (inspect.isclass(found) and issubclass(found, BaseEstimator)):
-        raise UserError(f"params.yaml: model.estimator: {name!r} is not a scikit-learn estimator; correct the path.")
-    return found

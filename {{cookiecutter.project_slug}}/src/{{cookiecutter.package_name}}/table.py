@@ -49,9 +49,18 @@ def read_batches(path: Path, read: Read) -> Iterator[pd.DataFrame]:
         yield rows.iloc[start : start + BATCH].reset_index(drop=True)
 
 
-def read_typed(path: Path) -> pd.DataFrame:
-    """The rows that an earlier stage wrote, with the types it gave them."""
-    return _to_pandas(_open(path).read())
+def read_typed(path: Path, rows: int | None = None) -> pd.DataFrame:
+    """The rows that an earlier stage wrote, with the types it gave them; with `rows`, the first so many, read alone."""
+    file = _open(path)
+    if rows is None or rows >= file.metadata.num_rows:
+        return _to_pandas(file.read())
+    batches, kept = [], 0
+    for batch in file.iter_batches(BATCH):
+        batches.append(batch[: rows - kept])
+        kept += len(batches[-1])
+        if kept == rows:
+            break
+    return _to_pandas(pa.Table.from_batches(batches))
 
 
 def read_groups(path: Path) -> Iterator[pd.DataFrame]:

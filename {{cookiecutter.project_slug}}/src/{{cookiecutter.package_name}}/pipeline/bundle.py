@@ -13,11 +13,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import UserError
+from ..errors import UserError, need
 from ..files import write_file
 from ..metrics import Predictions
 
 LIBRARIES = ("sklearn", "numpy", "scipy")
+# Of XGBoost these alone: a booster is its trees, read by XGBoost itself.
+BOOSTED = ("xgboost.core.Booster", "xgboost.sklearn.XGBClassifier", "xgboost.sklearn.XGBRegressor")
 
 
 @dataclass(frozen=True)
@@ -146,7 +148,7 @@ def read_model(path: Path) -> Any:
 
 
 def types_of(model: bytes) -> list[str]:
-    """The types a skops file needs beyond those that skops knows, all of scikit-learn, NumPy or SciPy."""
+    """The types a skops file needs beyond those that skops knows, all of scikit-learn, NumPy, SciPy or XGBoost."""
     import skops.io
 
     names = sorted(skops.io.get_untrusted_types(data=model))
@@ -172,13 +174,15 @@ def check_types(names: list[str], source: str) -> None:
     for name in names:
         module, _, attribute = str(name).rpartition(".")
         found = None
-        if module.partition(".")[0] in LIBRARIES:
+        if name in BOOSTED:
+            need("xgboost", source)
+        if module.partition(".")[0] in LIBRARIES or name in BOOSTED:
             try:
                 found = getattr(importlib.import_module(module), attribute, None)
             except ImportError:
                 found = None
         # A library's module also holds what it imported, so the class must say that it is the library's own.
-        if not (isinstance(found, type) and found.__module__.partition(".")[0] in LIBRARIES):
+        if not (isinstance(found, type) and found.__module__.partition(".")[0] in (*LIBRARIES, "xgboost")):
             raise UserError(f"{source}: refused, it wants to load {name}, which is no class of {', '.join(LIBRARIES)}.")
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 from sklearn.compose import ColumnTransformer
 
 from ..config import Config
+from ..errors import need
 from ..metrics import Predictions
 from ..outputs import BUNDLE, PIPELINE, TEST_FEATURES
 from ..schema import SCHEMA, load_schema
@@ -114,13 +115,35 @@ def _convert(pipeline: Any, numbers: list[str], categories: list[str]) -> tuple[
     if categories:
         inputs.append(("categories", StringTensorType([None, len(categories)])))
     options = {"zipmap": False} if classes_of(pipeline) is not None else None
+    if any(isinstance(names, str) for _, _, names in getattr(pipeline[0], "transformers_", [])):
+        return None, "ONNX Runtime splits text into words by the locale of the machine that serves"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model = convert_sklearn(_for_onnx(pipeline, numbers + categories), "model", inputs, options=options)
+            opsets = _learn_xgboost() if "xgboost" in repr(pipeline[-1]).lower() else None
+            copied = _for_onnx(pipeline, numbers + categories)
+            model = convert_sklearn(copied, "model", inputs, options=options, target_opset=opsets)
         return model.SerializeToString(deterministic=True), ""
     except Exception as error:  # a converter fails in any way: the model is then released as skops
         return None, f"does not convert to ONNX: {' '.join(str(error).split())[:200] or type(error).__name__}"
+
+
+def _learn_xgboost() -> dict[str, int]:
+    """Teach skl2onnx to convert XGBoost; what comes back are the operator sets that its converter speaks."""
+    import xgboost
+    from skl2onnx import update_registered_converter
+    from skl2onnx.common import shape_calculator as shapes
+
+    source = "params.yaml: model.estimator xgboost"
+    convert = need("onnxmltools.convert.xgboost.operator_converters.XGBoost", source).convert_xgboost
+    classifier, regressor = (
+        shapes.calculate_linear_classifier_output_shapes,
+        shapes.calculate_linear_regressor_output_shapes,
+    )
+    options = {"nocl": [True, False], "zipmap": [True, False, "columns"]}
+    update_registered_converter(xgboost.XGBClassifier, "XGBoostXGBClassifier", classifier, convert, options=options)
+    update_registered_converter(xgboost.XGBRegressor, "XGBoostXGBRegressor", regressor, convert)
+    return {"": 18, "ai.onnx.ml": 3}
 
 
 def _for_onnx(pipeline: Any, names: list[str]) -> Any:

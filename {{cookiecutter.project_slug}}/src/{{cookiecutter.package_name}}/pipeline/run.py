@@ -3,13 +3,19 @@
 import shutil
 from pathlib import Path
 
+from dvc.stage import Stage
+
 from .. import store
 from ..cli import STAGE_TIMES
 from ..errors import UserError
 from ..objects import wanted
+from ..outputs import TRAIN_FEATURES, TRAIN_ROWS
+from ..project import pull
 from ..tools import run_tool
 from .lock import start_from_best_lock
 from .stages import inputs
+
+AFTER_FEATURES = ("train", "evaluate", "export")
 
 
 def train(run_cache: bool = True) -> None:
@@ -23,9 +29,25 @@ def train(run_cache: bool = True) -> None:
     if not outdated:
         print("Nothing to retrain: every stage is up to date.")
         return
+    _reproduce(outdated, *([] if run_cache else ["--no-run-cache"]))
+
+
+def make_features() -> None:
+    """Rerun what the feature table stands on, where it changed, and fetch the table where it is not here.
+
+    Raises:
+        UserError: a stage failed, or an object that it needs is in no store.
+    """
+    outdated = [stage for stage in start_from_best_lock() if stage.addressing not in AFTER_FEATURES]
+    if outdated:
+        _reproduce(outdated, "featurize")
+    absent = [path for path in (TRAIN_ROWS, TRAIN_FEATURES) if not Path(path).exists()]
+    if absent:
+        pull(only=absent)
+
+
+def _reproduce(outdated: list[Stage], *options: str) -> None:
     absent = {path for path in inputs(outdated) if not Path(path).exists()}
     store.fetch(wanted(only=absent))
-    command = ["dvc", "repro", "--pull", "--allow-missing"]
-    command += [] if run_cache else ["--no-run-cache"]
-    if run_tool(*command):
+    if run_tool("dvc", "repro", "--pull", "--allow-missing", *options):
         raise UserError("a stage failed: its own message is above.")

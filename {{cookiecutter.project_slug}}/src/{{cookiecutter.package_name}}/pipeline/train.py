@@ -8,31 +8,46 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from ..columns import sort_columns, tell
 from ..config import Config
 from ..errors import UserError
 from ..files import write_file
 from ..model import build_model
 from ..outputs import PIPELINE, TRAIN_FEATURES
-from ..table import columns_of, read_typed
+from ..table import read_typed
 from .bundle import dump_model
+from .train_on_dask import fit_on_dask
 
 
 def run(config: Config) -> None:
     """Fits the pipeline of model.py and writes it as a skops file."""
-    table = read_typed(config.path(TRAIN_FEATURES))
-    target = table.pop(config.data.target)
     start = time.perf_counter()
-    pipeline = fit(config, table, target)
+    if config.model.estimator == "xgboost_dask":
+        pipeline, rows = fit_on_dask(config, unfitted)
+    else:
+        table = read_typed(config.path(TRAIN_FEATURES), config.model.rows)
+        pipeline, rows = fit(config, table, table.pop(config.data.target)), len(table)
     write_file(config.path(PIPELINE), dump_model(pipeline))
-    print(f"train: {config.model.estimator} on {len(table):,} rows in {time.perf_counter() - start:.1f} s")
+    print(f"train: {config.model.estimator} on {rows:,} rows in {time.perf_counter() - start:.1f} s")
+
+
+def unfitted(config: Config, features: pd.DataFrame, target: pd.Series, quiet: bool = False) -> Pipeline:
+    """The pipeline that fits these features, unfitted; unless `quiet`, what each column goes through is printed."""
+    columns = sort_columns(features)
+    if not columns.used:
+        raise UserError(
+            "features.py: no column has two rows' worth to learn from: each is empty or differs in every row; add one."
+        )
+    classes = target.nunique() if config.data.task == "classification" else 0
+    pipeline = build_model(config.model, columns, config.data.task, classes)
+    for line in () if quiet else tell(columns, pipeline.named_steps["columns"].transformers):
+        print(f"train: {line}")
+    return pipeline
 
 
 def fit(config: Config, features: pd.DataFrame, target: pd.Series) -> Pipeline:
     """The fitted pipeline; what the estimator rejects becomes one sentence."""
-    numbers, categories = columns_of(features)
-    # Histogram gradient boosting cannot bin a column without a single value, and no model learns from one.
-    numbers = [name for name in numbers if features[name].notna().any()]
-    pipeline = build_model(config.model, numbers, categories, config.data.task)
+    pipeline = unfitted(config, features, target)
     # One thread for linear algebra: with more, the last bits of a model would depend on the number of cores.
     with warnings.catch_warnings(record=True) as caught, threadpool_limits(1, user_api="blas"):
         warnings.simplefilter("always", ConvergenceWarning)

@@ -1,0 +1,96 @@
+"""What the columns of a feature table are, which decides what they go through before the estimator."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.feature_extraction.text import CountVectorizer
+
+from .table import columns_of
+
+# Of a value or word that fewer rows have, nothing can be learned: it counts as one never seen.
+ROWS = 5
+FEW = 10  # values, up to which each one gets a column of its own
+MOST = 1000  # values of a column, the most frequent ones, that are told apart
+WORDS = 200  # of a text, the most frequent ones, that are counted
+LISTED = 8  # names in a line that is printed
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a feature table by what they are, each category and text with what is told apart in it."""
+
+    numbers: list[str] = field(default_factory=list)
+    few: dict[str, list[str]] = field(default_factory=dict)
+    many: dict[str, list[str]] = field(default_factory=dict)
+    texts: dict[str, list[str]] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+
+    @property
+    def used(self) -> int:
+        """How many columns the model learns from."""
+        return len(self.numbers) + len(self.few) + len(self.many) + len(self.texts)
+
+
+def sort_columns(features: pd.DataFrame) -> Columns:
+    """The columns of a feature table (float32 numbers, str categories without gaps), judged by their values alone.
+
+    The target is not looked at, so rows that a model is validated on may be among these. What is told apart is listed
+    here and given to scikit-learn's encoders, since what they themselves call infrequent does not survive in ONNX.
+    """
+    columns = Columns()
+    numbers, categories = columns_of(features)
+    for name in numbers:
+        # Histogram gradient boosting cannot bin a column without a single value, and no model learns from one.
+        (columns.numbers if features[name].notna().any() else columns.left_out).append(name)
+    for name in categories:
+        counts = features[name].value_counts()
+        if is_text(counts):
+            columns.texts[name] = frequent_words(features[name])
+            continue
+        values = frequent_values(counts)
+        kind = columns.few if len(values) <= FEW else columns.many
+        kind[name] = values
+    for kind in (columns.few, columns.texts):
+        for name in [name for name, values in kind.items() if not values]:
+            columns.left_out.append(name)
+            del kind[name]
+    return columns
+
+
+def is_text(counts: pd.Series) -> bool:
+    """Whether values, counted, are sentences: of three words or more on average, and seldom the same."""
+    words = counts.index.str.count(r"\w+")
+    return len(counts) > counts.sum() / 3 and float(np.mean(words)) >= 3
+
+
+def frequent_values(counts: pd.Series) -> list[str]:
+    """The values that ROWS rows have, at most MOST, in the order of the alphabet."""
+    often = sorted((-count, value) for value, count in counts[counts >= ROWS].items())
+    return sorted(value for _, value in often[:MOST])
+
+
+def frequent_words(texts: pd.Series) -> list[str]:
+    """The words that ROWS texts have, at most WORDS, in the order of the alphabet."""
+    try:
+        counted = CountVectorizer(binary=True, min_df=ROWS)
+        counts = np.asarray(counted.fit_transform(texts).sum(axis=0)).ravel()
+    except ValueError:  # no word is in so many texts
+        return []
+    often = sorted(zip(-counts, counted.get_feature_names_out(), strict=True))
+    return sorted(str(word) for _, word in often[:WORDS])
+
+
+def tell(columns: Columns, parts: Iterable[tuple[str, Any, str | list[str]]]) -> Iterator[str]:
+    """A line for each part of a fitted or unfitted ColumnTransformer: what it does, and to which columns."""
+    sizes = {name: f"{len(values)} values" for name, values in columns.many.items()}
+    sizes |= {name: f"{len(words)} words" for name, words in columns.texts.items()}
+    unused = ("left out, empty or no value in enough rows", None, columns.left_out)
+    for treatment, _, names in [*parts, unused]:
+        names = [names] if isinstance(names, str) else names
+        shown = [f"{name} ({sizes[name]})" if name in sizes else name for name in names[:LISTED]]
+        more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+        if names:
+            yield f"{treatment}: {', '.join(shown)}{more}"

@@ -1,0 +1,127 @@
+"""`mlops tune`: better parameters for the estimator, by cross-validation, wherever COMPUTE says."""
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from rich.progress import track
+
+from ..columns import sort_columns
+from ..compute import Pool, Work, open_pool
+from ..config import PARAMS, Config
+from ..files import write_file
+from ..metrics import Metric, Predictions, find_metric
+from ..model import build_model
+from ..outputs import TRAIN_FEATURES, TRAIN_ROWS
+from ..params_file import update_params
+from ..pipeline.evaluate import truth_of
+from ..table import read_typed
+from .folds import make_folds
+from .halving import Candidate, halve, rungs_of
+from .spaces import draw_candidates
+
+RESULT = "tuning/metrics.json"
+CANDIDATES = "tuning/candidates.csv"
+SAMPLE = 2**20  # rows that are searched on where all of them fit no single machine
+
+
+def tune(config: Config) -> None:
+    """Searches, writes what was found, and puts the best parameters into params.yaml if they beat the present ones.
+
+    Raises:
+        UserError: there is nothing to search, no candidate fits, or COMPUTE does not work.
+    """
+    metric = find_metric(config.gate.primary, config.data.task)
+    rungs = search(config, metric)
+    rows, ranked = rungs[-1]
+    best, present = ranked[0], next(one for one in ranked if not one.params)
+    failed = [one for one in rungs[0][1] if one.problem]
+    if failed:
+        print(f"tune: {len(failed)} candidates fail, such as {_words(failed[0])}: {failed[0].problem}")
+    wins = sum(np.greater(best.scores[rows], present.scores[rows])) if not present.problem else len(best.scores[rows])
+    found = {
+        "best": {metric.name: _value(metric, best.score(rows))},
+        "present": {metric.name: _value(metric, present.score(rows))},
+        "folds": len(best.scores[rows]),
+        "folds_better": int(wins),
+        "candidates": len(rungs[0][1]) - 1,
+        "rows": rows,
+    }
+    table = pd.DataFrame(
+        [_line(metric, number, count, one) for number, (count, left) in enumerate(rungs, 1) for one in left]
+    )
+    write_file(config.path(CANDIDATES), table.to_csv(index=False, lineterminator="\n").encode())
+    write_file(config.path(RESULT), (json.dumps(found, indent=2) + "\n").encode())
+    if best is present:
+        print(f"tune: nothing beats the present params; {PARAMS} stays as it is")
+        return
+    update_params(config.path(PARAMS), {"model.params": {**config.model.params, **best.params}})
+    print(
+        f"tune: {metric.name} {found['best'][metric.name]} instead of {found['present'][metric.name]}, better in {wins} "
+        f"of {found['folds']} folds; {PARAMS} has the params now, and `mlops train` and `mlops compare` judge them"
+    )
+
+
+def search(config: Config, metric: Metric) -> list[tuple[int, list[Candidate]]]:
+    """The rows and the candidates, best first, of each rung; one candidate has no params of its own: the present ones."""
+    limit = config.model.rows or (SAMPLE if config.model.estimator == "xgboost_dask" else None)
+    features = read_typed(config.path(TRAIN_FEATURES), limit)
+    target = features.pop(config.data.target)
+    truth, rows = truth_of(config, target), read_typed(config.path(TRAIN_ROWS), limit)
+    candidates = make_candidates(config, features, target)
+    counts = rungs_of(len(target), len(candidates) - 1)
+    folds = {count: make_folds(config, rows.head(count), target.head(count)) for count in counts}
+
+    def judge(answer: tuple[np.ndarray, list[str] | None], count: int, fold: int) -> float:
+        known = truth[folds[count][fold][1]]
+        value = metric.compute(known, Predictions(*answer).with_classes_of(known))
+        return value if metric.greater_is_better else -value
+
+    rungs = []
+    with open_pool({"features": features, "target": truth, "folds": folds}) as pool:
+        for count, ranked in halve(candidates, {count: len(folds[count]) for count in counts}, _shown(pool), judge):
+            rungs.append((count, ranked))
+            print(
+                f"tune: rung {len(rungs)} of {len(counts)}: {len(ranked)} candidates on {count:,} rows; best "
+                f"{metric.name} {_value(metric, ranked[0].score(count))} with {_words(ranked[0])}",
+                flush=True,
+            )
+    return rungs
+
+
+def make_candidates(config: Config, features: pd.DataFrame, target: pd.Series) -> list[Candidate]:
+    """The candidates with their pipelines, unfitted and on one thread each; the first one has the present params."""
+    columns, model = sort_columns(features), config.model
+    classes = target.nunique() if config.data.task == "classification" else 0
+    alone = {"n_jobs": 1} if model.estimator.startswith("xgboost") else {}
+    made = []
+    for params in draw_candidates(config):
+        settings = model.model_copy(update={"params": {**model.params, **params, **alone}})
+        made.append(Candidate(params, build_model(settings, columns, config.data.task, classes)))
+    return made
+
+
+def _shown(pool: Pool) -> Pool:
+    def run(work: Work, tasks: list[Any]) -> Iterator[Any]:
+        answers = pool(work, tasks)
+        return iter(track(answers, "tune", len(tasks), transient=True, disable=not sys.stdout.isatty()))
+
+    return run
+
+
+def _line(metric: Metric, rung: int, rows: int, one: Candidate) -> dict[str, Any]:
+    scores = one.scores.get(rows)
+    mean = _value(metric, one.score(rows)) if not one.problem else None
+    spread = float(f"{np.std(scores):.6g}") if scores else None
+    return {"rung": rung, "rows": rows, metric.name: mean, "spread": spread, "params": json.dumps(one.params)}
+
+
+def _value(metric: Metric, score: float) -> float:
+    return float(f"{score if metric.greater_is_better else -score:.10g}")
+
+
+def _words(one: Candidate) -> str:
+    return ", ".join(f"{name}={value}" for name, value in one.params.items()) or "the present params"
