@@ -20,8 +20,9 @@ LISTED = 8  # names in a line that is printed
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a feature table by what they are, each category and text with what is told apart in it."""
+    """The columns of a table of so many rows by what they are, each category and text with what is told apart in it."""
 
+    rows: int
     numbers: list[str] = field(default_factory=list)
     few: dict[str, list[str]] = field(default_factory=dict)
     many: dict[str, list[str]] = field(default_factory=dict)
@@ -40,7 +41,7 @@ def sort_columns(features: pd.DataFrame) -> Columns:
     The target is not looked at, so rows that a model is validated on may be among these. What is told apart is listed
     here and given to scikit-learn's encoders, since what they themselves call infrequent does not survive in ONNX.
     """
-    columns = Columns()
+    columns = Columns(len(features))
     numbers, categories = columns_of(features)
     for name in numbers:
         # Histogram gradient boosting cannot bin a column without a single value, and no model learns from one.
@@ -68,7 +69,7 @@ def is_text(counts: pd.Series) -> bool:
 
 def frequent_values(counts: pd.Series) -> list[str]:
     """The values that ROWS rows have, at most MOST, in the order of the alphabet."""
-    often = sorted((-count, value) for value, count in counts[counts >= ROWS].items())
+    often = sorted((-count, str(value)) for value, count in counts[counts >= ROWS].items())
     return sorted(value for _, value in often[:MOST])
 
 

@@ -7,6 +7,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -100,7 +101,8 @@ def connect(place: Compute) -> Iterator[Any]:
         except (OSError, ValueError, RuntimeError, ImportError) as error:
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
             raise UserError(
-                f"COMPUTE: no Dask scheduler answers at {place.scheduler} ({reason[:120]}); start it or correct the address."
+                f"COMPUTE: no Dask scheduler answers at {place.scheduler} ({reason[:120]}); start it, or correct the "
+                "address."
             ) from None
     with client:
         _check_workers(client, place.scheduler)
@@ -120,8 +122,7 @@ class _Sent:
         return self.function(*arguments)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        import cloudpickle
-
+        cloudpickle = need("cloudpickle", "COMPUTE")
         package = sys.modules[__package__]
         cloudpickle.register_pickle_by_value(package)
         try:
@@ -131,8 +132,7 @@ class _Sent:
 
 
 def _on_dask(client: Any, data: Any) -> Pool:
-    from distributed import FutureCancelledError, KilledWorker
-
+    lost = (need("distributed", "COMPUTE").KilledWorker, CancelledError, OSError)
     (sent,) = client.scatter([data], broadcast=True)
 
     def run(work: Work, tasks: list[Any]) -> Iterator[Any]:
@@ -140,7 +140,7 @@ def _on_dask(client: Any, data: Any) -> Pool:
         try:
             for future in futures:
                 yield future.result()
-        except (KilledWorker, FutureCancelledError, OSError) as error:
+        except lost as error:
             raise UserError(
                 f"COMPUTE: the Dask workers died or left ({' '.join(str(error).split())[:150]}); give them more memory."
             ) from None
@@ -151,8 +151,6 @@ def _on_dask(client: Any, data: Any) -> Pool:
 
 
 def _check_workers(client: Any, address: str) -> None:
-    from distributed import TimeoutError
-
     try:
         client.wait_for_workers(1, timeout=WAIT)
     except TimeoutError:

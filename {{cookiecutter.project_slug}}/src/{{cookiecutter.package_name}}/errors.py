@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 # The group of pyproject.toml that installs a package.
-GROUPS = {"xgboost": "xgboost", "onnxmltools": "xgboost", "dask": "cluster", "distributed": "cluster"}
+GROUPS = {"xgboost": "xgboost", "onnxmltools": "xgboost"}  # and of everything else, cluster
 
 
 class UserError(Exception):
@@ -16,7 +16,7 @@ def need(package: str, what: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        group = GROUPS[package.partition(".")[0]]
+        group = GROUPS.get(package.partition(".")[0], "cluster")
         raise UserError(
-            f'{what} needs {error.name or package}: add "{group}" to default-groups in pyproject.toml and run `uv sync`.'
+            f'{what} needs {error.name or package}: add "{group}" to default-groups in pyproject.toml, then `uv sync`.'
         ) from None

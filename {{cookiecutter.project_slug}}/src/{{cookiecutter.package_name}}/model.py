@@ -14,22 +14,25 @@ from .columns import Columns
 from .config import Model, Task
 from .estimators import make_estimator
 
-XGBOOST = {"n_estimators": 200, "learning_rate": 0.05, "max_depth": 3, "min_child_weight": 5, "colsample_bynode": 0.5}
-# Where a library's own defaults fit too much; model.params goes before them.
-DEFAULTS: dict[str, dict[str, Any]] = {
-    "logistic": {"max_iter": 1000},
-    "random_forest": {"min_samples_leaf": 3},
-    "hist_gradient_boosting": {
-        "learning_rate": 0.05,
-        "max_iter": 200,
-        "max_leaf_nodes": 8,
-        "min_samples_leaf": 5,
-        "l2_regularization": 1.0,
-        "max_features": 0.5,
-    },
-    "xgboost": XGBOOST,
-    "xgboost_dask": XGBOOST,
-}
+
+def defaults(rows: int) -> dict[str, dict[str, Any]]:
+    """What an estimator gets where model.params says nothing: the libraries' own values fit too much on few rows."""
+    size = 0 if rows < 3000 else 1 if rows < 10_000 else 2
+    boosted = {"n_estimators": 200, "learning_rate": 0.05, "max_depth": (3, 4, 6)[size], "colsample_bynode": 0.5}
+    return {
+        "logistic": {"max_iter": 1000},
+        "random_forest": {"min_samples_leaf": 3},
+        "hist_gradient_boosting": {
+            "max_iter": 200,
+            "learning_rate": 0.05,
+            "max_leaf_nodes": (8, 16, 31)[size],
+            "min_samples_leaf": 5,
+            "l2_regularization": 1.0,
+            "max_features": 0.5,
+        },
+        "xgboost": boosted,
+        "xgboost_dask": boosted,
+    }
 
 
 def build_model(settings: Model, columns: Columns, task: Task, classes: int = 2) -> Pipeline:
@@ -39,7 +42,7 @@ def build_model(settings: Model, columns: Columns, task: Task, classes: int = 2)
     make the ONNX model answer differently. Everything else sees scaled numbers. The name of each part is what `mlops
     train` prints of it. A value that is not in a category's list, rare or never seen, is all zeros, the mean or -1.
     """
-    estimator = make_estimator(settings, task, DEFAULTS)
+    estimator = make_estimator(settings, task, defaults(columns.rows))
     path = f"{settings.estimator} {type(estimator).__module__}"
     boosting = "hist_gradient_boosting" in path or "xgboost" in path
     parts: list[tuple[str, Any, Any]] = []

@@ -136,13 +136,10 @@ def _learn_xgboost() -> dict[str, int]:
 
     source = "params.yaml: model.estimator xgboost"
     convert = need("onnxmltools.convert.xgboost.operator_converters.XGBoost", source).convert_xgboost
-    classifier, regressor = (
-        shapes.calculate_linear_classifier_output_shapes,
-        shapes.calculate_linear_regressor_output_shapes,
-    )
-    options = {"nocl": [True, False], "zipmap": [True, False, "columns"]}
-    update_registered_converter(xgboost.XGBClassifier, "XGBoostXGBClassifier", classifier, convert, options=options)
-    update_registered_converter(xgboost.XGBRegressor, "XGBoostXGBRegressor", regressor, convert)
+    shape, options = shapes.calculate_linear_classifier_output_shapes, {"nocl": [True, False], "zipmap": [True, False]}
+    update_registered_converter(xgboost.XGBClassifier, "XGBoostXGBClassifier", shape, convert, options=options)
+    shape = shapes.calculate_linear_regressor_output_shapes
+    update_registered_converter(xgboost.XGBRegressor, "XGBoostXGBRegressor", shape, convert)
     return {"": 18, "ai.onnx.ml": 3}
 
 

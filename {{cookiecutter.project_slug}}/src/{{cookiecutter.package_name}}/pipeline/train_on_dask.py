@@ -19,11 +19,10 @@ from ..table import read_typed
 
 SAMPLE = 2**20  # rows that the columns' treatments are learned from
 PART = 2**18  # rows that a worker reads at once
+Unfitted = Callable[[Config, pd.DataFrame, pd.Series], Pipeline]
 
 
-def fit_on_dask(
-    config: Config, unfitted: Callable[[Config, pd.DataFrame, pd.Series], Pipeline]
-) -> tuple[Pipeline, int]:
+def fit_on_dask(config: Config, unfitted: Unfitted) -> tuple[Pipeline, int]:
     """The fitted pipeline, as if XGBoost had trained here, and how many rows it saw; `unfitted` makes the pipeline.
 
     Raises:
@@ -77,10 +76,8 @@ def _spread(
         # Workers read for themselves where they see the file; else it passes through here, a part at a time.
         source = str(path) if shared else read_part(str(path), start, stop)
         worker = [workers[number % len(workers)]]
-        done = client.submit(
-            by_value(prepare), source, (start, stop), columns, target, classes, workers=worker, pure=False
-        )
-        parts.append(done)
+        what = (source, (start, stop), columns, target, classes)
+        parts.append(client.submit(by_value(prepare), *what, workers=worker, pure=False))
     width = client.submit(by_value(width_of), parts[0], pure=False).result()
     features, truth = [], []
     for done, start, stop in zip(parts, edges[:-1], edges[1:], strict=True):

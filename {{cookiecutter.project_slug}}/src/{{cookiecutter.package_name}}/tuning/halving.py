@@ -72,7 +72,7 @@ def answer_fold(data: Any, task: tuple[Pipeline, int, int]) -> tuple[np.ndarray,
     It runs in other processes, of which Dask's may lack this package: it needs scikit-learn and what it is given.
     """
     from sklearn.base import clone
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     pipeline, rows, fold = task
     train, test = data["folds"][rows][fold]

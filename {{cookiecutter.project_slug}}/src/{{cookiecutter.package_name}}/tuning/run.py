@@ -42,9 +42,10 @@ def tune(config: Config) -> None:
     if failed:
         print(f"tune: {len(failed)} candidates fail, such as {_words(failed[0])}: {failed[0].problem}")
     wins = sum(np.greater(best.scores[rows], present.scores[rows])) if not present.problem else len(best.scores[rows])
+    new, old = _value(metric, best.score(rows)), _value(metric, present.score(rows))
     found = {
-        "best": {metric.name: _value(metric, best.score(rows))},
-        "present": {metric.name: _value(metric, present.score(rows))},
+        "best": {metric.name: new},
+        "present": {metric.name: old},
         "folds": len(best.scores[rows]),
         "folds_better": int(wins),
         "candidates": len(rungs[0][1]) - 1,
@@ -60,13 +61,13 @@ def tune(config: Config) -> None:
         return
     update_params(config.path(PARAMS), {"model.params": {**config.model.params, **best.params}})
     print(
-        f"tune: {metric.name} {found['best'][metric.name]} instead of {found['present'][metric.name]}, better in {wins} "
-        f"of {found['folds']} folds; {PARAMS} has the params now, and `mlops train` and `mlops compare` judge them"
+        f"tune: {metric.name} {new:.6g} instead of {old:.6g}, better in {wins} of {found['folds']} folds; {PARAMS} has "
+        "the params now, and `mlops train` and `mlops compare` judge them"
     )
 
 
 def search(config: Config, metric: Metric) -> list[tuple[int, list[Candidate]]]:
-    """The rows and the candidates, best first, of each rung; one candidate has no params of its own: the present ones."""
+    """The rows and the candidates, best first, of each rung; the one with no params of its own has the present ones."""
     limit = config.model.rows or (SAMPLE if config.model.estimator == "xgboost_dask" else None)
     features = read_typed(config.path(TRAIN_FEATURES), limit)
     target = features.pop(config.data.target)
@@ -86,7 +87,7 @@ def search(config: Config, metric: Metric) -> list[tuple[int, list[Candidate]]]:
             rungs.append((count, ranked))
             print(
                 f"tune: rung {len(rungs)} of {len(counts)}: {len(ranked)} candidates on {count:,} rows; best "
-                f"{metric.name} {_value(metric, ranked[0].score(count))} with {_words(ranked[0])}",
+                f"{metric.name} {_value(metric, ranked[0].score(count)):.6g} with {_words(ranked[0])}",
                 flush=True,
             )
     return rungs

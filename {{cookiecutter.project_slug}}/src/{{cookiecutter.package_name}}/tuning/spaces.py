@@ -39,7 +39,7 @@ SPACES: dict[str, dict[str, list[Any]]] = {
 
 
 def draw_candidates(config: Config) -> list[dict[str, Any]]:
-    """Values for the parameters of each candidate, the present ones first: tune.candidates of them, or all there are."""
+    """What each candidate changes: first nothing, then tune.candidates draws, or all combinations if they are fewer."""
     space = config.tune.params or SPACES.get(config.model.estimator)
     if not space:
         raise UserError(
