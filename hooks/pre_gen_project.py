@@ -18,7 +18,7 @@ ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
 
 # Import names that a project needs; its distribution name is compared with uv.lock after rendering.
 DEPENDENCIES = re.compile(
-    "dvc|git|google|gto|joblib|mypy|numpy|onnx|onnxruntime|pandas|pre_commit|pyarrow|pydantic|pytest|ruamel|"
+    "dvc|git|google|gto|joblib|mypy|numpy|onnx|onnxruntime|pandas|pandera|pre_commit|pyarrow|pydantic|pytest|ruamel|"
     "ruff|scipy|skl2onnx|sklearn|skops|test|tests|yaml"
 )
 EXAMPLE_CLASSES = {"state", "area_code", "international_plan", "voice_mail_plan", "churn"}
@@ -184,7 +184,7 @@ def check_example() -> None:
     """Refuse a target that the bundled example lacks, or that does not suit the task."""
     target, classification = ANSWERS["target"], ANSWERS["task"] == "classification"
     check_columns(sorted(EXAMPLE_CLASSES | EXAMPLE_NUMBERS), "the example")
-    if target not in (EXAMPLE_CLASSES if classification else EXAMPLE_NUMBERS):
+    if ANSWERS["task"] != "guess" and target not in (EXAMPLE_CLASSES if classification else EXAMPLE_NUMBERS):
         kind, other = ("numbers", "regression") if classification else ("classes", "classification")
         advice = "churn" if classification else "number_vmail_messages"
         refuse(

@@ -29,13 +29,13 @@ from customer_churn.table import read_table
 
 def do_prepare(root: Path) -> list[str]:
     """The test rows as lines of CSV, sorted."""
-    prepare_rows(load_config(root))
+    prepare.run(set_up(root))
     return sorted(pd.read_parquet(root / TEST_ROWS).to_csv(index=False).splitlines()[1:])
 
 
 def do_train(root: Path, estimator: str | None = None) -> dict[str, Any]:
     """Digests, manifest and metrics of a model trained on the project's data."""
-    config = load_config(root)
+    config = set_up(root)
     if estimator:
         config = config.model_copy(update={"model": config.model.model_copy(update={"estimator": estimator})})
     train_model(config)
@@ -48,7 +48,7 @@ def do_train(root: Path, estimator: str | None = None) -> dict[str, Any]:
 def do_try(root: Path) -> str:
     """The sentence that refuses a project's data or params; empty where it trains and predicts its own raw rows."""
     with sentence() as said:
-        config = load_config(root)
+        config = set_up(root)
         train_model(config)
         rows = read_table(config.path(config.data.path)).drop(columns=config.data.target)
         predicted = predict(config, rows, load_bundle(root / BUNDLE))
@@ -83,14 +83,14 @@ def do_verb(root: Path, words: list[str]) -> tuple[int, str]:
         os.chdir(home)
 
 
-def prepare_rows(config: Config) -> None:
-    describe.ensure_schema(config)
-    prepare.run(config)
+def set_up(root: Path) -> Config:
+    """What `mlops setup` makes of params.yaml."""
+    describe.ensure_schema(load_config(root, guesses=True))
+    return load_config(root)
 
 
 def train_model(config: Config) -> None:
-    prepare_rows(config)
-    for stage in (featurize, train, evaluate, export):
+    for stage in (prepare, featurize, train, evaluate, export):
         stage.run(config)
 
 

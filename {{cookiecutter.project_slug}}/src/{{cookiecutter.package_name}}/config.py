@@ -16,7 +16,7 @@ from .metrics import find_metric
 
 PARAMS = "params.yaml"
 LEAST_MEMORY = 500_000_000  # bytes: half of it for Python and its libraries, the rest to work with
-Task = Literal["classification", "regression"]
+Task = Literal["classification", "regression", "guess"]
 S = TypeVar("S", bound="Section")
 
 
@@ -46,6 +46,11 @@ class Data(Section):
     positive: str | None = None
     weight: str | None = None
     drop: list[str] = []
+
+    @property
+    def unseen(self) -> list[str]:
+        """The columns that the model does not see, and that rows to predict need not have."""
+        return self.drop if self.weight is None else [*self.drop, self.weight]
 
 
 class Split(Section):
@@ -150,11 +155,16 @@ class Config(Params):
         """The file of this project with the given relative name."""
         return self.root / name
 
+    @property
+    def guesses(self) -> bool:
+        """Whether `mlops setup` is still to find out the task or the primary metric."""
+        return "guess" in (self.data.task, self.gate.primary)
 
-def load_config(root: Path = Path(".")) -> Config:
-    """The checked content of params.yaml under root."""
+
+def load_config(root: Path = Path("."), guesses: bool = False) -> Config:
+    """The checked content of params.yaml under root; with `guesses`, values that `mlops setup` will guess are fine."""
     params = parse(Params, read_yaml(root / PARAMS), PARAMS)
-    _check_together(params)
+    _check_together(params, guesses)
     return Config(root=root, **dict(params))
 
 
@@ -223,12 +233,16 @@ def _known_keys(model: type[Section], steps: list[str]) -> list[str]:
     return list(model.model_fields)
 
 
-def _check_together(params: Params) -> None:
+def _check_together(params: Params, guesses: bool) -> None:
     data, split, gate = params.data, params.split, params.gate
+    for where, value in (("data.task", data.task), ("gate.primary", gate.primary)):
+        if value == "guess" and not guesses:
+            raise UserError(f"{PARAMS}: {where} is still `guess`; run `mlops setup`, which finds it out from the data.")
     for section, names in (
         ("data.drop", data.drop),
         ("split.key", split.key),
         ("split.column", [split.column]),
+        ("data.weight", [data.weight]),
     ):
         if data.target in names:
             raise UserError(f"{PARAMS}: {section} names {data.target!r}, which is data.target; take it out.")
@@ -244,8 +258,12 @@ def _check_together(params: Params) -> None:
             f"{PARAMS}: resources.memory {params.resources.memory} is too little; give at least "
             f"{LEAST_MEMORY // 10**6}MB, or null for what the machine has."
         )
+    if data.weight is not None and data.weight in data.drop:
+        raise UserError(f"{PARAMS}: data.drop names {data.weight!r}, which is data.weight; take it out.")
     named = {f"gate.{part}.{name}": name for part in ("thresholds", "guards") for name in getattr(gate, part)}
     for where, name in {"gate.primary": gate.primary, **named}.items():
+        if "guess" in (data.task, name):
+            continue
         try:
             find_metric(name, data.task)
         except UserError as error:

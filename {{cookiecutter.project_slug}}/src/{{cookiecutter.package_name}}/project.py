@@ -18,13 +18,13 @@ def setup() -> None:
     """
     from .describe import ensure_schema
 
-    config = load_config()
+    config = load_config(guesses=True)
     if not Path(".git").exists():
         git("init", "--quiet", "--initial-branch=main")
     tracked = Path(f"{config.data.path}.dvc").exists()
     here = config.path(config.data.path).exists()
     if (here or not tracked) and ensure_schema(config):
-        print("setup: wrote schema.yaml from the data; read it, it is the contract")
+        print("setup: wrote schema.yaml, the contract, and fitted params.yaml; read both, and correct wrong guesses")
     if not tracked:
         _run("dvc", "add", "--quiet", config.data.path)
         print(f"setup: {config.data.path} is tracked by DVC")

@@ -1,5 +1,6 @@
 """The contract of the data: which columns there are, what they hold, and whether values may be missing."""
 
+import datetime as dt
 import json
 import re
 from dataclasses import dataclass
@@ -11,32 +12,19 @@ import pandas as pd
 from .config import Section, parse, read_yaml
 from .errors import UserError
 from .files import write_file
-from .values import Kind, as_text, is_missing, kind_of, parse_values
+from .rules import Column, Target, check_column, check_rows, name_rows
+from .values import as_text, parse_values
 
 SCHEMA = "schema.yaml"
-MANY_CLASSES = 50
-_HOLDS = {
-    "number": "numbers",
-    "boolean": "true or false",
-    "datetime": "ISO dates such as 2026-01-31",
-    "category": "text",
-}
-
-
-class Column(Section):
-    """What one column holds."""
-
-    type: Kind
-    missing: bool = False
-    min: float | None = None
-    max: float | None = None
-    values: list[str] | None = None
-
-
-class Target(Column):
-    """The column to predict; the values of a classification's target are its classes."""
-
-    name: str
+_HEAD = """\
+# The contract of the data: training and prediction refuse rows that break it. Edit it when the data changes on purpose.
+#   type             number, boolean, category, datetime, or text (sentences, of which the model learns words)
+#   missing          whether values may be missing
+#   missing_values   texts that mean a missing value, such as ["?"]
+#   format, unit     how it is written: a date as "%d.%m.%Y" or "epoch s", a number as "1.234,5" with the unit "€"
+# Optional, of a number or a date: min, max; of a date: future: false; of text: values, max_length, pattern (a regular
+# expression); of any: unique: true.
+"""
 
 
 class _File(Section):
@@ -51,25 +39,32 @@ class Schema:
     target: Target
     columns: dict[str, Column]
 
-    def write(self, path: Path) -> None:
-        """Writes schema.yaml, one line a column."""
-        write_file(path, self.to_yaml().encode())
+    def write(self, path: Path, notes: dict[str, str] | None = None) -> None:
+        """Writes schema.yaml, one line a column, with notes to columns as comments."""
+        write_file(path, self.to_yaml(notes).encode())
 
-    def to_yaml(self) -> str:
-        """The text of schema.yaml."""
+    def to_yaml(self, notes: dict[str, str] | None = None) -> str:
+        """The text of schema.yaml, with notes to columns as comments."""
+        notes = {name: f"  # {remark(note)}" for name, note in (notes or {}).items()}
         lines = [
-            "# The contract of the data: training and prediction refuse rows that break it. Edit it when",
-            "# the data changes on purpose. type: number, boolean, category or datetime; missing: whether",
-            "# values may be missing. Optional: min and max of a number, values of a category.",
-            f"target: {{{_flow(self.target)}}}",
+            f"target: {{{_flow(self.target)}}}{notes.get(self.target.name, '')}",
             "columns:",
-            *(f"  {_plain(name)}: {{{_flow(column)}}}" for name, column in self.columns.items()),
+            *(f"  {as_word(name)}: {{{_flow(one)}}}{notes.get(name, '')}" for name, one in self.columns.items()),
         ]
-        return "\n".join(lines) + "\n"
+        return _HEAD + "\n".join(lines) + "\n"
 
     def without(self, names: list[str]) -> "Schema":
         """The same contract for rows that need not have these columns."""
         return Schema(self.target, {name: column for name, column in self.columns.items() if name not in names})
+
+    def weighing(self, name: str | None) -> "Schema":
+        """The same contract where a column holds the rows' weights: known, and not negative."""
+        if name is None or name not in self.columns:
+            return self
+        least = self.columns[name].min
+        known = {"missing": False, "min": max(0.0, least) if isinstance(least, float) else 0.0}
+        weight = self.columns[name].model_copy(update=known)
+        return Schema(self.target, self.columns | {name: weight})
 
     def apply(
         self,
@@ -94,10 +89,12 @@ class Schema:
         self._check_columns(frame, list(wanted), source, new)
         frame = frame.reset_index(drop=True)
         frame.index += first
-        typed = {name: _typed(frame[name], wanted[name], f"{source}: column {name!r}", enforce) for name in wanted}
+        typed = pd.DataFrame({name: _typed(frame[name], wanted[name], f"{source}: column {name!r}") for name in wanted})
         if with_target and self.target.values is not None and self.target.type != "category":
             typed[self.target.name] = as_text(typed[self.target.name])
-        return pd.DataFrame(typed).reset_index(drop=True)
+        if enforce:
+            check_rows(typed, wanted, source)
+        return typed.reset_index(drop=True)
 
     def _check_columns(self, frame: pd.DataFrame, wanted: list[str], source: str, new: bool) -> None:
         if frame.columns.has_duplicates:
@@ -128,94 +125,67 @@ def load_schema(path: Path) -> Schema:
     if file.target.name in file.columns:
         raise UserError(f"{path.name}: {file.target.name!r} is the target and a column; remove it from columns.")
     for name, column in [*file.columns.items(), (file.target.name, file.target)]:
-        if (column.min is not None or column.max is not None) and column.type != "number":
-            raise UserError(
-                f"{path.name}: columns.{name} is a {column.type}, so min and max mean nothing; remove them."
-            )
+        check_column(column, f"{path.name}: columns.{name}")
     return Schema(file.target, file.columns)
 
 
-def infer_schema(frame: pd.DataFrame, target: str, task: str) -> Schema:
-    """The contract these rows keep: types from the values, missing allowed where some are missing."""
-    if target not in frame.columns:
-        raise UserError(
-            f"data.target: the dataset has no column {target!r}; use one of {', '.join(frame.columns[:30])}."
-        )
-    columns = {
-        str(name): Column(type=kind_of(values), missing=bool(is_missing(values).any()))
-        for name, values in frame.items()
-    }
-    kind = columns.pop(target).type
-    if not columns:
-        raise UserError(f"the dataset has no column but the target {target!r}; add columns to predict from.")
-    if task == "regression":
-        if kind != "number":
-            problem = f"holds {_HOLDS[kind]}, which a regression cannot predict"
-            raise UserError(f"data.target: {target!r} {problem}; set data.task to classification.")
-        return Schema(Target(name=target, type=kind), columns)
-    labels = as_text(parse_values(frame[target], kind)[0]).dropna()
-    classes = sorted(labels.unique().tolist())
-    if kind in ("number", "datetime") and len(classes) > MANY_CLASSES:
-        problem = f"has {len(classes)} different values, too many for classes"
-        raise UserError(f"data.target: {target!r} {problem}; set data.task to regression.")
-    return Schema(Target(name=target, type=kind, values=classes), columns)
-
-
-def _typed(raw: pd.Series, column: Column, where: str, enforce: bool) -> pd.Series:
-    values, wrong = parse_values(raw, column.type)
+def _typed(raw: pd.Series, column: Column, where: str) -> pd.Series:
+    values, wrong = parse_values(raw, column.type, column.format, column.unit, column.missing_values)
     cure = "correct that, or its type in schema.yaml"
     if wrong.any():
-        raise UserError(f"{where} must hold {_HOLDS[column.type]}, but {_rows(wrong, raw)}; {cure}.")
+        raise UserError(f"{where} must hold {_holds(column)}, but {_first(wrong, raw)}; {cure}.")
     if column.type == "number":
         huge = (values.abs() > np.finfo(np.float32).max).to_numpy()
         if huge.any():
-            raise UserError(f"{where} must be finite, but {_rows(huge, raw)}; correct that or leave it empty.")
-    if enforce:
-        _check_rules(where, column, values)
+            raise UserError(f"{where} must be finite, but {_first(huge, raw)}; correct that or leave it empty.")
     return values
 
 
-def _check_rules(where: str, column: Column, values: pd.Series) -> None:
-    missing = values.isna().to_numpy()
-    if missing.any() and not column.missing:
-        cure = "remove those rows" if isinstance(column, Target) else "fill them, or set missing: true in schema.yaml"
-        raise UserError(f"{where} is missing in {_count(missing, values)}; {cure}.")
-    if column.min is not None and (low := (values < column.min).to_numpy()).any():
-        raise UserError(f"{where} must be at least {column.min:g}, but {_rows(low, values)}; correct that, or its min.")
-    if column.max is not None and (high := (values > column.max).to_numpy()).any():
-        raise UserError(f"{where} must be at most {column.max:g}, but {_rows(high, values)}; correct that, or its max.")
-    if column.values is not None:
-        text = values if column.type == "category" else as_text(values)
-        other = (~text.isin(column.values)).to_numpy() & ~missing
-        if other.any():
-            known = ", ".join(column.values[:20])
-            cure = "correct that, or add the value in schema.yaml"
-            raise UserError(f"{where} must be one of {known}, but {_rows(other, values)}; {cure}.")
+def _first(mask: np.ndarray, raw: pd.Series) -> str:
+    first = int(mask.argmax())
+    return name_rows(int(mask.sum()), int(raw.index[first]), raw.iloc[first])
 
 
-def _rows(mask: np.ndarray, values: pd.Series) -> str:
-    shown = str(values.iloc[int(mask.argmax())])
-    verb = "is not" if mask.sum() == 1 else "are not"
-    return f"{_count(mask, values)[:-1]}: {shown[:40]!r}) {verb}"
-
-
-def _count(mask: np.ndarray, values: pd.Series) -> str:
-    rows = int(mask.sum())
-    return f"{rows} row{'' if rows == 1 else 's'} (first: row {values.index[int(mask.argmax())] + 1})"
+def _holds(column: Column) -> str:
+    if column.type == "datetime":
+        format = column.format or "%Y-%m-%d"
+        like = "seconds" if format.startswith("epoch") else dt.date(2026, 1, 31).strftime(format)
+        return f"{'ISO ' if column.format is None else ''}dates such as {like}"
+    if column.type == "number" and (column.format or column.unit):
+        return f"numbers such as {column.format or '1,234.5'}{f' {column.unit}' if column.unit else ''}"
+    return {"number": "numbers", "boolean": "true or false"}.get(column.type, "text")
 
 
 def _flow(column: Column) -> str:
     """A column's keys as a YAML flow mapping; classes stay quoted, for YAML may read a bare `no` as false."""
-    items = {"name": None, **column.model_dump(exclude_none=True)}
-    parts = []
-    for key, value in items.items():
-        if value is None or (key == "missing" and isinstance(column, Target)):
-            continue
-        parts.append(f"{key}: {_plain(value) if key in ('name', 'type') else json.dumps(value, ensure_ascii=False)}")
-    return ", ".join(parts)
+    items = column.model_dump(exclude_defaults=True)
+    named = {"name": items.pop("name")} if isinstance(column, Target) else {}
+    missing = {} if isinstance(column, Target) else {"missing": column.missing}
+    parts = [f"{key}: {as_word(value)}" for key, value in (named | {"type": items.pop("type")}).items()]
+    return ", ".join([*parts, *(f"{key}: {_yaml(value)}" for key, value in (missing | items).items())])
 
 
-def _plain(name: str) -> str:
+def _yaml(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_yaml, value))}]"
+    return quote(value) if isinstance(value, str) else json.dumps(value)
+
+
+def as_word(name: str) -> str:
+    """A text as YAML: bare where it reads as that text, else quoted."""
     bare = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*( [A-Za-z0-9_.]+)*", name)
     reserved = name.lower() in {"yes", "no", "on", "off", "y", "n", "true", "false", "null"}
-    return name if bare and not reserved else json.dumps(name, ensure_ascii=False)
+    return name if bare and not reserved else quote(name)
+
+
+def quote(text: str) -> str:
+    """A text as YAML reads it back, whatever is in it."""
+    return "".join(
+        letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in json.dumps(text, ensure_ascii=False)
+    )
+
+
+def remark(text: str) -> str:
+    """A text that a comment can hold: one line, of moderate length."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text)
+    return line if len(line) <= 200 else line[:199] + "…"

@@ -1,5 +1,7 @@
 """What cells mean: the one place that decides what is missing, a number, a boolean, a moment."""
 
+import re
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -9,8 +11,12 @@ import pyarrow.compute as pc
 
 MISSING_CATEGORY = "(missing)"  # what the model sees in place of a missing text
 MISSING_WORDS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "<NA>"]
-Kind = Literal["number", "boolean", "category", "datetime"]
+# Text is a category to every stage but train, which makes words of sentences.
+Kind = Literal["number", "boolean", "category", "datetime", "text"]
 Parsed = tuple[pd.Series, np.ndarray]
+EPOCHS: dict[str, Literal["s", "ms"]] = {"epoch s": "s", "epoch ms": "ms"}
+# A number's format is its example: what divides thousands, and what comes before the decimals.
+NUMBERS = {"1,234.5": (r"[,' \x{a0}\x{202f}]", "."), "1.234,5": (r"[.' \x{a0}\x{202f}]", ",")}
 _NUMBER = r"^-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$|^-?(?:inf|Inf|INF|infinity|Infinity)$"
 _CODE = r"^-?0\d"
 _MOMENT = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?(?:Z|[+-]\d{2}:?\d{2})?$"
@@ -27,18 +33,33 @@ def as_text(values: pd.Series) -> pd.Series:
     if pd.api.types.is_numeric_dtype(values.dtype):
         numbers = pd.Series(values.to_numpy("float64", na_value=np.nan), index=values.index)
         return numbers.map(lambda number: repr(number).removesuffix(".0"), na_action="ignore").astype("str")
-    if not isinstance(values.dtype, pd.StringDtype):
-        values = values.map(str, na_action="ignore")
-    text = pc.utf8_trim_whitespace(pa.array(values.astype("str"), pa.large_string(), from_pandas=True))
+    text = _trimmed(values)
     if pc.any(pc.match_substring(text, ".0")).as_py():  # rare, and found much faster than replaced
         text = pc.replace_substring_regex(text, r"^(-?\d+)\.0+$", r"\1")
-    text = pc.if_else(pc.is_in(text, pa.array(MISSING_WORDS, pa.large_string())), None, text)
-    return pd.Series(_STR.__from_arrow__(text), index=values.index)
+    return _series(text, values.index)
 
 
-def parse_values(values: pd.Series, kind: Kind) -> Parsed:
-    """The values as float64, boolean, str or datetime64[us], and which of them are not of that kind."""
-    return _PARSERS[kind](values)
+def parse_values(
+    values: pd.Series, kind: Kind, format: str | None = None, unit: str | None = None, missing: Sequence[str] = ()
+) -> Parsed:
+    """The values as float64, boolean, str or datetime64[us], and which of them are not of that kind.
+
+    Args:
+        values: text (of a CSV) or typed values (of a Parquet file).
+        kind: what they should be.
+        format: how texts are written: of a datetime what strptime reads, or a key of `EPOCHS`, besides ISO; of a number
+            a key of `NUMBERS`.
+        unit: what stands before or after a number, such as €.
+        missing: texts that mean a missing value, besides `MISSING_WORDS`.
+    """
+    if missing:
+        known = as_text(values)
+        values = values.where(~known.isin(as_text(pd.Series(missing, dtype="str"))))
+    if kind == "number":
+        return _number(values, format, unit)
+    if kind == "datetime":
+        return _datetime(values, format)
+    return _boolean(values) if kind == "boolean" else (as_text(values), np.zeros(len(values), bool))
 
 
 def is_missing(values: pd.Series) -> pd.Series:
@@ -50,7 +71,7 @@ def kind_of(values: pd.Series) -> Kind:
     """What the values are: by their type, and where that is text, by what all of them can be read as."""
     if pd.api.types.is_bool_dtype(values.dtype):
         return "boolean"
-    if pd.api.types.is_numeric_dtype(values.dtype):
+    if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_timedelta64_dtype(values.dtype):
         return "number"
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
         return "datetime"
@@ -64,18 +85,43 @@ def kind_of(values: pd.Series) -> Kind:
     return "datetime" if not _datetime(text)[1].any() else "category"
 
 
-def _number(values: pd.Series) -> Parsed:
+def is_text(counts: pd.Series) -> bool:
+    """Whether texts, counted by `value_counts`, are sentences: three words or more on average, and seldom the same."""
+    words = counts.index.str.count(r"[^\W\d_]{2,}")
+    return len(counts) > counts.sum() / 3 and float(np.mean(words)) >= 3
+
+
+def _number(values: pd.Series, format: str | None = None, unit: str | None = None) -> Parsed:
     if pd.api.types.is_bool_dtype(values.dtype):
         return values, values.notna().to_numpy()
+    if pd.api.types.is_timedelta64_dtype(values.dtype):
+        values = values.dt.total_seconds()
     if pd.api.types.is_numeric_dtype(values.dtype):
         numbers = values.to_numpy("float64", na_value=np.nan)
         return pd.Series(numbers, index=values.index), np.zeros(len(values), bool)
-    text = pa.array(as_text(values), pa.large_string(), from_pandas=True)
+    text = _plain(values, format, unit) if format or unit else _trimmed(values)
     fits = pc.match_substring_regex(text, _NUMBER)
     wrong = pc.fill_null(pc.invert(fits), False).to_numpy(zero_copy_only=False)
     # Arrow reads decimals to the last bit, as a Parquet file of the same data holds them; pandas may not.
     exact = pc.cast(pc.if_else(fits, text, None), pa.float64()).to_numpy(zero_copy_only=False)
     return pd.Series(exact, index=values.index, dtype="float64"), wrong
+
+
+def _plain(values: pd.Series, format: str | None, unit: str | None) -> pa.Array:
+    """Numbers written for people as numbers for machines: "(€ 1.234,50)" is "-1234.50"; other texts get a mark."""
+    divider, point = NUMBERS[format or "1,234.5"]
+    digits = rf"(?:\d{{1,3}}(?:{divider}\d{{3}})+|\d+)(?:\{point}\d*)?|\{point}\d+"
+    space = r"[\s\x{a0}\x{202f}]*"
+    near = f"{space}(?:{re.escape(unit)})?{space}" if unit else space
+    text = _trimmed(values)
+    fits = pc.match_substring_regex(text, rf"^(?:[-+−]?{near}[-+−]?(?:{digits}){near}|\({near}(?:{digits}){near}\))$")
+    if unit:
+        bare = pc.replace_substring(text, unit, "")
+    minus = pc.match_substring_regex(bare if unit else text, r"[-−(]")
+    plain = pc.replace_substring_regex(bare if unit else text, rf"[^\d\{point}]", "")
+    plain = pc.replace_substring(plain, ",", ".") if point == "," else plain
+    plain = pc.if_else(minus, pc.binary_replace_slice(plain, 0, 0, "-"), plain)
+    return pc.if_else(fits, plain, pc.if_else(pc.is_null(text), None, "?"))
 
 
 def _boolean(values: pd.Series) -> Parsed:
@@ -86,23 +132,37 @@ def _boolean(values: pd.Series) -> Parsed:
     return values.astype("boolean"), np.zeros(len(values), bool)
 
 
-def _category(values: pd.Series) -> Parsed:
-    return as_text(values), np.zeros(len(values), bool)
-
-
-def _datetime(values: pd.Series) -> Parsed:
-    if not pd.api.types.is_datetime64_any_dtype(values.dtype):
-        if pd.api.types.is_numeric_dtype(values.dtype):
-            return values, values.notna().to_numpy()
+def _datetime(values: pd.Series, format: str | None = None) -> Parsed:
+    if pd.api.types.is_datetime64_any_dtype(values.dtype):
+        moments, wrong = values, np.zeros(len(values), bool)
+    elif format is None and pd.api.types.is_numeric_dtype(values.dtype):
+        return values, values.notna().to_numpy()
+    else:
         text = as_text(values)
         fits = text.str.match(_MOMENT).fillna(False).astype(bool)
         moments = pd.to_datetime(text.where(fits), format="ISO8601", errors="coerce", utc=True)
+        if format is not None:
+            moments = moments.fillna(_formatted(text.where(~fits), format))
         wrong = (text.notna() & moments.isna()).to_numpy()
-    else:
-        moments, wrong = values, np.zeros(len(values), bool)
     if moments.dt.tz is not None:
         moments = moments.dt.tz_convert("UTC").dt.tz_localize(None)
     return moments.astype("datetime64[us]"), wrong
 
 
-_PARSERS = {"number": _number, "boolean": _boolean, "category": _category, "datetime": _datetime}
+def _formatted(text: pd.Series, format: str) -> pd.Series:
+    if format in EPOCHS:
+        numbers = pd.to_numeric(text, errors="coerce").astype("float64")
+        return pd.to_datetime(numbers, unit=EPOCHS[format], errors="coerce", utc=True).astype("datetime64[us, UTC]")
+    return pd.to_datetime(text, format=format, errors="coerce", utc=True).astype("datetime64[us, UTC]")
+
+
+def _trimmed(values: pd.Series) -> pa.Array:
+    """The values as trimmed text, null where missing."""
+    if not isinstance(values.dtype, pd.StringDtype):
+        values = values.map(str, na_action="ignore")
+    text = pc.utf8_trim_whitespace(pa.array(values.astype("str"), pa.large_string(), from_pandas=True))
+    return pc.if_else(pc.is_in(text, pa.array(MISSING_WORDS, pa.large_string())), None, text)
+
+
+def _series(text: pa.Array, index: pd.Index) -> pd.Series:
+    return pd.Series(_STR.__from_arrow__(text), index=index)

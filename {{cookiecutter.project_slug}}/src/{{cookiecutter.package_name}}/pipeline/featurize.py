@@ -84,7 +84,7 @@ def _as_input(name: str, values: pd.Series, first: int) -> pd.Series:
         infinite = np.isinf(numbers)
         if infinite.any():
             row = first + int(infinite.argmax()) + 1
-            raise UserError(f"features.py: {name!r} is infinite in some rows (first: row {row}); make it missing there.")
+            raise UserError(f"features.py: {name!r} is infinite in some rows (first: row {row}); make it missing.")
         return pd.Series(numbers, index=values.index)
     if isinstance(kind, pd.StringDtype | pd.CategoricalDtype) or kind is np.dtype(object):
         text = values if isinstance(kind, pd.StringDtype) else values.map(str, na_action="ignore")

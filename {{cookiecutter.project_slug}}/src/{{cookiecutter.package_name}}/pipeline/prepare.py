@@ -29,7 +29,10 @@ from .summary import Tally, summarize
 SCRATCH = ".dvc/tmp/prepare"
 WORKERS = min(4, os.cpu_count() or 1)  # more would wait for each other, and each holds a batch
 _OUTPUTS = {"train": TRAIN_ROWS, "test": TEST_ROWS}
-_ARROW = {"number": pa.float64(), "boolean": pa.bool_(), "category": pa.large_string(), "datetime": pa.timestamp("us")}
+_ARROW = {
+    "number": pa.float64(), "boolean": pa.bool_(), "datetime": pa.timestamp("us"),
+    "category": pa.large_string(), "text": pa.large_string(),
+}  # fmt: skip
 
 
 def run(config: Config) -> None:
@@ -107,7 +110,8 @@ def open_parts(config: Config, database: DuckDBPyConnection, folder: Path) -> in
     if config.split.method == "hash" or not config.split.key:
         database.execute("CREATE VIEW train AS FROM staged_train")
         return 0
-    database.execute("CREATE VIEW train AS FROM staged_train ANTI JOIN (SELECT DISTINCT key FROM staged_test) USING (key)")
+    held = "(SELECT DISTINCT key FROM staged_test)"
+    database.execute(f"CREATE VIEW train AS FROM staged_train ANTI JOIN {held} USING (key)")
     return _count(database, "staged_train") - _count(database, "train")
 
 
