@@ -19,7 +19,7 @@ import pandas as pd
 from customer_churn import cli, describe
 from customer_churn.config import Config, load_config
 from customer_churn.errors import UserError
-from customer_churn.outputs import BUNDLE, METRICS, PIPELINE, TEST_ROWS
+from customer_churn.outputs import BUNDLE, METRICS, PIPELINE, SUMMARY, TEST_ROWS, TRAIN_ROWS
 from customer_churn.params_file import update_params
 from customer_churn.pipeline import evaluate, export, featurize, prepare, train
 from customer_churn.pipeline.bundle import load_bundle
@@ -31,6 +31,19 @@ def do_prepare(root: Path) -> list[str]:
     """The test rows as lines of CSV, sorted."""
     prepare.run(set_up(root))
     return sorted(pd.read_parquet(root / TEST_ROWS).to_csv(index=False).splitlines()[1:])
+
+
+def do_split(root: Path) -> dict[str, Any] | str:
+    """The train and the test rows as lines of CSV, sorted, and the summary; or the sentence that refuses them."""
+    with sentence() as said:
+        prepare_rows(load_config(root))
+    if said:
+        return said[0]
+    parts = {
+        part: sorted(pd.read_parquet(root / path).to_csv(index=False).splitlines()[1:])
+        for part, path in (("train", TRAIN_ROWS), ("test", TEST_ROWS))
+    }
+    return {**parts, "summary": json.loads((root / SUMMARY).read_text())}
 
 
 def do_train(root: Path, estimator: str | None = None) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from .errors import UserError
 from .metrics import find_metric
 
 PARAMS = "params.yaml"
-LEAST_MEMORY = 500_000_000  # bytes: half of it for Python and its libraries, the rest to work with
+LEAST_MEMORY = 500_000_000  # bytes: Python and its libraries take two thirds of it
 Task = Literal["classification", "regression", "guess"]
 S = TypeVar("S", bound="Section")
 

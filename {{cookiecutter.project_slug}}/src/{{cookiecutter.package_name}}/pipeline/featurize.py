@@ -1,6 +1,7 @@
 """Stage 2: the table that the model sees, made by the same function for training and for prediction."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,12 @@ from ..values import MISSING_CATEGORY
 
 def run(config: Config) -> None:
     """Writes the features and the target of the train and the test rows, batch by batch."""
-    types = next(_featurize(config, config.path(TRAIN_ROWS))).schema
+    types: pa.Schema | None = None
     for source, path in ((TRAIN_ROWS, TRAIN_FEATURES), (TEST_ROWS, TEST_FEATURES)):
         tables = _featurize(config, config.path(source))
-        write_groups(config.path(path), types, (_check_types(table, types) for table in tables))
+        first = next(tables)
+        types = types or first.schema
+        write_groups(config.path(path), types, _check_types(chain([first], tables), types))
     numbers = types.types.count(pa.float32())
     print(f"featurize: {numbers} numbers and {len(types) - 1 - numbers} categories")
 
@@ -59,21 +62,20 @@ def _featurize(config: Config, path: Path) -> Iterator[pa.Table]:
     return in_order(featurize, numbered(read_groups(path)), threads=1)
 
 
-def _check_types(table: pa.Table, types: pa.Schema) -> pa.Table:
-    if table.schema.equals(types):
-        return table
-    here = {field.name: field.type for field in table.schema}
+def _check_types(tables: Iterable[pa.Table], types: pa.Schema) -> Iterator[pa.Table]:
     there = {field.name: field.type for field in types}
-    if here.keys() != there.keys():
-        name = min(here.keys() ^ there.keys())
-        raise UserError(f"features.py: add_features returns {name!r} for some rows only; return it for every row.")
-    if here != there:
-        name = next(name for name in there if here[name] != there[name])
-        raise UserError(
-            f"features.py: add_features returns {name!r} as numbers for some rows and as text for others; convert it "
-            "to one of them, such as with astype('float64')."
-        )
-    raise UserError("features.py: add_features must return its columns in the same order for every row.")
+    for table in tables:
+        here = {field.name: field.type for field in table.schema}
+        if here.keys() != there.keys():
+            name = min(here.keys() ^ there.keys())
+            raise UserError(f"features.py: add_features returns {name!r} for some rows only; return it for every row.")
+        if here != there:
+            name = next(name for name in there if here[name] != there[name])
+            raise UserError(
+                f"features.py: add_features returns {name!r} as numbers for some rows and as text for others; convert "
+                "it to one of them, such as with astype('float64')."
+            )
+        yield table.select(types.names)
 
 
 def _as_input(name: str, values: pd.Series, first: int) -> pd.Series:
@@ -84,7 +86,9 @@ def _as_input(name: str, values: pd.Series, first: int) -> pd.Series:
         infinite = np.isinf(numbers)
         if infinite.any():
             row = first + int(infinite.argmax()) + 1
-            raise UserError(f"features.py: {name!r} is infinite in some rows (first: row {row}); make it missing.")
+            raise UserError(
+                f"features.py: {name!r} is infinite in some rows (first: row {row}); make it missing there."
+            )
         return pd.Series(numbers, index=values.index)
     if isinstance(kind, pd.StringDtype | pd.CategoricalDtype) or kind is np.dtype(object):
         text = values if isinstance(kind, pd.StringDtype) else values.map(str, na_action="ignore")

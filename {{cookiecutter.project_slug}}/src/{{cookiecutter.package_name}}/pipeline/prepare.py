@@ -45,7 +45,7 @@ def run(config: Config) -> None:
         in_gap = stage_rows(config, schema, folder)
         pa.default_memory_pool().release_unused()
         of_test_keys = open_parts(config, database, folder)
-        _check_parts(config, database, types)
+        _check_parts(config, database, types, in_gap, of_test_keys)
         for part, path in _OUTPUTS.items():
             write_groups(config.path(path), types, tally.watch(part, sort_rows(database, part, types)))
         summary = summarize(database, schema, tally)
@@ -110,8 +110,9 @@ def open_parts(config: Config, database: DuckDBPyConnection, folder: Path) -> in
     if config.split.method == "hash" or not config.split.key:
         database.execute("CREATE VIEW train AS FROM staged_train")
         return 0
-    held = "(SELECT DISTINCT key FROM staged_test)"
-    database.execute(f"CREATE VIEW train AS FROM staged_train ANTI JOIN {held} USING (key)")
+    database.execute(
+        "CREATE VIEW train AS FROM staged_train ANTI JOIN (SELECT DISTINCT key FROM staged_test) USING (key)"
+    )
     return _count(database, "staged_train") - _count(database, "train")
 
 
@@ -163,21 +164,30 @@ def _check_names(config: Config, schema: Schema) -> None:
         raise UserError("params.yaml: data.drop leaves no column to predict from; keep at least one.")
 
 
-def _check_parts(config: Config, database: DuckDBPyConnection, types: pa.Schema) -> None:
+def _check_parts(
+    config: Config, database: DuckDBPyConnection, types: pa.Schema, in_gap: int, of_test_keys: int
+) -> None:
     split, target = config.split, f"c{len(types) - 1}"
-    if split.method == "time":
-        column = f"c{types.names.index(split.column)}"
-        missing = _count(database, "staged_train", f"{column} IS NULL")
-        if missing:
-            raise UserError(
-                f"params.yaml: split.column {split.column!r} is missing in {missing} rows; fill them or choose another."
-            )
+    time = f"c{types.names.index(split.column)}" if split.method == "time" else None
+    # Rows without a time are in no later part.
+    if time and (missing := _count(database, "staged_train", f"{time} IS NULL")):
+        raise UserError(
+            f"params.yaml: split.column {split.column!r} is missing in {missing} rows; fill them or choose another."
+        )
     counts = {part: _count(database, part) for part in _OUTPUTS}
+    rows = sum(counts.values()) + in_gap + of_test_keys
+    if not counts["train"] and of_test_keys:
+        raise UserError(
+            f"params.yaml: split.key leaves none of the {rows} rows for train: each before split.cutoff has the key "
+            "of a test row; change one of them."
+        )
+    if not counts["train"] and in_gap:
+        raise UserError(f"params.yaml: split.gap leaves none of the {rows} rows for train; shorten it or add data.")
     for part in ("test", "train"):
         if not counts[part]:
-            knob = "split.test_size" if split.method == "hash" else "split.cutoff"
+            knob, seen = ("split.cutoff", _range(database, time, split.column)) if time else ("split.test_size", "")
             raise UserError(
-                f"params.yaml: {knob} puts none of the {sum(counts.values())} rows into {part}; change it or add data."
+                f"params.yaml: {knob} puts none of the {rows} rows into {part}{seen}; change it or add data."
             )
     found = "DISTINCT {0}" if config.data.task == "classification" else "UNNEST([min({0}), max({0})])"
     train, test = (
@@ -194,6 +204,13 @@ def _check_parts(config: Config, database: DuckDBPyConnection, types: pa.Schema)
             f"{config.data.path}: no row of class {absent[0]!r} falls into train; "
             "add rows of it or merge it with another."
         )
+
+
+def _range(database: DuckDBPyConnection, column: str, name: str | None) -> str:
+    everything = "(FROM staged_train UNION ALL FROM staged_test)"
+    least, most = database.sql(f"SELECT min({column})::VARCHAR, max({column})::VARCHAR FROM {everything}").fetchall()[0]
+    first, last = (text.removesuffix(" 00:00:00") for text in (least, most))
+    return f", for {name!r} goes from {first} to {last}"
 
 
 def _count(database: DuckDBPyConnection, table: str, condition: str = "true") -> int:

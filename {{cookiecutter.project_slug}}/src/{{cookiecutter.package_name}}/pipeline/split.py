@@ -32,7 +32,7 @@ def parts_of(config: Config, rows: pd.DataFrame, words: dict[str, np.ndarray] | 
     words = words or words_of(rows)
     key = {name: column for name, column in words.items() if name in (split.key or rows.columns)}
     if not split.key:
-        del key[config.data.target]
+        key.pop(config.data.target, None)
     return np.where(combine(key) < np.uint64(int(split.test_size * 2**64)), TEST, TRAIN)
 
 
@@ -113,8 +113,9 @@ def _span(gap: float | str | None, name: str | None) -> pd.Timedelta:
         return pd.Timedelta(0)
     span = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?) ?(w|d|h|min|s)", str(gap))
     if not span:
+        shown = repr(gap) if isinstance(gap, str) else f"{gap:g}"
         raise UserError(
-            f"params.yaml: split.gap {gap!r} is no span of time, which split.column {name!r} needs; write it "
+            f"params.yaml: split.gap {shown} is no span of time, which split.column {name!r} needs; write it "
             "like 7d, 12h, 30min or 90s."
         )
     return pd.Timedelta(np.timedelta64(round(float(span[1]) * _SECONDS[span[2]] * 1e6), "us"))
