@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -18,6 +18,11 @@ PARAMS = "params.yaml"
 LEAST_MEMORY = 500_000_000  # bytes: Python and its libraries take two thirds of it
 Task = Literal["classification", "regression", "guess"]
 S = TypeVar("S", bound="Section")
+
+
+def as_class(value: Any) -> Any:
+    """A class as the schema names it, where YAML read true or a number."""
+    return str(value).removesuffix(".0") if isinstance(value, bool | int | float) else value
 
 
 class Section(BaseModel):
@@ -43,7 +48,7 @@ class Data(Section):
     read: Read = Read()
     target: str = Field(min_length=1)
     task: Task
-    positive: str | None = None
+    positive: Annotated[str, BeforeValidator(as_class)] | None = None
     weight: str | None = None
     drop: list[str] = []
 
@@ -74,7 +79,9 @@ class Model(Section):
 
     estimator: str = Field(min_length=1)
     params: dict[str, Any] = {}
-    class_weight: Literal["balanced"] | dict[str, Annotated[float, Field(gt=0)]] | None = None
+    class_weight: (
+        Literal["balanced"] | dict[Annotated[str, BeforeValidator(as_class)], Annotated[float, Field(gt=0)]] | None
+    ) = None
     transform: Literal["log1p", "yeo-johnson"] | None = None
     rows: int | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -260,6 +267,13 @@ def _check_together(params: Params, guesses: bool) -> None:
         )
     if data.weight is not None and data.weight in data.drop:
         raise UserError(f"{PARAMS}: data.drop names {data.weight!r}, which is data.weight; take it out.")
+    for where, given, task in (
+        ("data.positive", data.positive, "classification"),
+        ("model.class_weight", params.model.class_weight, "classification"),
+        ("model.transform", params.model.transform, "regression"),
+    ):
+        if given is not None and data.task not in (task, "guess"):
+            raise UserError(f"{PARAMS}: {where} means nothing in a {data.task}; set it to null.")
     named = {f"gate.{part}.{name}": name for part in ("thresholds", "guards") for name in getattr(gate, part)}
     for where, name in {"gate.primary": gate.primary, **named}.items():
         if "guess" in (data.task, name):

@@ -8,7 +8,7 @@ the user's own knows no weights: it is computed on rows.
 import difflib
 import importlib
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -24,7 +24,10 @@ ABSENT = 1e-3
 
 @dataclass(frozen=True)
 class Predictions:
-    """A probability for each class (one row a sample), or one number a sample for regression."""
+    """A probability for each class (one row a sample), or one number a sample for regression.
+
+    Of two classes the last is the positive one, which precision, recall and curves are about.
+    """
 
     values: np.ndarray
     classes: list[str] | None = None
@@ -47,6 +50,12 @@ class Predictions:
         """Return the predictions for some of the rows, by position or mask."""
         return Predictions(self.values[rows], self.classes)
 
+    def about(self, positive: str | None) -> "Predictions":
+        """Return the same with the positive class last; None leaves the order of the alphabet."""
+        if self.classes is None or positive is None:
+            return self
+        return self.with_classes(sorted(self.classes, key=lambda name: (name == positive, name)))
+
     def with_classes(self, classes: list[str]) -> "Predictions":
         """Return the same in the order of `classes`, with probability zero for those that the model does not know."""
         if self.classes is None or self.classes == classes:
@@ -63,11 +72,18 @@ class Predictions:
 
 
 def align(truth: np.ndarray, *models: Predictions) -> tuple[Predictions, ...]:
-    """Return each model's predictions over the same classes: those of the truth and of any model, sorted."""
+    """Return each model's predictions over the same classes, those of `common_classes`."""
     if any(model.classes is None for model in models):
         return models
-    classes = sorted({*truth, *(name for model in models for name in model.classes or [])})
+    classes = common_classes(truth, models)
     return tuple(model.with_classes(classes) for model in models)
+
+
+def common_classes(truth: np.ndarray, models: Sequence[Predictions]) -> list[str]:
+    """Return the classes of the truth and of any model: as the last model has them if it knows all, else sorted."""
+    classes = {*truth, *(name for model in models for name in model.classes or [])}
+    own = models[-1].classes or []
+    return own if classes == set(own) else sorted(classes)
 
 
 @dataclass(frozen=True)

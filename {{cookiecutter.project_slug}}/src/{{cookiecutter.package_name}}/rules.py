@@ -107,18 +107,6 @@ def check_rows(rows: pd.DataFrame, columns: dict[str, Column], source: str) -> N
         raise UserError(f"{where} must {must}, but {shown}; correct that, or {cure}{more}.") from None
 
 
-def check_unique(rows: pd.DataFrame, columns: dict[str, Column], source: str) -> None:
-    """Refuses rows in which a value of a `unique` column repeats; needs all of them, where batches do not do."""
-    for name, column in columns.items():
-        again = rows[name].duplicated(keep=False) & rows[name].notna() if column.unique else None
-        if again is not None and again.any():
-            first = int(again.to_numpy().argmax())
-            shown = name_rows(int(again.sum()), first, rows[name].iloc[first])
-            raise UserError(
-                f"{source}: column {name!r} must be unique, but {shown}; remove what repeats, or unique from its line."
-            )
-
-
 def name_rows(count: int, first: int, value: object) -> str:
     """How many rows there are, the number of the first with its value, and "are not", as a sentence goes on."""
     return f"{count_rows(count, first)[:-1]}: {str(value)[:40]!r}) {'is' if count == 1 else 'are'} not"

@@ -100,6 +100,8 @@ class Schema:
         if frame.columns.has_duplicates:
             twice = frame.columns[frame.columns.duplicated()][0]
             raise UserError(f"{source}: has the column {twice!r} twice; rename one.")
+        if binary := [name for name in frame.columns if "\0" in str(name)]:  # pandas finds no column of such a name
+            raise UserError(f"{source}: the column name {binary[0]!r} has a zero byte in it; rename it.")
         for name in wanted:
             if name not in frame.columns and name == self.target.name:
                 raise UserError(f"{source}: lacks the target {name!r}; add it, or correct data.target in params.yaml.")

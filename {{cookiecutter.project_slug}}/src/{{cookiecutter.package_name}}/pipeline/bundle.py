@@ -37,7 +37,8 @@ class Bundle:
         absent = [name for name in names if name not in features]
         if absent:
             raise UserError(f"the model needs the feature {absent[0]!r}, which features.py does not make; retrain it.")
-        return Predictions(self.answer(features[names]), self.manifest["classes"])
+        said = Predictions(self.answer(features[names]), self.manifest["classes"])
+        return said.about(self.manifest.get("positive"))
 
 
 def write_bundle(path: Path, model: bytes, manifest: dict[str, Any], schema: str) -> None:

@@ -22,7 +22,7 @@ def run(config: Config) -> None:
     table = read_typed(config.path(TEST_FEATURES))
     truth = truth_of(config, table.pop(config.data.target))
     pipeline = read_model(config.path(PIPELINE))
-    predictions = Predictions(answer_of(pipeline, table), classes_of(pipeline))
+    predictions = Predictions(answer_of(pipeline, table), classes_of(pipeline)).about(config.data.positive)
     gate = config.gate
     metrics = compute_metrics(config.data.task, truth, predictions, [gate.primary, *gate.thresholds, *gate.guards])
     write_file(config.path(METRICS), (json.dumps(metrics, indent=2) + "\n").encode())

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.compose import ColumnTransformer
+from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
+from sklearn.pipeline import Pipeline
 
 from ..config import Config
 from ..errors import need
@@ -50,12 +51,13 @@ def build_bundle(config: Config, pipeline: Any, features: pd.DataFrame, path: Pa
         "task": config.data.task,
         "target": config.data.target,
         "classes": classes_of(pipeline),
+        "positive": config.data.positive,
         "inputs": {"numbers": numbers, "categories": categories, "missing_category": MISSING_CATEGORY},
         "parity": parity,
         "trusted": [] if agrees else types_of(model),
         "libraries": {name: version(name) for name in libraries},
     }
-    schema = load_schema(config.path(SCHEMA)).without(config.data.drop)
+    schema = load_schema(config.path(SCHEMA)).without(config.data.unseen)
     write_bundle(path, model, manifest, schema.to_yaml())
     return manifest
 
@@ -63,9 +65,11 @@ def build_bundle(config: Config, pipeline: Any, features: pd.DataFrame, path: Pa
 def with_edges(features: pd.DataFrame, numbers: list[str], categories: list[str]) -> pd.DataFrame:
     """The test rows, and what production will send one day: everything missing, categories never seen."""
     edges = features.iloc[np.arange(4) % len(features)].copy().reset_index(drop=True)
-    edges.loc[[0, 1], numbers] = np.float32("nan")
-    edges.loc[[0, 2], categories] = MISSING_CATEGORY
-    edges.loc[[1, 3], categories] = "(a category never seen)"
+    for name in numbers:
+        edges.loc[[0, 1], name] = np.float32("nan")
+    for name in categories:
+        edges.loc[[0, 2], name] = MISSING_CATEGORY
+        edges.loc[[1, 3], name] = "(a category never seen)"
     return pd.concat([edges, features], ignore_index=True)
 
 
@@ -117,12 +121,17 @@ def _convert(pipeline: Any, numbers: list[str], categories: list[str]) -> tuple[
     options = {"zipmap": False} if classes_of(pipeline) is not None else None
     if any(isinstance(names, str) for _, _, names in getattr(pipeline[0], "transformers_", [])):
         return None, "ONNX Runtime splits text into words by the locale of the machine that serves"
+    pipeline, scale = _without_scale(pipeline)
+    if scale not in (None, np.log1p):
+        return None, "a target transformed by yeo-johnson has no counterpart in ONNX"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             opsets = _learn_xgboost() if "xgboost" in repr(pipeline[-1]).lower() else None
             copied = _for_onnx(pipeline, numbers + categories)
             model = convert_sklearn(copied, "model", inputs, options=options, target_opset=opsets)
+        if scale is not None:
+            _answer_expm1(model)
         return model.SerializeToString(deterministic=True), ""
     except Exception as error:  # a converter fails in any way: the model is then released as skops
         return None, f"does not convert to ONNX: {' '.join(str(error).split())[:200] or type(error).__name__}"
@@ -141,6 +150,26 @@ def _learn_xgboost() -> dict[str, int]:
     shape = shapes.calculate_linear_regressor_output_shapes
     update_registered_converter(xgboost.XGBRegressor, "XGBoostXGBRegressor", shape, convert)
     return {"": 18, "ai.onnx.ml": 3}
+
+
+def _without_scale(pipeline: Any) -> tuple[Any, Any]:
+    """The pipeline that answers on the scale it learnt on, and what led there, None if nothing did."""
+    last = pipeline[-1]
+    if not isinstance(last, TransformedTargetRegressor):
+        return pipeline, None
+    return Pipeline([*pipeline.steps[:-1], ("estimator", last.regressor_)]), last.func or last.transformer
+
+
+def _answer_expm1(model: Any) -> None:
+    """Lets an ONNX model answer e to the power of what it says, less one: the inverse of log1p."""
+    from onnx import helper, numpy_helper
+
+    said = model.graph.output[0].name
+    model.graph.initializer.append(numpy_helper.from_array(np.ones((1, 1), "float32"), "one"))
+    model.graph.node.extend(
+        [helper.make_node("Exp", [said], ["raised"]), helper.make_node("Sub", ["raised", "one"], ["answer"])]
+    )
+    model.graph.output[0].name = "answer"
 
 
 def _for_onnx(pipeline: Any, names: list[str]) -> Any:

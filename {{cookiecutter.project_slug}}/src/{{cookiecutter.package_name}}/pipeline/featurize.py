@@ -21,10 +21,15 @@ def run(config: Config) -> None:
     """Writes the features and the target of the train and the test rows, batch by batch."""
     types: pa.Schema | None = None
     for source, path in ((TRAIN_ROWS, TRAIN_FEATURES), (TEST_ROWS, TEST_FEATURES)):
-        tables = _featurize(config, config.path(source))
+        weight = config.data.weight if types is None else None  # of the rows to train on only
+        tables = _featurize(config, config.path(source), weight)
         first = next(tables)
-        types = types or first.schema
+        if types is None:
+            types = first.schema
+        elif config.data.weight:
+            types = types.remove(types.get_field_index(config.data.weight))
         write_groups(config.path(path), types, _check_types(chain([first], tables), types))
+    assert types is not None
     numbers = types.types.count(pa.float32())
     print(f"featurize: {numbers} numbers and {len(types) - 1 - numbers} categories")
 
@@ -34,28 +39,30 @@ def make_features(rows: pd.DataFrame, config: Config, first: int = 0) -> pd.Data
 
     `first` says how many rows lie before these, for the row that an error names.
     """
-    seen = rows.drop(columns=[config.data.target, *config.data.drop], errors="ignore").reset_index(drop=True)
+    seen = rows.drop(columns=[config.data.target, *config.data.unseen], errors="ignore").reset_index(drop=True)
     table = add_features(seen)
     if not isinstance(table, pd.DataFrame) or len(table) != len(seen):
         raise UserError("features.py: add_features must return a DataFrame with one row for each row it gets.")
     if not table.index.equals(seen.index):
         raise UserError("features.py: add_features must keep the order of the rows and their index.")
-    if table.columns.has_duplicates or config.data.target in table.columns or table.empty:
+    if table.columns.has_duplicates or table.empty or not {config.data.target, config.data.weight}.isdisjoint(table):
         raise UserError(
-            "features.py: add_features must return one column or more, no name twice, and never the target."
+            "features.py: add_features must return one column or more, no name twice, and never the target or weight."
         )
     typed = {str(name): _as_input(str(name), values, first) for name, values in table.items()}
     ordered = sorted(typed, key=lambda name: typed[name].dtype != np.float32)
     return pd.DataFrame({name: typed[name] for name in ordered})
 
 
-def _featurize(config: Config, path: Path) -> Iterator[pa.Table]:
-    """The features and the target of the rows in a file, batch by batch."""
+def _featurize(config: Config, path: Path, weight: str | None) -> Iterator[pa.Table]:
+    """The features, the target and the weight, if there is one, of the rows in a file, batch by batch."""
 
     def featurize(batch: tuple[int, pd.DataFrame]) -> pa.Table:
         first, rows = batch
         features = make_features(rows, config, first)
         features[config.data.target] = rows[config.data.target]
+        if weight:
+            features[weight] = rows[weight]
         return pa.Table.from_pandas(features, preserve_index=False).replace_schema_metadata(None)
 
     # One thread beside the one that writes: add_features is the user's, and need not know of threads.

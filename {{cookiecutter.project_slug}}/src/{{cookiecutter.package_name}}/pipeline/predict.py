@@ -20,7 +20,7 @@ def predict(config: Config, rows: Path | pd.DataFrame, bundle: Bundle, enforce: 
         bundle: the model.
         enforce: whether missing values and limits of schema.yaml are errors; types always are.
     """
-    schema = load_schema(config.path(SCHEMA)).without(config.data.drop)
+    schema = load_schema(config.path(SCHEMA)).without(config.data.unseen)
     source = "the rows" if isinstance(rows, pd.DataFrame) else str(rows)
     frame = rows if isinstance(rows, pd.DataFrame) else read_table(rows)
     typed = schema.apply(frame, with_target=False, source=source, enforce=enforce, new=True)

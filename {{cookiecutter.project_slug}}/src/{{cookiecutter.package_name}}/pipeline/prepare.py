@@ -4,6 +4,7 @@ Typed rows go to scratch files batch by batch; from there DuckDB sorts, joins an
 use. A small dataset takes the same way as a large one.
 """
 
+import difflib
 import json
 import os
 from collections.abc import Iterator
@@ -39,6 +40,7 @@ def run(config: Config) -> None:
     """Writes the train and test rows, and a summary of the data that Git can compare."""
     schema = load_schema(config.path(SCHEMA))
     _check_names(config, schema)
+    schema = schema.weighing(config.data.weight)
     types = _arrow_schema(schema)
     tally = Tally(types)
     with scratch(config.path(SCRATCH)) as folder, open_database(config.resources, folder / "spill") as database:
@@ -46,6 +48,7 @@ def run(config: Config) -> None:
         pa.default_memory_pool().release_unused()
         of_test_keys = open_parts(config, database, folder)
         _check_parts(config, database, types, in_gap, of_test_keys)
+        _check_unique(config, database, schema)
         for part, path in _OUTPUTS.items():
             write_groups(config.path(path), types, tally.watch(part, sort_rows(database, part, types)))
         summary = summarize(database, schema, tally)
@@ -154,14 +157,31 @@ def _check_names(config: Config, schema: Schema) -> None:
         ("data.drop", config.data.drop),
         ("split.key", config.split.key),
         ("split.column", column),
+        ("data.weight", [config.data.weight] if config.data.weight else []),
     ):
         for name in names:
             if name not in schema.columns:
                 raise UserError(
                     f"params.yaml: {section} names {name!r}, which is no column of schema.yaml; correct it."
                 )
-    if not schema.without(config.data.drop).columns:
+    if not schema.without(config.data.unseen).columns:
         raise UserError("params.yaml: data.drop leaves no column to predict from; keep at least one.")
+    if config.data.weight and (kind := schema.columns[config.data.weight].type) != "number":
+        raise UserError(f"params.yaml: data.weight names {config.data.weight!r}, which is a {kind}; name a number.")
+    _check_positive(config.data.positive, schema.target.values or [])
+
+
+def _check_positive(positive: str | None, classes: list[str]) -> None:
+    if positive is None:
+        return
+    if positive not in classes:
+        near = difflib.get_close_matches(positive, classes, 1)
+        cure = f"did you mean {near[0]!r}?" if near else f"the classes are {', '.join(classes[:20])}."
+        raise UserError(f"params.yaml: data.positive is {positive!r}, which is no class of schema.yaml; {cure}")
+    if len(classes) != 2:
+        raise UserError(
+            f"params.yaml: data.positive is one class of two, but schema.yaml has {len(classes)}; set it to null."
+        )
 
 
 def _check_parts(
@@ -204,6 +224,19 @@ def _check_parts(
             f"{config.data.path}: no row of class {absent[0]!r} falls into train; "
             "add rows of it or merge it with another."
         )
+
+
+def _check_unique(config: Config, database: DuckDBPyConnection, schema: Schema) -> None:
+    for number, (name, column) in enumerate(schema.columns.items()):
+        if column.unique:
+            values = f"(SELECT c{number} AS value FROM staged_train UNION ALL SELECT c{number} FROM staged_test)"
+            again = f"SELECT value FROM {values} WHERE value IS NOT NULL GROUP BY value HAVING count(*) > 1"
+            many, one = database.sql(f"SELECT count(*), min(value)::VARCHAR FROM ({again})").fetchall()[0]
+            if many:
+                raise UserError(
+                    f"{config.data.path}: column {name!r} must be unique, but {many:,} of its values repeat, such as "
+                    f"{one[:40]!r}; remove what repeats, or unique from its line in schema.yaml."
+                )
 
 
 def _range(database: DuckDBPyConnection, column: str, name: str | None) -> str:

@@ -16,6 +16,7 @@ from ..model import build_model
 from ..outputs import PIPELINE, TRAIN_FEATURES
 from ..table import read_typed
 from .bundle import dump_model
+from .target import check_plain, check_scale, check_weighable, on_scale, weigh_rows
 from .train_on_dask import fit_on_dask
 
 
@@ -23,10 +24,13 @@ def run(config: Config) -> None:
     """Fits the pipeline of model.py and writes it as a skops file."""
     start = time.perf_counter()
     if config.model.estimator == "xgboost_dask":
+        check_plain(config)
         pipeline, rows = fit_on_dask(config, unfitted)
     else:
         table = read_typed(config.path(TRAIN_FEATURES), config.model.rows)
-        pipeline, rows = fit(config, table, table.pop(config.data.target)), len(table)
+        target = table.pop(config.data.target)
+        weight = table.pop(config.data.weight) if config.data.weight else None
+        pipeline, rows = fit(config, table, target, weight), len(table)
     write_file(config.path(PIPELINE), dump_model(pipeline))
     print(f"train: {config.model.estimator} on {rows:,} rows in {time.perf_counter() - start:.1f} s")
 
@@ -45,16 +49,23 @@ def unfitted(config: Config, features: pd.DataFrame, target: pd.Series, quiet: b
     return pipeline
 
 
-def fit(config: Config, features: pd.DataFrame, target: pd.Series) -> Pipeline:
+def fit(config: Config, features: pd.DataFrame, target: pd.Series, weight: pd.Series | None = None) -> Pipeline:
     """The fitted pipeline; what the estimator rejects becomes one sentence."""
     pipeline = unfitted(config, features, target)
+    weights = weigh_rows(config, target, weight)
+    options = {} if weights is None else {"estimator__sample_weight": weights}
+    if weights is not None:
+        check_weighable(pipeline[-1], config.model)
+    pipeline.set_params(estimator=on_scale(pipeline[-1], config.model.transform, target))
+    truth = target.to_numpy(dtype=object if config.data.task == "classification" else "float64")
     # One thread for linear algebra: with more, the last bits of a model would depend on the number of cores.
     with warnings.catch_warnings(record=True) as caught, threadpool_limits(1, user_api="blas"):
         warnings.simplefilter("always", ConvergenceWarning)
         try:
-            pipeline.fit(features, target.to_numpy(dtype=object if config.data.task == "classification" else "float64"))
+            pipeline.fit(features, truth, **options)
         except (ValueError, TypeError) as error:
             raise UserError(f"params.yaml: model: {' '.join(str(error).split())[:300]}") from error
+    check_scale(pipeline[-1])
     if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
         print("train: it stopped before it converged; raise its iterations (max_iter) in model.params")
     return pipeline

@@ -9,15 +9,15 @@ import pandas as pd
 from ..rules import Column
 
 ENOUGH = 20  # rows, before a column whose values all differ is taken for an identifier
+GROUPS = 30  # before rows are split by them: fewer could all fall on one side
 _NAMED_ID = re.compile(
-    r"(?:^|[_\s.-])(?:id|uuid|guid|key|idx|index|rownames?|nr|no|number|num|code|serial)$|[a-z](?:Id|ID|Key|Nr|No)$"
-    r"|^Unnamed: 0$",
-    re.IGNORECASE,
+    r"(?i:(?:^|[_\s.-])(?:id|uuid|guid|key|idx|index|rownames?|nr|no|number|num|code|serial)$)|^Unnamed: 0$"
+    r"|[a-z](?:Id|ID|Key|Nr|No)$"
 )
 _NAMED_ENTITY = re.compile(
-    r"(?:^|[_\s.-])(?:id|uuid|guid|key)$|[a-z](?:Id|ID)$|^(?:customer|client|user|patient|subject|person|account|member|"
-    r"employee|student|pupil|household|device|machine|vehicle|player|athlete|driver|store|school|hospital|company)"
-    r"(?:[_\s.-]?(?:nr|no|number|code|name))?$"
+    r"(?i:(?:^|[_\s.-])(?:id|uuid|guid|key)$)|[a-z](?:Id|ID)$|^(?i:customer|client|user|patient|subject|person|account|"
+    r"member|employee|student|pupil|household|device|machine|vehicle|player|athlete|driver|store|school|hospital|company)"
+    r"(?i:[_\s.-]?(?:nr|no|number|code|name))?$"
 )
 
 
@@ -91,6 +91,6 @@ def _repeats(look: Look, rows: pd.DataFrame) -> bool:
     values = rows[look.name].dropna()
     if look.column.type == "number" and (values % 1 != 0).any():
         return False
-    if look.column.type not in ("number", "category") or not ENOUGH <= look.distinct <= len(values) / 2:
+    if look.column.type not in ("number", "category") or not GROUPS <= look.distinct <= len(values) / 2:
         return False
     return bool(np.mean(values.duplicated(keep=False)) > 0.8)

@@ -51,8 +51,9 @@ def _score(matrix: np.ndarray, truth: np.ndarray, task: Task, folds: object, gro
         tree = DecisionTreeRegressor(random_state=0)
         said = cross_val_predict(tree, matrix, truth, cv=folds, groups=groups)
         spread = np.sum((truth - truth.mean()) ** 2)
-        straight = np.corrcoef(matrix[:, 0], truth)[0, 1] ** 2
-        return max(1 - np.sum((truth - said) ** 2) / spread, straight if np.isfinite(straight) else 0)
+        # A tree is too coarse for a rising function of the target, such as its logarithm; ranks show it.
+        ranks = np.corrcoef(pd.Series(matrix[:, 0]).rank(), pd.Series(truth).rank())[0, 1] ** 2
+        return max(1 - np.sum((truth - said) ** 2) / spread, ranks if np.isfinite(ranks) else 0)
 
 
 def _as_matrix(values: pd.Series) -> np.ndarray:

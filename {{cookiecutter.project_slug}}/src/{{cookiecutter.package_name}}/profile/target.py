@@ -106,10 +106,10 @@ def aim_at(task: Task, why: str, values: pd.Series) -> Aim:
     share = float(shares[positive or str(shares.index[1])])
     if share < RARE:
         primary, why_primary = "average_precision", f"the positive class is rare ({share:.1%})"
-        threshold, because = round(2 * share, 3), f"a guess has {share:.3f}"
+        threshold, because = round(2 * share, 3), f"chance has {share:.3f}"
     else:
         primary, why_primary = "roc_auc", "two classes, and no probability to act at is given"
-        threshold, because = 0.6, "a guess has 0.5"
+        threshold, because = 0.6, "chance has 0.5"
     return Aim(task, why, classes, positive, why_positive, primary, why_primary, threshold, because, hints)
 
 
@@ -126,7 +126,7 @@ def _positive(shares: pd.Series) -> tuple[str | None, str]:
     first, later = (str(name) for name in shares.index)
     said = [name for name in (first, later) if name.casefold() in _YES]
     if len(said) == 1:
-        return (first, "its name") if said == [first] else (None, "")
+        return (first, "so its name says") if said == [first] else (None, "")
     if float(shares[first]) < 0.4:
         return first, f"the rarer of two ({shares[first]:.0%})"
     return None, ""
@@ -136,5 +136,5 @@ def _aim_at_number(why: str, numbers: pd.Series) -> Aim:
     hints = []
     if numbers.min() >= 0 and numbers.max() > 100 * max(float(numbers.median()), 1e-9):
         hints.append("it spans orders of magnitude: try model.transform: log1p")
-    why_primary = "free of the unit, as gate.margin is; mae or rmse say it in the target's"
+    why_primary = "it has no unit, so that gate.margin fits; mae and rmse have the target's"
     return Aim("regression", why, None, None, "", "r2", why_primary, 0.05, "the mean, always answered, has 0", hints)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ..curves import calibration, precision_recall, roc
-from ..metrics import Predictions
+from ..metrics import Predictions, common_classes
 from .charts import make_charts
 from .report import Confusion, Curve, Model, Plot, PlotName, Report
 from .svg import THEMES, paint
@@ -27,8 +27,8 @@ Draw = Callable[[list[Coordinates]], Coordinates]  # from each class's hits and 
 def make_plots(truth: np.ndarray, champion: Predictions | None, candidate: Predictions) -> list[Plot]:
     """Return the plots of both models on the same rows, in the order of `truth`; none where nothing can be drawn.
 
-    Two classes have the curves of the second one in sorted order. More have one curve a model, which can be read where
-    a dozen cannot: ROC and precision–recall are the mean over classes of one against the rest, weighted by how frequent
+    Two classes have the curves of the positive one, the last. More have one curve a model, which can be read where a
+    dozen cannot: ROC and precision–recall are the mean over classes of one against the rest, weighted by how frequent
     the class is, so that the area under the ROC curve is the metric roc_auc; calibration pools every class's scores
     (Kull et al., NeurIPS 2019, class-wise calibration).
     """
@@ -45,7 +45,7 @@ def count_confusion(truth: np.ndarray, champion: Predictions | None, candidate: 
     """
     if candidate.classes is None:
         return None
-    names = _classes(truth, [champion, candidate] if champion else [candidate])
+    names = common_classes(truth, [champion, candidate] if champion else [candidate])
     often = sorted(names, key=lambda name: -np.sum(truth == name))
     kept = names if len(names) <= CLASSES else sorted(often[: CLASSES - 1])
     others = [] if kept is names else [f"{len(names) - len(kept)} others"]
@@ -60,7 +60,7 @@ def count_confusion(truth: np.ndarray, champion: Predictions | None, candidate: 
 
 
 def _classification(truth: np.ndarray, models: Models) -> Iterator[tuple[PlotName, list[Curve]]]:
-    classes = _classes(truth, [predictions for _, predictions in models])
+    classes = common_classes(truth, [predictions for _, predictions in models])
     hits = {name: truth == name for name in (classes[1:] if len(classes) == 2 else classes)}
     hits = {name: hit for name, hit in hits.items() if 0 < hit.sum() < len(hit)}
     if not hits:
@@ -75,10 +75,6 @@ def _classification(truth: np.ndarray, models: Models) -> Iterator[tuple[PlotNam
     for plot, draw in draws:
         parts = [(model, [(hit, _scores(said, name)) for name, hit in hits.items()]) for model, said in drawn]
         yield plot, [_curve(model, label, *draw(part)) for model, part in parts]
-
-
-def _classes(truth: np.ndarray, models: list[Predictions]) -> list[str]:
-    return sorted({*truth, *(name for model in models for name in model.classes or [])})
 
 
 def _scores(predictions: Predictions, name: str) -> np.ndarray:
