@@ -4,6 +4,7 @@ A line of standard input is a request, `["train", "/path/of/a/project", {"estima
 """
 
 import hashlib
+import importlib.metadata
 import io
 import json
 import os
@@ -16,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from customer_churn import cli, describe
-from customer_churn.config import Config, load_config
+from customer_churn import cli, compute, describe
+from customer_churn.config import PARAMS, Config, load_config
 from customer_churn.errors import UserError
 from customer_churn.outputs import BUNDLE, METRICS, PIPELINE, SUMMARY, TEST_ROWS, TRAIN_ROWS
 from customer_churn.params_file import update_params
@@ -25,6 +26,7 @@ from customer_churn.pipeline import evaluate, export, featurize, prepare, train
 from customer_churn.pipeline.bundle import load_bundle
 from customer_churn.pipeline.predict import predict
 from customer_churn.table import read_table
+from customer_churn.tuning.run import CANDIDATES, RESULT, tune
 
 
 def do_prepare(root: Path) -> list[str]:
@@ -46,12 +48,88 @@ def do_split(root: Path) -> dict[str, Any] | str:
     return {**parts, "summary": json.loads((root / SUMMARY).read_text())}
 
 
-def do_train(root: Path, estimator: str | None = None) -> dict[str, Any]:
+def do_train(root: Path, estimator: str | None = None, place: str = "") -> dict[str, Any]:
     """Digests, manifest and metrics of a model trained on the project's data."""
+    with computing(place):
+        train_model(with_estimator(set_up(root), estimator))
+    return trained(root)
+
+
+def do_tune(root: Path, place: str) -> dict[str, Any]:
+    """What `mlops tune` says in refusal, writes and changes, and the digests of the model trained after it."""
     config = set_up(root)
-    if estimator:
-        config = config.model_copy(update={"model": config.model.model_copy(update={"estimator": estimator})})
-    train_model(config)
+    prepare.run(config)
+    featurize.run(config)
+    before = (root / PARAMS).read_text()
+    with sentence() as said, computing(place):
+        tune(config)
+    files = {name: (root / file).read_text() for name, file in (("metrics", RESULT), ("table", CANDIDATES))}
+    train.run(load_config(root))
+    return {
+        "said": "".join(said),
+        "metrics": json.loads(files["metrics"]),
+        "table": files["table"],
+        "params": load_config(root).model.params,
+        "changed": sorted(set((root / PARAMS).read_text().splitlines()) ^ set(before.splitlines())),
+        "model": hashlib.sha256((root / PIPELINE).read_bytes()).hexdigest(),
+    }
+
+
+def do_compute(root: Path, place: str, pretend: dict[str, str] | None = None) -> str:
+    """The sentence that refuses a place to compute, where this environment has other versions than it has."""
+    known = importlib.metadata.version
+    importlib.metadata.version = lambda name: (pretend or {}).get(name) or known(name)
+    try:
+        with sentence() as said, computing(place), compute.open_pool(None) as run:
+            list(run(max, []))
+        return "".join(said)
+    finally:
+        importlib.metadata.version = known
+
+
+def do_workers(root: Path, address: str) -> list[bool]:
+    """Whether each worker of a scheduler can import the package."""
+    from distributed import Client
+
+    def importable() -> bool:
+        import importlib.util
+
+        return importlib.util.find_spec("customer_churn") is not None
+
+    with Client(address, timeout=30) as client:
+        client.wait_for_workers(2, timeout=60)
+        return list(client.run(importable).values())
+
+
+def do_without(root: Path, package: str, estimator: str) -> str:
+    """The sentence that refuses to train with an estimator where a package is not installed."""
+    hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] == package}
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        with sentence() as said:
+            train_model(with_estimator(set_up(root), estimator))
+        return "".join(said)
+    finally:
+        del sys.modules[package]
+        sys.modules.update(hidden)
+
+
+def with_estimator(config: Config, estimator: str | None) -> Config:
+    if not estimator:
+        return config
+    return config.model_copy(update={"model": config.model.model_copy(update={"estimator": estimator})})
+
+
+@contextmanager
+def computing(place: str) -> Iterator[None]:
+    os.environ["COMPUTE"] = place
+    try:
+        yield
+    finally:
+        del os.environ["COMPUTE"]
+
+
+def trained(root: Path) -> dict[str, Any]:
     with zipfile.ZipFile(root / BUNDLE) as bundle:
         manifest = json.loads(bundle.read("manifest.json"))
     digests = {name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in (PIPELINE, BUNDLE, METRICS)}

@@ -63,7 +63,9 @@ def build_model(settings: Model, columns: Columns, task: Task, classes: int = 2)
         codes = OrdinalEncoder(categories=values, handle_unknown="use_encoded_value", unknown_value=-1, dtype="float32")
         parts.append(("categories of many values as codes", codes, many))
     else:
-        means = TargetEncoder(categories=values, cv=KFold(5, shuffle=True, random_state=settings.seed))
+        kind = "binary" if task == "classification" else "continuous"
+        folds = KFold(5, shuffle=True, random_state=settings.seed)
+        means = TargetEncoder(categories=values, target_type=kind, cv=folds)
         parts.append(("categories of many values by their mean target", means, many))
     for number, (name, words) in enumerate(columns.texts.items(), 1):
         parts.append((f"text {number} by its frequent words (TF-IDF)", TfidfVectorizer(vocabulary=words), name))

@@ -76,10 +76,11 @@ def answer_fold(data: Any, task: tuple[Pipeline, int, int]) -> tuple[np.ndarray,
 
     pipeline, rows, fold = task
     train, test = data["folds"][rows][fold]
-    # Not undone, since other threads of a Dask worker are at the same: one thread, so the last bits agree everywhere.
-    threadpool_limits(1, user_api="blas")
+    # One thread, for the same last bits everywhere; not undone, since other threads of a Dask worker are at the same.
+    threadpool_limits(1)
     try:
-        fitted = clone(pipeline).fit(data["features"].iloc[train], data["target"][train])
+        weights = {} if data["weights"] is None else {"estimator__sample_weight": data["weights"][train]}
+        fitted = clone(pipeline).fit(data["features"].iloc[train], data["target"][train], **weights)
         if hasattr(fitted, "classes_"):
             return fitted.predict_proba(data["features"].iloc[test]), [str(name) for name in fitted.classes_]
         return fitted.predict(data["features"].iloc[test]).reshape(-1), None

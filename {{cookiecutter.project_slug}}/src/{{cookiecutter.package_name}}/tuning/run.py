@@ -18,6 +18,7 @@ from ..model import build_model
 from ..outputs import TRAIN_FEATURES, TRAIN_ROWS
 from ..params_file import update_params
 from ..pipeline.evaluate import truth_of
+from ..pipeline.target import check_weighable, on_scale, weigh_rows
 from ..table import read_typed
 from .folds import make_folds
 from .halving import Candidate, halve, rungs_of
@@ -71,6 +72,7 @@ def search(config: Config, metric: Metric) -> list[tuple[int, list[Candidate]]]:
     limit = config.model.rows or (SAMPLE if config.model.estimator == "xgboost_dask" else None)
     features = read_typed(config.path(TRAIN_FEATURES), limit)
     target = features.pop(config.data.target)
+    weights = weigh_rows(config, target, features.pop(config.data.weight) if config.data.weight else None)
     truth, rows = truth_of(config, target), read_typed(config.path(TRAIN_ROWS), limit)
     candidates = make_candidates(config, features, target)
     counts = rungs_of(len(target), len(candidates) - 1)
@@ -82,7 +84,8 @@ def search(config: Config, metric: Metric) -> list[tuple[int, list[Candidate]]]:
         return value if metric.greater_is_better else -value
 
     rungs = []
-    with open_pool({"features": features, "target": truth, "folds": folds}) as pool:
+    data = {"features": features, "target": truth, "weights": weights, "folds": folds}
+    with open_pool(data) as pool:
         for count, ranked in halve(candidates, {count: len(folds[count]) for count in counts}, _shown(pool), judge):
             rungs.append((count, ranked))
             print(
@@ -101,7 +104,10 @@ def make_candidates(config: Config, features: pd.DataFrame, target: pd.Series) -
     made = []
     for params in draw_candidates(config):
         settings = model.model_copy(update={"params": {**model.params, **params, **alone}})
-        made.append(Candidate(params, build_model(settings, columns, config.data.task, classes)))
+        pipeline = build_model(settings, columns, config.data.task, classes)
+        if config.data.weight or model.class_weight:
+            check_weighable(pipeline[-1], model)
+        made.append(Candidate(params, pipeline.set_params(estimator=on_scale(pipeline[-1], model.transform, target))))
     return made
 
 
