@@ -38,7 +38,7 @@ def do_prepare(root: Path) -> list[str]:
 def do_split(root: Path) -> dict[str, Any] | str:
     """The train and the test rows as lines of CSV, sorted, and the summary; or the sentence that refuses them."""
     with sentence() as said:
-        prepare_rows(load_config(root))
+        prepare.run(set_up(root))
     if said:
         return said[0]
     parts = {
@@ -141,7 +141,8 @@ def do_try(root: Path) -> str:
     with sentence() as said:
         config = set_up(root)
         train_model(config)
-        rows = read_table(config.path(config.data.path)).drop(columns=config.data.target)
+        config = load_config(root)
+        rows = read_table(config.path(config.data.path), config.data.read).drop(columns=config.data.target)
         predicted = predict(config, rows, load_bundle(root / BUNDLE))
         assert len(predicted) == len(rows) and predicted.notna().all(axis=None), predicted
     return "".join(said)

@@ -14,15 +14,23 @@ PACKAGE = "customer_churn"
 HARMLESS = {
     "__init__.py": "documentation",
     "pipeline/__init__.py": "documentation",
+    "reading/__init__.py": "documentation",
     "errors.py": "sentences",
     "config.py": "reads params.yaml, which names every knob, and dvc.yaml tracks their values",
     "outputs.py": "names files that dvc.yaml names as well",
     "objects.py": "imported by outputs; finds files in DVC's cache",
     "git.py": "imported by objects",
 }
-# Modules that come with config or bundle, and of which this stage uses nothing.
+# Modules that come with config, table or bundle, and of which this stage uses nothing.
 METRICS = {"metrics.py", "weighted.py"}
-UNUSED = {"prepare": METRICS, "featurize": METRICS, "train": METRICS, "export": {"weighted.py"}}
+READING = {f"reading/{name}.py" for name in ("kinds", "lines", "parquet", "tables", "text", "workbook")}
+UNUSED = {
+    "prepare": METRICS,
+    "featurize": METRICS | READING,
+    "train": METRICS | READING,
+    "evaluate": READING,
+    "export": {"weighted.py"} | READING,
+}
 IMPORTED = """
 import importlib, json, sys
 package, *stages = sys.argv[1:]

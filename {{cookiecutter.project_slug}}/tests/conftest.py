@@ -26,7 +26,7 @@ def schema(config: Config) -> Schema:
 @pytest.fixture(scope="session")
 def rows(config: Config, schema: Schema) -> pd.DataFrame:
     """A sample of the project's own data, with some rows of every class."""
-    typed = schema.apply(read_table(config.path(config.data.path))).sample(frac=1, random_state=0)
+    typed = schema.apply(read_table(config.path(config.data.path), config.data.read)).sample(frac=1, random_state=0)
     if config.data.task == "classification":
         classes = typed[config.data.target].nunique()
         typed = typed.groupby(config.data.target).head(max(SAMPLE // classes, 20))

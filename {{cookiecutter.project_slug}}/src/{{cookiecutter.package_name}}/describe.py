@@ -5,14 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from .config import PARAMS, Config, Task
+from .config import PARAMS, Config, Read, Task
 from .errors import UserError
+from .params_file import update_params
 from .profile.columns import Look, find_dropped, find_group, find_time
 from .profile.knobs import TimeOrder, choose_knobs, write_knobs
 from .profile.leaks import find_leaks
 from .profile.show import show_profile
 from .profile.target import MANY_CLASSES, aim_at, check_target, find_column, guess_task
 from .profile.writing import read_writing
+from .reading.sniff import sniff
 from .rules import Column, Target
 from .schema import SCHEMA, Schema, load_schema
 from .table import read_batches
@@ -26,6 +28,8 @@ def ensure_schema(config: Config) -> bool:
     there = config.path(SCHEMA).exists()
     if there and not config.guesses:
         return False
+    if not there:
+        config = learn_reading(config)
     rows, total = sample_rows(config)
     name, source = config.data.target, config.data.path
     find_column(name, list(rows.columns))
@@ -59,6 +63,18 @@ def ensure_schema(config: Config) -> bool:
     seen = f"all {total:,} rows" if total == len(rows) else f"{len(rows):,} of {total:,} rows, evenly spaced"
     show_profile(looks, name, dropped, knobs, seen)
     return not there
+
+
+def learn_reading(config: Config) -> Config:
+    """The config with how the data's file is written: guessed, and noted in params.yaml, unless that says it."""
+    read = config.data.read if config.data.read != Read() else sniff(config.path(config.data.path))
+    guessed = {name: value for name, value in read if value != getattr(config.data.read, name)}
+    if guessed:
+        changes = {f"data.read.{name}": (value, "guess: from the file") for name, value in guessed.items()}
+        update_params(config.path(PARAMS), changes)
+        said = ", ".join(f"{name} {value!r}" for name, value in guessed.items())
+        print(f"setup: {config.data.path} seems to have {said}: see data.read in params.yaml")
+    return config.model_copy(update={"data": config.data.model_copy(update={"read": read})})
 
 
 def sample_rows(config: Config) -> tuple[pd.DataFrame, int]:

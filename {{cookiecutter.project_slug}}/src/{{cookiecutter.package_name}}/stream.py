@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
+from .batches import regroup
 from .files import replacing
-from .table import BATCH
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -56,20 +56,3 @@ def write_groups(path: Path, schema: pa.Schema, batches: Iterable[pa.Table]) -> 
             writer.write_table(group)
             rows += group.num_rows
     return rows
-
-
-def regroup(tables: Iterable[pa.Table], size: int = BATCH) -> Iterator[pa.Table]:
-    """The same rows in tables of `size` rows; only the last may have fewer."""
-    held: list[pa.Table] = []
-    rows = 0
-    for table in tables:
-        held.append(table)
-        rows += table.num_rows
-        if rows >= size:
-            joined = pa.concat_tables(held)
-            whole = rows - rows % size
-            for start in range(0, whole, size):
-                yield joined.slice(start, size)
-            held, rows = [joined.slice(whole)], rows - whole
-    if rows:
-        yield pa.concat_tables(held)

@@ -16,13 +16,13 @@ def predict(config: Config, rows: Path | pd.DataFrame, bundle: Bundle, enforce: 
 
     Args:
         config: the project that trained the bundle.
-        rows: a CSV or Parquet file or a frame, raw or prepared, with or without target and dropped columns.
+        rows: a file of any kind, or a frame, raw or prepared, with or without target and dropped columns.
         bundle: the model.
         enforce: whether missing values and limits of schema.yaml are errors; types always are.
     """
     schema = load_schema(config.path(SCHEMA)).without(config.data.unseen)
     source = "the rows" if isinstance(rows, pd.DataFrame) else str(rows)
-    frame = rows if isinstance(rows, pd.DataFrame) else read_table(rows)
+    frame = rows if isinstance(rows, pd.DataFrame) else read_table(rows, config.data.read)
     typed = schema.apply(frame, with_target=False, source=source, enforce=enforce, new=True)
     predictions = bundle.predict(make_features(typed, config))
     result = pd.DataFrame({"prediction": predictions.labels})

@@ -16,14 +16,15 @@ import pyarrow as pa
 import pyarrow.parquet
 from duckdb import DuckDBPyConnection
 
+from ..batches import BATCH, regroup
 from ..config import Config
 from ..engine import open_database
 from ..errors import UserError
 from ..files import scratch, write_file
 from ..outputs import SUMMARY, TEST_ROWS, TRAIN_ROWS
 from ..schema import SCHEMA, Schema, load_schema
-from ..stream import in_order, numbered, regroup, write_groups
-from ..table import BATCH, read_batches
+from ..stream import in_order, numbered, write_groups
+from ..table import read_batches
 from .split import NEITHER, TEST, TRAIN, combine, parts_of, words_of
 from .summary import Tally, summarize
 

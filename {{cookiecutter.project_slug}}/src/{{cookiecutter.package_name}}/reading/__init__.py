@@ -1,0 +1,1 @@
+"""Rows out of files of any kind, nothing interpreted."""
