@@ -5,6 +5,7 @@ import pytest
 from sklearn.pipeline import Pipeline
 
 from {{cookiecutter.package_name}}.config import Config, load_config
+from {{cookiecutter.package_name}}.history import join_history
 from {{cookiecutter.package_name}}.pipeline.featurize import make_features
 from {{cookiecutter.package_name}}.pipeline.train import fit
 from {{cookiecutter.package_name}}.schema import Schema, load_schema
@@ -35,7 +36,7 @@ def rows(config: Config, schema: Schema) -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def features(rows: pd.DataFrame, config: Config) -> pd.DataFrame:
-    return make_features(rows, config)
+    return make_features(join_history(rows, config), config)
 
 
 @pytest.fixture(scope="session")

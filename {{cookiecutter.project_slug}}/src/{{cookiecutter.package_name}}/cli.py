@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .errors import UserError
 
-STAGES = ("prepare", "featurize", "train", "evaluate", "export")
+STAGES = ("prepare", "history", "featurize", "train", "evaluate", "export")
 STAGE_TIMES = Path(".dvc/tmp/stages")
 
 
@@ -89,6 +89,16 @@ def predict(args: argparse.Namespace) -> int:
     from .table import write_parquet
 
     write_parquet(predict(load_config(), args.rows, load_bundle(args.bundle), enforce=args.enforce), args.out)
+    return 0
+
+
+def features(args: argparse.Namespace) -> int:
+    """Print what features.sql knows of an entity: by now, or before the moment `--at`."""
+    from .config import load_config
+    from .pipeline.predict import lookup
+
+    for name, value in lookup(load_config(), dict(args.key), args.at).items():
+        print(f"{name}\t{value}")
     return 0
 
 
@@ -175,6 +185,11 @@ def parser() -> argparse.ArgumentParser:
         action="store_false",
         help="accept missing values and values beyond schema.yaml",
     )
+    looking = verb(features)
+    looking.add_argument(
+        "--key", action="append", required=True, type=_pair, metavar="COLUMN=VALUE", help="whose; repeat it"
+    )
+    looking.add_argument("--at", metavar="TIME", help="what was known before then, such as 2026-01-31")
     verb(push).add_argument("--replace", action="store_true", help="send every object again, to mend a damaged one")
     verb(pull).add_argument("--from", dest="source", metavar="URL", help="another repository's store, such as a fork's")
     verb(pictures)
@@ -182,6 +197,13 @@ def parser() -> argparse.ArgumentParser:
     verb(version)
     verb(release)
     return top
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} has no '=', as in customer=42")
+    return name, value
 
 
 def main() -> int:

@@ -74,6 +74,15 @@ class Split(Section):
         return value.isoformat() if isinstance(value, dt.date) else value
 
 
+class History(Section):
+    """Whose past the model sees, and how long after an event it is known."""
+
+    entity: list[str] = []
+    time: str | None = None
+    events: str | None = None
+    delay: float | str | None = None
+
+
 class Model(Section):
     """Which estimator learns, with which parameters."""
 
@@ -147,6 +156,7 @@ class Params(Section):
 
     data: Data
     split: Split
+    history: History
     model: Model
     tune: Tune
     gate: Gate
@@ -241,7 +251,7 @@ def _known_keys(model: type[Section], steps: list[str]) -> list[str]:
 
 
 def _check_together(params: Params, guesses: bool) -> None:
-    data, split, gate = params.data, params.split, params.gate
+    data, split, history, gate = params.data, params.split, params.history, params.gate
     for where, value in (("data.task", data.task), ("gate.primary", gate.primary)):
         if value == "guess" and not guesses:
             raise UserError(f"{PARAMS}: {where} is still `guess`; run `mlops setup`, which finds it out from the data.")
@@ -250,6 +260,8 @@ def _check_together(params: Params, guesses: bool) -> None:
         ("split.key", split.key),
         ("split.column", [split.column]),
         ("data.weight", [data.weight]),
+        ("history.entity", history.entity),
+        ("history.time", [history.time]),
     ):
         if data.target in names:
             raise UserError(f"{PARAMS}: {section} names {data.target!r}, which is data.target; take it out.")
@@ -274,6 +286,10 @@ def _check_together(params: Params, guesses: bool) -> None:
     ):
         if given is not None and data.task not in (task, "guess"):
             raise UserError(f"{PARAMS}: {where} means nothing in a {data.task}; set it to null.")
+    if history.entity and history.time is None:
+        raise UserError(f"{PARAMS}: history.entity needs history.time, the column that says when; name it.")
+    if history.time in history.entity:
+        raise UserError(f"{PARAMS}: history.time {history.time!r} is in history.entity, too; take it out there.")
     named = {f"gate.{part}.{name}": name for part in ("thresholds", "guards") for name in getattr(gate, part)}
     for where, name in {"gate.primary": gate.primary, **named}.items():
         if "guess" in (data.task, name):

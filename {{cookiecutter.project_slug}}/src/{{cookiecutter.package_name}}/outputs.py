@@ -1,13 +1,15 @@
 """The pipeline's outputs: where each is, and its bytes at any revision, as dvc.lock names them."""
 
+import shutil
 from pathlib import Path
 
 from .errors import UserError
-from .objects import find, wanted
+from .objects import find, members, wanted
 
 TRAIN_ROWS = "data/prepared/train.parquet"
 TEST_ROWS = "data/prepared/test.parquet"
 SUMMARY = "data/summary.json"
+HISTORY = "data/history"
 TRAIN_FEATURES = "data/features/train.parquet"
 TEST_FEATURES = "data/features/test.parquet"
 PIPELINE = "models/pipeline.skops"
@@ -34,6 +36,20 @@ def output_file(path: str, rev: str | None = None) -> Path:
     md5 = _required(path, rev)
     _fetch({md5: path})
     return find(md5) or _fetched_by_dvc(md5, path, rev)
+
+
+def place_output(path: str, rev: str | None, home: Path) -> None:
+    """Copy the directory that is output `path`, as dvc.lock names it here or at `rev`, to its place below `home`.
+
+    Raises:
+        UserError: nothing was trained there, or no store has it.
+    """
+    md5 = _required(path, rev)
+    _fetch({md5: path})
+    listing = find(md5) or _fetched_by_dvc(md5, path, rev)
+    for member, name in members(listing, path).items():
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(find(member) or _fetched_by_dvc(member, path, rev), home / name)
 
 
 def fetch_outputs(*outputs: tuple[str, str | None]) -> None:

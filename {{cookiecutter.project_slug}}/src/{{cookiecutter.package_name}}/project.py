@@ -32,10 +32,12 @@ def setup() -> None:
 
 
 def test(arguments: list[str]) -> int:
-    """Return pytest's exit code; the dataset, which the tests sample, is fetched where it is not here."""
-    dataset = load_config().data.path
-    if not Path(dataset).exists():
-        pull(only=[dataset])
+    """Return pytest's exit code; what the tests look at is made first: the dataset is fetched, its history computed."""
+    config = load_config()
+    if not Path(config.data.path).exists():
+        pull(only=[config.data.path])
+    if config.history.entity:
+        _run("dvc", "repro", "--quiet", "--pull", "history")
     return run_tool("pytest", *arguments)
 
 

@@ -16,33 +16,33 @@ from .reading.tables import read_tables
 
 def read_table(path: Path, read: Read | None = None) -> pd.DataFrame:
     """The rows of a file or folder, nothing interpreted: every cell as text, those of Parquet as typed there."""
-    return _to_pandas(pa.concat_tables(read_tables(path, read or Read())))
+    return to_frame(pa.concat_tables(read_tables(path, read or Read())))
 
 
 def read_batches(path: Path, read: Read) -> Iterator[pd.DataFrame]:
     """The same rows in order, in frames of BATCH rows, of which only the last may have fewer; one is held at a time."""
     for table in regroup(read_tables(path, read)):
-        yield _to_pandas(table)
+        yield to_frame(table)
 
 
 def read_typed(path: Path, rows: int | None = None) -> pd.DataFrame:
     """The rows that an earlier stage wrote, with the types it gave them; with `rows`, the first so many, read alone."""
     file = _open(path)
     if rows is None or rows >= file.metadata.num_rows:
-        return _to_pandas(file.read())
+        return to_frame(file.read())
     batches, kept = [], 0
     for batch in file.iter_batches(BATCH):
         batches.append(batch[: rows - kept])
         kept += len(batches[-1])
         if kept == rows:
             break
-    return _to_pandas(pa.Table.from_batches(batches))
+    return to_frame(pa.Table.from_batches(batches))
 
 
 def read_groups(path: Path) -> Iterator[pd.DataFrame]:
     """The rows that an earlier stage wrote, in frames of BATCH rows; only the last may have fewer."""
     for batch in _open(path).iter_batches(BATCH):
-        yield _to_pandas(pa.Table.from_batches([batch]))
+        yield to_frame(pa.Table.from_batches([batch]))
 
 
 def _open(path: Path) -> pyarrow.parquet.ParquetFile:
@@ -65,5 +65,6 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
     write_file(path, sink.getvalue().to_pybytes())
 
 
-def _to_pandas(table: pa.Table) -> pd.DataFrame:
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """The frame of an Arrow table, with the types that every stage uses."""
     return table.to_pandas(ignore_metadata=True, date_as_object=False, types_mapper={pa.bool_(): pd.BooleanDtype()}.get)

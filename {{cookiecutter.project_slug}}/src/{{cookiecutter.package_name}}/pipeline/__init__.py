@@ -1,1 +1,1 @@
-"""One module a DVC stage, in the order data flows: prepare, featurize, train, evaluate, export."""
+"""One module a DVC stage, in the order data flows: prepare, history, featurize, train, evaluate, export."""

@@ -1,4 +1,4 @@
-"""Stage 4: what the model is worth on the test rows, in numbers and curves."""
+"""Stage 5: what the model is worth on the test rows, in numbers and curves."""
 
 import json
 from collections.abc import Iterator

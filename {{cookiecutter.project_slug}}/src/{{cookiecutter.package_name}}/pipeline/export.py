@@ -1,4 +1,4 @@
-"""Stage 5: the bundle to release: ONNX where it agrees with scikit-learn on every row, skops otherwise."""
+"""Stage 6: the bundle to release: ONNX where it agrees with scikit-learn on every row, skops otherwise."""
 
 import copy
 import warnings
@@ -13,6 +13,7 @@ from sklearn.pipeline import Pipeline
 
 from ..config import Config
 from ..errors import need
+from ..history import unneeded
 from ..metrics import Predictions
 from ..outputs import BUNDLE, PIPELINE, TEST_FEATURES
 from ..schema import SCHEMA, load_schema
@@ -57,7 +58,7 @@ def build_bundle(config: Config, pipeline: Any, features: pd.DataFrame, path: Pa
         "trusted": [] if agrees else types_of(model),
         "libraries": {name: version(name) for name in libraries},
     }
-    schema = load_schema(config.path(SCHEMA)).without(config.data.unseen)
+    schema = load_schema(config.path(SCHEMA)).without(unneeded(config, []))
     write_bundle(path, model, manifest, schema.to_yaml())
     return manifest
 

@@ -1,20 +1,25 @@
-"""Stage 2: the table that the model sees, made by the same function for training and for prediction."""
+"""Stage 3: the table that the model sees, made by the same function for training and for prediction."""
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from sklearn.base import clone
 
 from ..config import Config
 from ..errors import UserError
 from ..features import add_features
+from ..history import join_batches
 from ..outputs import TEST_FEATURES, TEST_ROWS, TRAIN_FEATURES, TRAIN_ROWS
 from ..stream import in_order, numbered, write_groups
 from ..table import read_groups
 from ..values import MISSING_CATEGORY
+
+ALONE = 10  # rows of a table whose features are made again without the others
 
 
 def run(config: Config) -> None:
@@ -40,7 +45,7 @@ def make_features(rows: pd.DataFrame, config: Config, first: int = 0) -> pd.Data
     `first` says how many rows lie before these, for the row that an error names.
     """
     seen = rows.drop(columns=[config.data.target, *config.data.unseen], errors="ignore").reset_index(drop=True)
-    table = add_features(seen)
+    table = _add_features(seen)
     if not isinstance(table, pd.DataFrame) or len(table) != len(seen):
         raise UserError("features.py: add_features must return a DataFrame with one row for each row it gets.")
     if not table.index.equals(seen.index):
@@ -54,19 +59,47 @@ def make_features(rows: pd.DataFrame, config: Config, first: int = 0) -> pd.Data
     return pd.DataFrame({name: typed[name] for name in ordered})
 
 
+def check_alone(rows: pd.DataFrame, features: pd.DataFrame, config: Config) -> None:
+    """Refuses features that a row has among others only: some rows, made alone, must get the same bits.
+
+    Args:
+        rows: what `make_features` was given, at least one row.
+        features: what it made of them.
+        config: the project.
+    """
+    for number in np.unique(np.linspace(0, len(rows) - 1, ALONE, dtype=int)):
+        alone = make_features(rows.iloc[[number]], config)
+        for name in features:
+            values = features[name].iloc[number], alone[name].iloc[0] if name in alone else "absent"
+            if values[0] != values[1] and not (pd.isna(values[0]) and pd.isna(values[1])):
+                raise UserError(
+                    f"features.py: {name!r} of a row is {values[0]} among others and {values[1]} alone; compute each "
+                    "row from that row alone, and move what is learned from all rows into model.py."
+                )
+
+
+def _add_features(rows: pd.DataFrame) -> Any:
+    step: Any = add_features
+    if hasattr(step, "fit_transform"):
+        return clone(step).set_output(transform="pandas").fit_transform(rows)
+    return step(rows)
+
+
 def _featurize(config: Config, path: Path, weight: str | None) -> Iterator[pa.Table]:
     """The features, the target and the weight, if there is one, of the rows in a file, batch by batch."""
 
     def featurize(batch: tuple[int, pd.DataFrame]) -> pa.Table:
         first, rows = batch
         features = make_features(rows, config, first)
+        if not first:
+            check_alone(rows, features, config)
         features[config.data.target] = rows[config.data.target]
         if weight:
             features[weight] = rows[weight]
         return pa.Table.from_pandas(features, preserve_index=False).replace_schema_metadata(None)
 
     # One thread beside the one that writes: add_features is the user's, and need not know of threads.
-    return in_order(featurize, numbered(read_groups(path)), threads=1)
+    return in_order(featurize, numbered(join_batches(read_groups(path), path, config)), threads=1)
 
 
 def _check_types(tables: Iterable[pa.Table], types: pa.Schema) -> Iterator[pa.Table]:
@@ -89,7 +122,7 @@ def _as_input(name: str, values: pd.Series, first: int) -> pd.Series:
     kind = values.dtype
     if pd.api.types.is_bool_dtype(kind) or pd.api.types.is_numeric_dtype(kind):
         with np.errstate(over="ignore"):
-            numbers = values.to_numpy("float64", na_value=np.nan).astype("float32")
+            numbers = values.to_numpy("float64", na_value=np.nan).astype("float32") + np.float32(0)  # there is one zero
         infinite = np.isinf(numbers)
         if infinite.any():
             row = first + int(infinite.argmax()) + 1

@@ -18,7 +18,7 @@ from duckdb import DuckDBPyConnection
 
 from ..batches import BATCH, regroup
 from ..config import Config
-from ..engine import open_database
+from ..database import open_database
 from ..errors import UserError
 from ..files import scratch, write_file
 from ..outputs import SUMMARY, TEST_ROWS, TRAIN_ROWS

@@ -7,9 +7,10 @@ from dvc.stage import Stage
 
 from .. import store
 from ..cli import STAGE_TIMES
+from ..config import load_config
 from ..errors import UserError
 from ..objects import wanted
-from ..outputs import TRAIN_FEATURES, TRAIN_ROWS
+from ..outputs import HISTORY, TRAIN_FEATURES, TRAIN_ROWS, locked, place_output
 from ..project import pull
 from ..tools import run_tool
 from .lock import start_from_best_lock
@@ -49,5 +50,17 @@ def make_features() -> None:
 def _reproduce(outdated: list[Stage], *options: str) -> None:
     absent = {path for path in inputs(outdated) if not Path(path).exists()}
     store.fetch(wanted(only=absent))
+    if load_config().history.entity and any(stage.addressing == "history" for stage in outdated):
+        _bring_former_history()
     if run_tool("dvc", "repro", "--pull", "--allow-missing", *options):
         raise UserError("a stage failed: its own message is above.")
+
+
+def _bring_former_history() -> None:
+    """Place the table that the stage brings up to date; without it every bucket is computed, to the same bytes."""
+    if Path(HISTORY).exists() or locked(HISTORY) is None:
+        return
+    try:
+        place_output(HISTORY, None, Path())
+    except UserError as error:
+        print(f"The former history cannot be used, so all of it is computed: {error}")

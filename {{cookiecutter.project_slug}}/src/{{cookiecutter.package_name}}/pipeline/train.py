@@ -1,4 +1,4 @@
-"""Stage 3: a model fitted on the training rows: same inputs, same bytes."""
+"""Stage 4: a model fitted on the training rows: same inputs, same bytes."""
 
 import time
 import warnings

@@ -15,8 +15,9 @@ import pandas as pd
 
 from ..config import PARAMS, Config, Data
 from ..git import run
+from ..history import join_history
 from ..metrics import Predictions
-from ..outputs import BUNDLE, TEST_ROWS, TRAIN_ROWS, fetch_outputs, locked, output_file
+from ..outputs import BUNDLE, HISTORY, TEST_ROWS, TRAIN_ROWS, fetch_outputs, locked, output_file, place_output
 from ..pipeline.bundle import Bundle, load_bundle
 from ..pipeline.featurize import make_features
 from ..table import read_typed
@@ -72,12 +73,14 @@ def meet(config: Config, champion: Champion | None) -> Rivals:
     fetch_outputs(*((path, None) for path in {BUNDLE, TEST_ROWS, *rows}))
     if champion:
         fetch_outputs(*((path, champion.commit) for path in (BUNDLE, *rows)))
+    if config.history.entity and not config.path(HISTORY).exists():
+        place_output(HISTORY, None, config.root)
     file = output_file(TEST_ROWS)
     with ThreadPoolExecutor(1) as beside:  # the champion runs in a process of its own: both predict at once
-        asked = beside.submit(ask, champion, file, config.data) if champion else None
+        asked = beside.submit(ask, champion, None, config.data) if champion else None
         table = read_typed(file)
         bundle = load_bundle(output_file(BUNDLE))
-        features = make_features(table, config)
+        features = make_features(join_history(table, config), config)
         everything = Rows(test=len(table), decided=len(table), new=0, gone=0, edited=0, trained=0)
         rivals = Rivals(bundle, table, features, bundle.predict(features), None, everything, [], [])
         if champion is None or asked is None:
@@ -107,7 +110,7 @@ def _on_shared_rows(
     if not len(ours):
         return replace(alone, incomparable=reason)
     try:
-        answer = ask(champion, output_file(TEST_ROWS, champion.commit), config.data)
+        answer = ask(champion, champion.commit, config.data)
     except Incomparable:
         return replace(alone, incomparable=reason)
     met = replace(alone.take(ours), champion=answer.take(theirs))
@@ -127,31 +130,43 @@ def _shifts(config: Config, champion: Champion) -> list[Shift]:
     return find_shifts(before, now, config.data.target)
 
 
-def ask(champion: Champion, rows: Path, data: Data) -> Predictions:
-    """Return the champion's predictions for the Parquet file `rows`, one a row, in order.
+def ask(champion: Champion, rev: str | None, data: Data) -> Predictions:
+    """Return the champion's predictions for the test rows at `rev` (None: the working tree), one a row, in order.
 
     Its model runs under its own code, params and schema, checked out beside this tree: what a column becomes may have
-    changed since. Columns that its schema does not know are ignored.
+    changed since. Columns that its schema does not know are ignored. Its history table is brought up to these rows
+    first: in production it would know of them, too.
 
     Raises:
         Incomparable: it predicts something else than `data` says, or its code does not accept these rows.
     """
-    theirs = content_of(PARAMS, champion.commit).get("data", {})
+    params = content_of(PARAMS, champion.commit)
+    theirs, history = params.get("data", {}), params.get("history", {})
     if (theirs.get("target"), theirs.get("task")) != (data.target, data.task):
         raise Incomparable(f"it does {theirs.get('task')} of {theirs.get('target')}, not {data.task} of {data.target}")
     bundle = output_file(BUNDLE, champion.commit).resolve()
     with tempfile.TemporaryDirectory() as directory:
         home = Path(directory)
         _check_out(champion.commit, home)
-        (home / "rows.parquet").symlink_to(rows.resolve())
-        cli = f"{__package__.partition('.')[0]}.cli"
-        command = [sys.executable, "-m", cli, "predict", "rows.parquet", "--bundle", str(bundle), "--types-only"]
-        environment = {**os.environ, "PYTHONPATH": str(home / "src")}
-        done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
-        if done.returncode:
-            said = done.stderr.strip().splitlines() or ["it gave no reason"]
-            raise Incomparable(said[-1])
+        if history.get("entity"):
+            place_output(HISTORY, champion.commit, home)
+            for path in (*ROWS, *filter(None, [history.get("events")])):
+                (home / path).parent.mkdir(parents=True, exist_ok=True)
+                (home / path).symlink_to(output_file(path, rev).resolve())
+            _run_theirs(home, "stage", "history")
+        (home / "rows.parquet").symlink_to(output_file(TEST_ROWS, rev).resolve())
+        _run_theirs(home, "predict", "rows.parquet", "--bundle", str(bundle), "--types-only")
         return read_predictions(pd.read_parquet(home / "predictions.parquet"))
+
+
+def _run_theirs(home: Path, *words: str) -> None:
+    cli = f"{__package__.partition('.')[0]}.cli"
+    environment = {**os.environ, "PYTHONPATH": str(home / "src")}
+    command = [sys.executable, "-m", cli, *words]
+    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or ["it gave no reason"]
+        raise Incomparable(said[-1])
 
 
 def read_predictions(frame: pd.DataFrame) -> Predictions:

@@ -1,0 +1,164 @@
+"""The user's features.sql: read, checked, and run on events by a database that reaches nothing else."""
+
+import json
+import re
+from dataclasses import dataclass
+
+import duckdb
+
+from ..config import Config
+from ..database import quote
+from ..errors import UserError
+
+FILE = "features.sql"
+_TYPES = {
+    "DOUBLE": r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|U?BIGNUM|FLOAT|DOUBLE|DECIMAL.*",
+    "BOOLEAN": "BOOLEAN",
+    "VARCHAR": r"VARCHAR|ENUM.*|UUID",
+    "TIMESTAMP": r"DATE|TIMESTAMP.*",
+}
+# Functions whose arguments do not decide the result; that age of one moment counts from today, DuckDB does not say.
+_UNDETERMINED = """
+    SELECT function_name, len(parameters) FROM duckdb_functions() WHERE stability IS NOT NULL
+    GROUP BY ALL HAVING bool_and(stability <> 'CONSISTENT') UNION SELECT 'age', 1
+"""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A checked features.sql: its text, the columns that say who and when, and those that features may not be named."""
+
+    text: str
+    entity: dict[str, str]
+    time: str
+    time_type: str
+    taken: frozenset[str]
+
+    @property
+    def keys(self) -> list[str]:
+        """The columns that say who and when."""
+        return [*self.entity, self.time]
+
+
+def load_query(config: Config, columns: dict[str, str], events: set[str]) -> Query:
+    """What features.sql says, for data with these `columns` (name → DuckDB type) and the columns of its `events`."""
+    try:
+        sql = config.path(FILE).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{FILE}: not found; write it, or empty history.entity in params.yaml.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{FILE}: is not UTF-8 text; save it as UTF-8.") from None
+    _check_text(sql, events)
+    entity = {name: columns[name] for name in config.history.entity}
+    time = config.history.time or ""
+    return Query(sql, entity, time, columns[time], frozenset(name.lower() for name in columns))
+
+
+def evaluate(connection: duckdb.DuckDBPyConnection, query: Query, table: str) -> list[str]:
+    """Makes `table`, one row for each entity and moment, of the table `events`; what comes back are the features."""
+    try:
+        connection.execute(f"CREATE OR REPLACE TABLE said AS\n{query.text}")
+    except duckdb.Error as error:
+        raise UserError(f"{FILE}: {_explain(error)}") from None
+    types = {str(name): str(kind) for name, kind, *_ in connection.execute("DESCRIBE said").fetchall()}
+    known = {name.lower(): name for name in types}
+    for key in query.keys:
+        if key.lower() not in known:
+            raise UserError(f"{FILE}: selects no column {key!r}; each row must say whose features it has, and when.")
+    ours = {known[key.lower()]: key for key in query.keys}
+    features = [name for name in types if name not in ours]
+    if not features:
+        raise UserError(f"{FILE}: selects no feature besides {', '.join(query.keys)}; add one.")
+    for name in features:
+        if name.lower() in query.taken:
+            raise UserError(f"{FILE}: {name!r} is a column of the data, too; give the feature another name with AS.")
+    kinds = {name: _kind(name, types[name]) for name in features}
+    if _kind(query.time, types[known[query.time.lower()]]) != query.time_type:
+        kind = types[known[query.time.lower()]]
+        raise UserError(
+            f"{FILE}: {query.time!r} is {kind} there and {query.time_type} in the data; select it as it is."
+        )
+    keys = [f"CAST({quote(known[key.lower()])} AS {kind}) AS {quote(key)}" for key, kind in query.entity.items()]
+    keys.append(f"CAST({quote(known[query.time.lower()])} AS {query.time_type}) AS {quote(query.time)}")
+    present = " AND ".join(f"{quote(known[key.lower()])} IS NOT NULL" for key in query.keys)
+    connection.execute(
+        f"CREATE OR REPLACE TABLE {table} AS "
+        f"SELECT DISTINCT {', '.join([*keys, *(_typed(name, kind) for name, kind in kinds.items())])} "
+        f"FROM said WHERE {present} ORDER BY {', '.join(map(quote, query.keys))}"
+    )
+    connection.execute("DROP TABLE said")
+    _check_rows(connection, query, table, [name for name, kind in kinds.items() if kind == "DOUBLE"])
+    return features
+
+
+def describe(query: Query, row: tuple[object, ...]) -> str:
+    """Whose and when, as a sentence says it: `customer=42 at 2026-01-31`."""
+    *who, when = row
+    names = ", ".join(f"{name}={value}" for name, value in zip(query.entity, who, strict=True))
+    return f"{names} at {str(when).removesuffix(' 00:00:00')}"
+
+
+def _check_text(sql: str, events: set[str]) -> None:
+    parsed = json.loads(duckdb.execute("SELECT json_serialize_sql(?)", [sql]).fetchone()[0])  # type: ignore[index]
+    if parsed["error"] and "position" in parsed:
+        line = sql.encode()[: int(parsed["position"])].count(b"\n") + 1
+        raise UserError(f"{FILE}: line {line}: {parsed['error_message']}; correct it.")
+    if parsed["error"] or len(parsed["statements"]) != 1:
+        raise UserError(f"{FILE}: must be one SELECT, whose rows are what is known of an entity after an event.")
+    undetermined = set(duckdb.execute(_UNDETERMINED).fetchall())
+    for node in _nodes(parsed):
+        name, arguments = node.get("function_name"), len(node.get("arguments") or node.get("children") or [])
+        if (
+            node.get("type") == "COLUMN_REF"
+            and len(node["column_names"]) == 1
+            and node["column_names"][0] not in events
+        ):
+            name, arguments = node["column_names"][0], 0
+        if (name, arguments) in undetermined:
+            raise UserError(f"{FILE}: uses {name}, which is another one in each run; compute from the events alone.")
+
+
+def _nodes(value: object) -> list[dict]:
+    """Every mapping inside parsed SQL."""
+    children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
+    return ([value] if isinstance(value, dict) else []) + [node for child in children for node in _nodes(child)]
+
+
+def _explain(error: duckdb.Error) -> str:
+    text = str(error)
+    if isinstance(error, duckdb.PermissionException):
+        return "reads a file or an address; it may read the view `events` only."
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return f"needs more memory or disk than there is ({text.splitlines()[0]}); raise resources.memory."
+    line = re.search(r"^LINE (\d+):", text, re.MULTILINE)
+    problem = text.partition("\n\nLINE ")[0].partition(": ")[2] or text
+    where = f"line {int(line[1]) - 1}: " if line else ""
+    return f"{where}{' '.join(problem.split())[:300].rstrip('.')}; correct it."
+
+
+def _kind(name: str, kind: str) -> str:
+    for made, pattern in _TYPES.items():
+        if re.fullmatch(pattern, kind) and not kind.endswith("]"):
+            return made
+    raise UserError(f"{FILE}: {name!r} is {kind}; select numbers, booleans, text and moments.")
+
+
+def _typed(name: str, kind: str) -> str:
+    value = f"CAST({quote(name)} AS {kind})"
+    if kind == "DOUBLE":  # not a number is missing, and there is one zero
+        value = f"CASE WHEN NOT isnan({value}) THEN {value} + 0.0 END"
+    return f"{value} AS {quote(name)}"
+
+
+def _check_rows(connection: duckdb.DuckDBPyConnection, query: Query, table: str, numbers: list[str]) -> None:
+    keys = ", ".join(map(quote, query.keys))
+    for name in numbers:
+        found = connection.execute(f"SELECT {keys} FROM {table} WHERE isinf({quote(name)}) LIMIT 1").fetchone()
+        if found:
+            raise UserError(f"{FILE}: {name!r} is infinite for {describe(query, found)}; use nullif where it divides.")
+    found = connection.execute(f"SELECT {keys} FROM {table} GROUP BY ALL HAVING count(*) > 1 LIMIT 1").fetchone()
+    if found:
+        raise UserError(
+            f"{FILE}: has different rows for {describe(query, found)}; events of one moment must give one row: "
+            "GROUP BY the moment first, or use no ROWS frame, lag or row_number."
+        )
