@@ -46,14 +46,14 @@ def test_onnx_agrees_with_scikit_learn_and_training_again_gives_the_same_bytes(
     assert train(task, estimator)["digests"] == first["digests"]
 
 
-def test_the_hash_seed_and_the_process_do_not_reach_the_bytes(
+def test_the_hash_seed_the_process_and_its_threads_do_not_reach_the_bytes(
     inside: Inside, fresh: Callable[..., Project], mlops: Callable[..., Any]
 ) -> None:
     project = fresh(300)
     digests = [inside("train", project.path)["digests"]]
-    for seed in ("1", "2"):
+    for seed, threads in (("1", "2"), ("2", "3")):
         for stage in ("train", "export"):
-            mlops(project, "stage", stage, PYTHONHASHSEED=seed)
+            mlops(project, "stage", stage, PYTHONHASHSEED=seed, OMP_NUM_THREADS=threads)
         digests.append({name: hashlib.sha256((project.path / name).read_bytes()).hexdigest() for name in digests[0]})
     assert digests[0] == digests[1] == digests[2]
 

@@ -28,7 +28,8 @@ from .tools import find_uv, make_shell_directory, make_tool_directory
 from .workflows import Workflow
 
 PASSED = re.compile(
-    r"(?i)(UV_(.*INDEX.*|FIND_LINKS|OFFLINE|LINK_MODE|PYTHON_INSTALL_DIR)|PIP_.*|(https?|no|all)_proxy)"
+    r"(?i)(UV_(.*INDEX.*|FIND_LINKS|OFFLINE|LINK_MODE|PYTHON_INSTALL_DIR)|PIP_.*|(https?|no|all)_proxy"
+    r"|OMP_NUM_THREADS|MYPY_CACHE_DIR)"
 )
 
 
