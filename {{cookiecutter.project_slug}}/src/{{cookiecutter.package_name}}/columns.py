@@ -1,16 +1,15 @@
 """What the columns of a feature table are, which decides what they go through before the estimator."""
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.pipeline import Pipeline
 
 from .table import columns_of
 
-# Of a value or word that fewer rows have, nothing can be learned: it counts as one never seen.
+# Of a value or word that fewer rows have, little can be learned: it counts as one never seen. Of few rows, two suffice.
 ROWS = 5
 FEW = 10  # values, up to which each one gets a column of its own
 MOST = 1000  # values of a column, the most frequent ones, that are told apart
@@ -67,16 +66,21 @@ def is_text(counts: pd.Series) -> bool:
     return len(counts) > counts.sum() / 3 and float(np.mean(words)) >= 3
 
 
+def enough(rows: int) -> int:
+    """How many of so many rows must have a value for it to be told apart."""
+    return max(2, min(ROWS, rows // 100))
+
+
 def frequent_values(counts: pd.Series) -> list[str]:
-    """The values that ROWS rows have, at most MOST, in the order of the alphabet."""
-    often = sorted((-count, str(value)) for value, count in counts[counts >= ROWS].items())
+    """The values, counted, that enough rows have, at most MOST, in the order of the alphabet."""
+    often = sorted((-count, str(value)) for value, count in counts[counts >= enough(int(counts.sum()))].items())
     return sorted(value for _, value in often[:MOST])
 
 
 def frequent_words(texts: pd.Series) -> list[str]:
-    """The words that ROWS texts have, at most WORDS, in the order of the alphabet."""
+    """The words that enough texts have, at most WORDS, in the order of the alphabet."""
     try:
-        counted = CountVectorizer(binary=True, min_df=ROWS)
+        counted = CountVectorizer(binary=True, min_df=enough(len(texts)))
         counts = np.asarray(counted.fit_transform(texts).sum(axis=0)).ravel()
     except ValueError:  # no word is in so many texts
         return []
@@ -84,14 +88,14 @@ def frequent_words(texts: pd.Series) -> list[str]:
     return sorted(str(word) for _, word in often[:WORDS])
 
 
-def tell(columns: Columns, parts: Iterable[tuple[str, Any, str | list[str]]]) -> Iterator[str]:
-    """A line for each part of a fitted or unfitted ColumnTransformer: what it does, and to which columns."""
+def tell(columns: Columns, pipeline: Pipeline) -> None:
+    """Prints a line for each part of a pipeline's first step: what it does, and to which columns."""
     sizes = {name: f"{len(values)} values" for name, values in columns.many.items()}
     sizes |= {name: f"{len(words)} words" for name, words in columns.texts.items()}
     unused = ("left out, empty or no value in enough rows", None, columns.left_out)
-    for treatment, _, names in [*parts, unused]:
+    for treatment, _, names in [*pipeline[0].transformers, unused]:
         names = [names] if isinstance(names, str) else names
         shown = [f"{name} ({sizes[name]})" if name in sizes else name for name in names[:LISTED]]
         more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
         if names:
-            yield f"{treatment}: {', '.join(shown)}{more}"
+            print(f"train: {treatment}: {', '.join(shown)}{more}")

@@ -8,7 +8,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import Pipeline
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from ..columns import sort_columns, tell
+from ..columns import Columns, sort_columns, tell
 from ..config import Config
 from ..errors import UserError
 from ..files import write_file
@@ -35,23 +35,21 @@ def run(config: Config) -> None:
     print(f"train: {config.model.estimator} on {rows:,} rows in {time.perf_counter() - start:.1f} s")
 
 
-def unfitted(config: Config, features: pd.DataFrame, target: pd.Series, quiet: bool = False) -> Pipeline:
-    """The pipeline that fits these features, unfitted; unless `quiet`, what each column goes through is printed."""
-    columns = sort_columns(features)
+def unfitted(config: Config, columns: Columns, target: pd.Series) -> Pipeline:
+    """The pipeline for a feature table with these columns and this target."""
     if not columns.used:
         raise UserError(
             "features.py: no column has two rows' worth to learn from: each is empty or differs in every row; add one."
         )
     classes = target.nunique() if config.data.task == "classification" else 0
-    pipeline = build_model(config.model, columns, config.data.task, classes)
-    for line in () if quiet else tell(columns, pipeline.named_steps["columns"].transformers):
-        print(f"train: {line}")
-    return pipeline
+    return build_model(config.model, columns, config.data.task, classes)
 
 
 def fit(config: Config, features: pd.DataFrame, target: pd.Series, weight: pd.Series | None = None) -> Pipeline:
     """The fitted pipeline; what the estimator rejects becomes one sentence."""
-    pipeline = unfitted(config, features, target)
+    columns = sort_columns(features)
+    pipeline = unfitted(config, columns, target)
+    tell(columns, pipeline)
     weights = weigh_rows(config, target, weight)
     options = {} if weights is None else {"estimator__sample_weight": weights}
     if weights is not None:

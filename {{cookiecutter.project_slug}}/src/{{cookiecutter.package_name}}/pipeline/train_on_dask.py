@@ -11,6 +11,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import LabelEncoder
 from sklearn.utils import Bunch
 
+from ..columns import Columns, sort_columns, tell
 from ..compute import by_value, connect, read_compute
 from ..config import Config
 from ..errors import UserError, need
@@ -19,7 +20,7 @@ from ..table import read_typed
 
 SAMPLE = 2**20  # rows that the columns' treatments are learned from
 PART = 2**18  # rows that a worker reads at once
-Unfitted = Callable[[Config, pd.DataFrame, pd.Series], Pipeline]
+Unfitted = Callable[[Config, Columns, pd.Series], Pipeline]
 
 
 def fit_on_dask(config: Config, unfitted: Unfitted) -> tuple[Pipeline, int]:
@@ -28,6 +29,13 @@ def fit_on_dask(config: Config, unfitted: Unfitted) -> tuple[Pipeline, int]:
     Raises:
         UserError: a package is missing, COMPUTE is wrong, or XGBoost rejects the parameters.
     """
+    for knob, value in (
+        ("data.weight", config.data.weight),
+        ("model.class_weight", config.model.class_weight),
+        ("model.transform", config.model.transform),
+    ):
+        if value is not None:
+            raise UserError(f"params.yaml: {knob}: xgboost_dask does not know it; set it to null, or use xgboost.")
     need("dask.array", "xgboost_dask")
     xgboost = need("xgboost.dask", "xgboost_dask")
     path, name = config.path(TRAIN_FEATURES), config.data.target
@@ -37,7 +45,9 @@ def fit_on_dask(config: Config, unfitted: Unfitted) -> tuple[Pipeline, int]:
     # The target alone is read whole, for its classes and its number of rows.
     whole = parquet.ParquetFile(path).read([name])[name][: config.model.rows]
     classes = np.array(sorted(whole.unique().to_pylist()), dtype=object) if classifies else None
-    pipeline = unfitted(config, sample, target)
+    sorted_out = sort_columns(sample)
+    pipeline = unfitted(config, sorted_out, target)
+    tell(sorted_out, pipeline)
     columns = pipeline[:-1].fit(sample, target.to_numpy(dtype=object if classifies else "float64"))
     estimator = pipeline[-1].estimators[0][1] if classifies else pipeline[-1]
     with connect(read_compute()) as client:

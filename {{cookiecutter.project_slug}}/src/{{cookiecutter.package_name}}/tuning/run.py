@@ -14,11 +14,11 @@ from ..compute import Pool, Work, open_pool
 from ..config import PARAMS, Config
 from ..files import write_file
 from ..metrics import Metric, Predictions, find_metric
-from ..model import build_model
 from ..outputs import TRAIN_FEATURES, TRAIN_ROWS
 from ..params_file import update_params
 from ..pipeline.evaluate import truth_of
 from ..pipeline.target import check_weighable, on_scale, weigh_rows
+from ..pipeline.train import unfitted
 from ..table import read_typed
 from .folds import make_folds
 from .halving import Candidate, halve, rungs_of
@@ -99,12 +99,11 @@ def search(config: Config, metric: Metric) -> list[tuple[int, list[Candidate]]]:
 def make_candidates(config: Config, features: pd.DataFrame, target: pd.Series) -> list[Candidate]:
     """The candidates with their pipelines, unfitted and on one thread each; the first one has the present params."""
     columns, model = sort_columns(features), config.model
-    classes = target.nunique() if config.data.task == "classification" else 0
     alone = {"n_jobs": 1} if model.estimator.startswith("xgboost") else {}
     made = []
     for params in draw_candidates(config):
         settings = model.model_copy(update={"params": {**model.params, **params, **alone}})
-        pipeline = build_model(settings, columns, config.data.task, classes)
+        pipeline = unfitted(config.model_copy(update={"model": settings}), columns, target)
         if config.data.weight or model.class_weight:
             check_weighable(pipeline[-1], model)
         made.append(Candidate(params, pipeline.set_params(estimator=on_scale(pipeline[-1], model.transform, target))))
