@@ -20,7 +20,6 @@ NUMBERS = {"1,234.5": (r"[,' \x{a0}\x{202f}]", "."), "1.234,5": (r"[.' \x{a0}\x{
 _NUMBER = r"^-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$|^-?(?:inf|Inf|INF|infinity|Infinity)$"
 _CODE = r"^-?0\d"
 _MOMENT = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?(?:Z|[+-]\d{2}:?\d{2})?$"
-_STR = pd.StringDtype("pyarrow", na_value=np.nan)
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -165,4 +164,4 @@ def _trimmed(values: pd.Series) -> pa.Array:
 
 
 def _series(text: pa.Array, index: pd.Index) -> pd.Series:
-    return pd.Series(_STR.__from_arrow__(text), index=index)
+    return text.to_pandas().set_axis(index)

@@ -24,17 +24,14 @@ ALONE = 10  # rows of a table whose features are made again without the others
 
 def run(config: Config) -> None:
     """Writes the features and the target of the train and the test rows, batch by batch."""
-    types: pa.Schema | None = None
-    for source, path in ((TRAIN_ROWS, TRAIN_FEATURES), (TEST_ROWS, TEST_FEATURES)):
-        weight = config.data.weight if types is None else None  # of the rows to train on only
-        tables = _featurize(config, config.path(source), weight)
-        first = next(tables)
-        if types is None:
-            types = first.schema
-        elif config.data.weight:
-            types = types.remove(types.get_field_index(config.data.weight))
-        write_groups(config.path(path), types, _check_types(chain([first], tables), types))
-    assert types is not None
+    weight = config.data.weight  # of the rows to train on only
+    train = _featurize(config, config.path(TRAIN_ROWS), weight)
+    first = next(train)
+    types = first.schema
+    write_groups(config.path(TRAIN_FEATURES), types, _check_types(chain([first], train), types))
+    types = types.remove(types.get_field_index(weight)) if weight else types
+    test = _featurize(config, config.path(TEST_ROWS), None)
+    write_groups(config.path(TEST_FEATURES), types, _check_types(test, types))
     numbers = types.types.count(pa.float32())
     print(f"featurize: {numbers} numbers and {len(types) - 1 - numbers} categories")
 

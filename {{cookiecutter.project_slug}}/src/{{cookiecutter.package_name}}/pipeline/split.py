@@ -62,7 +62,8 @@ def combine(words: dict[str, np.ndarray]) -> np.ndarray:
 
 def _as_words(values: pd.Series) -> np.ndarray:
     if isinstance(values.dtype, pd.StringDtype):
-        return _hash_texts(pa.array(values, pa.large_string(), from_pandas=True))
+        texts = pa.array(values, pa.large_string(), from_pandas=True)
+        return _hash_texts(texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts)
     if isinstance(values.dtype, pd.BooleanDtype):
         return values.astype("Int64").fillna(2).to_numpy("<i8").view("<u8")
     if values.dtype.kind == "M":
