@@ -25,6 +25,14 @@ def setup(args: argparse.Namespace) -> int:
     return 0
 
 
+def ingest(args: argparse.Namespace) -> int:
+    """Fetch what the data's source (a URL, a query) has now as the new snapshot."""
+    from .project import ingest
+
+    ingest()
+    return 0
+
+
 def train(args: argparse.Namespace) -> int:
     """Rerun the stages that changed (dvc repro), after fetching only what they need."""
     from .pipeline.run import train
@@ -162,13 +170,14 @@ def parser() -> argparse.ArgumentParser:
         return made
 
     verb(setup)
+    verb(ingest)
     verb(train).add_argument(
         "--no-run-cache",
         dest="run_cache",
         action="store_false",
         help="train even if an identical run is cached",
     )
-    verb(stage).add_argument("name", choices=STAGES)
+    verb(stage).add_argument("name", choices=[*STAGES, "ingest"])
     verb(tune)
     verb(test).add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to pytest")
     verb(check)

@@ -33,10 +33,15 @@ def wanted(root: Path = Path(), rev: str | None = None, only: Collection[str] | 
     for name in git.list_files(rev, cwd=root):
         file = PurePosixPath(name)
         if file.name == "dvc.lock":
-            ours = _not_for_dvc(_read_yaml(root, rev, file.with_name("dvc.yaml")))
-            stages = _at(_read_yaml(root, rev, file), "stages", dict).values()
-            outs = [out for stage in stages for out in _at(stage, "outs", list)]
-            outs = [out for out in outs if not ours.fullmatch(_at(out, "path", str))]
+            pipeline = _read_yaml(root, rev, file.with_name("dvc.yaml"))
+            ours = _not_for_dvc(pipeline)
+            stages = _at(_read_yaml(root, rev, file), "stages", dict)
+            outs = [
+                {**out, "path": os.path.join(_work_directory(pipeline, name), _at(out, "path", str))}
+                for name, stage in stages.items()
+                for out in _at(stage, "outs", list)
+                if not ours.fullmatch(_at(out, "path", str))
+            ]
             parent = file.parent
         elif file.suffix == ".dvc":
             content = _read_yaml(root, rev, file)
@@ -121,6 +126,11 @@ def _not_for_dvc(pipeline: Any) -> re.Pattern[str]:
             paths += [path for path, flags in out.items() if _stays(flags)] if isinstance(out, dict) else []
     literals = ([re.escape(part) for part in re.split(r"\$\{.*?\}", path)] for path in map(str, paths))
     return re.compile("|".join(".*".join(parts) for parts in literals) or r"(?!)")
+
+
+def _work_directory(pipeline: Any, stage: str) -> str:
+    """What a stage's paths begin at, from the directory of its `dvc.yaml`."""
+    return _at(_at(_at(pipeline, "stages", dict), stage, dict), "wdir", str)
 
 
 def _stays(out: Any) -> bool:

@@ -7,6 +7,7 @@ from .config import load_config
 from .errors import UserError
 from .git import git, list_files
 from .objects import wanted
+from .outputs import locked
 from .tools import run_tool
 
 
@@ -21,14 +22,32 @@ def setup() -> None:
     config = load_config(guesses=True)
     if not Path(".git").exists():
         git("init", "--quiet", "--initial-branch=main")
-    tracked = Path(f"{config.data.path}.dvc").exists()
+    tracked = locked(config.data.path) is not None
     here = config.path(config.data.path).exists()
+    if config.data.source and not here and not tracked:
+        ingest()
+        here = tracked = True
     if (here or not tracked) and ensure_schema(config):
         print("setup: wrote schema.yaml, the contract, and fitted params.yaml; read both, and correct wrong guesses")
     if not tracked:
         _run("dvc", "add", "--quiet", config.data.path)
         print(f"setup: {config.data.path} is tracked by DVC")
     _run("pre-commit", "install", "--hook-type=pre-commit", "--hook-type=pre-push")
+
+
+def ingest() -> None:
+    """Fetch what the source has now as the new snapshot, and record it for DVC.
+
+    Raises:
+        UserError: the source cannot be read, or gives no table.
+    """
+    from .pipeline.ingest import STAGE_FILE, run, write_stage
+
+    config = load_config()
+    run(config)
+    write_stage(config)
+    Path(f"{config.data.path}.dvc").unlink(missing_ok=True)  # from when the snapshot was a file of its own
+    _run("dvc", "commit", "--quiet", "--force", f"{STAGE_FILE}:ingest")
 
 
 def test(arguments: list[str]) -> int:

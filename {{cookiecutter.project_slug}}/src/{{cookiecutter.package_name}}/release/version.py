@@ -7,13 +7,13 @@ patch    only the data changed: the same recipe, trained again
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from ..config import Config
 from ..git import show_file
+from ..objects import wanted
 from ..outputs import LOCK
 from ..versions import Version
 
@@ -68,16 +68,12 @@ def _contract(schema: bytes | None) -> dict[str, Any]:
 def _recipes(lock: bytes | None) -> dict[str, Any]:
     """Return each stage's command, params and the md5 of its inputs, without those that are data."""
     stages = YAML(typ="safe").load(lock or b"{}").get("stages", {})
-    data = {out["path"] for stage in stages.values() for out in stage.get("outs", [])}
+    data = {out["path"] for stage in stages.values() for out in stage.get("outs", [])} | set(wanted().values())
     return {
         name: (
             stage["cmd"],
             stage.get("params"),
-            {dep["path"]: dep["md5"] for dep in stage["deps"] if dep["path"] not in data and not _is_data(dep["path"])},
+            {dep["path"]: dep["md5"] for dep in stage["deps"] if dep["path"] not in data},
         )
         for name, stage in stages.items()
     }
-
-
-def _is_data(path: str) -> bool:
-    return Path(f"{path}.dvc").exists()
