@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -26,7 +27,10 @@ def main() -> None:
         return
     raw.mkdir(parents=True, exist_ok=True)
     for dataset in incoming.iterdir():
-        dataset.replace(raw / dataset.name)
+        target = Path("ingest.sql") if dataset.name == "ingest.sql" else raw / dataset.name
+        if target.is_dir():
+            shutil.rmtree(target)
+        dataset.replace(target)
     incoming.rmdir()
     try:
         subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], check=True)

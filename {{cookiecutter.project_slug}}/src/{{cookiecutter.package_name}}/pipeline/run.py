@@ -14,7 +14,7 @@ from ..outputs import HISTORY, TRAIN_FEATURES, TRAIN_ROWS, locked, place_output
 from ..project import pull
 from ..tools import run_tool
 from .lock import start_from_best_lock
-from .stages import inputs
+from .stages import frozen_and_changed, inputs
 
 AFTER_FEATURES = ("train", "evaluate", "export")
 
@@ -26,6 +26,8 @@ def train(run_cache: bool = True) -> None:
         UserError: a stage failed, or an object that it needs is in no store.
     """
     shutil.rmtree(STAGE_TIMES, ignore_errors=True)
+    if frozen_and_changed():
+        print("The source of the data was edited since the snapshot: `mlops ingest` fetches what it has now.")
     outdated = start_from_best_lock()
     if not outdated:
         print("Nothing to retrain: every stage is up to date.")

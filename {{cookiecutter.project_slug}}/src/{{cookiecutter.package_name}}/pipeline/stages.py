@@ -35,6 +35,15 @@ def inputs(stages: list[Stage]) -> set[str]:
     return {Path(out.fs_path).relative_to(out.repo.root_dir).as_posix() for out in outs}
 
 
+def frozen_and_changed() -> list[Stage]:
+    """Return the stages that DVC never runs by itself and whose inputs are not those of their last run."""
+    with readable_errors():
+        repo = Repo()
+        frozen = [stage for stage in repo.index.graph if stage.frozen]
+        with repo.lock:
+            return [stage for stage in frozen if any(dep.status() for dep in stage.deps)]
+
+
 @contextlib.contextmanager
 def readable_errors() -> Iterator[None]:
     """Turn DVC's exceptions into the one sentence that a user sees."""
