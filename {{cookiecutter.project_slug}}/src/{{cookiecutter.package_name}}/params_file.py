@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode
+from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 
 from .config import read_yaml
 from .errors import UserError
@@ -76,7 +76,7 @@ def _span(text: str, label: Node, node: Node) -> tuple[int, int]:
 
 
 def _is_block(node: Node) -> bool:
-    return not isinstance(node, ScalarNode) and not node.flow_style and bool(node.value)
+    return isinstance(node, CollectionNode) and not node.flow_style and bool(node.value)
 
 
 def _value(value: Any, column: int, comment: str | None, newline: str) -> str:
@@ -97,7 +97,8 @@ def _flow(value: Any) -> str:
         return f"{{{', '.join(f'{_flow(key)}: {_flow(item)}' for key, item in value.items())}}}"
     if value is None:
         return "null"
-    yaml, made = YAML(typ="safe", pure=True), io.StringIO()
+    yaml: Any = YAML(typ="safe", pure=True)
+    made = io.StringIO()
     yaml.width, yaml.allow_unicode = 2**30, True
     if isinstance(value, str) and (value.lower() in _WORDS or value.strip() != value or "\n" in value):
         yaml.default_style = '"'

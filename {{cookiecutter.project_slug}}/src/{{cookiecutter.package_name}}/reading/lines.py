@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pyarrow as pa
 
@@ -67,7 +67,7 @@ def _read_names(file: Path, database: "duckdb.DuckDBPyConnection", source: str) 
 def _find_line(file: Path) -> str | None:
     """The first line that is no JSON object, found slowly, once it is known that there is one."""
     try:
-        with io.BufferedReader(open_bytes(file)) as stream:  # type: ignore[arg-type]
+        with io.BufferedReader(cast(Any, open_bytes(file))) as stream:
             for number, line in enumerate(stream, 1):
                 try:
                     if line.strip() and not isinstance(json.loads(line.decode("utf-8-sig")), dict):

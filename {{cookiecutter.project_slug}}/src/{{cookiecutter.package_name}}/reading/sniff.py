@@ -5,6 +5,7 @@ import csv
 import io
 import re
 from pathlib import Path
+from typing import Literal
 
 from ..config import Read
 from .kinds import find_files, kind_of, open_bytes, suffix_of
@@ -68,7 +69,7 @@ def guess_delimiter(text: str) -> str | None:
     return None
 
 
-def guess_decimal(text: str, delimiter: str) -> str:
+def guess_decimal(text: str, delimiter: str) -> Literal[".", ","]:
     """A comma where numbers have one and none has a point that is not for thousands; else a point."""
     cells = [cell.strip() for row in _split(text, delimiter, strict=False)[1:] for cell in row]
     point = re.compile(r"[+-]?(\d+\.(\d{1,2}|\d{4,})|0\.\d+|\.\d+|\d{1,3}(,\d{3})+\.\d+)([eE][+-]?\d+)?")

@@ -11,10 +11,10 @@ import pyarrow.parquet
 from rich.console import Console
 from rich.progress import track
 
+from ..batches import regroup
 from ..errors import UserError
 from ..reading.kinds import check_names
 from ..reading.parquet import make_plain, plain_schema
-from ..reading.tables import cut
 
 ROWS = 2**16  # of a row group, whatever pieces the database sends
 EXAMPLE = "-- sqlite:///shop.db"
@@ -71,7 +71,7 @@ def write_query(query: Query, target: Path) -> None:
         schema = plain_schema(batches.schema, where)
         tables = (make_plain(pa.Table.from_batches([batch]), schema, where) for batch in batches)
         shown = Console(stderr=True)
-        pieces = track(cut(tables, ROWS), "ingest", console=shown, transient=True, disable=not shown.is_terminal)
+        pieces = track(regroup(tables, ROWS), "ingest", console=shown, transient=True, disable=not shown.is_terminal)
         with pa.parquet.ParquetWriter(target, schema, compression="zstd") as writer:
             for table in pieces:
                 writer.write_table(table)

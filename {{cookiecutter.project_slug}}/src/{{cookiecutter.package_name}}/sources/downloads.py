@@ -8,7 +8,7 @@ import urllib.error
 import urllib.request
 from base64 import b64encode
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO, cast
 from urllib.parse import urlsplit
 
 from rich.console import Console
@@ -73,7 +73,7 @@ def _from_s3(url: str, target: Path) -> None:
 
 def _copy(source: IO[bytes], file: IO[bytes], length: int) -> None:
     console = Console(stderr=True)
-    with wrap_file(source, length, description="ingest", console=console, transient=True) as shown:
+    with wrap_file(cast(BinaryIO, source), length, description="ingest", console=console, transient=True) as shown:
         shutil.copyfileobj(shown if console.is_terminal else source, file, 2**20)
 
 

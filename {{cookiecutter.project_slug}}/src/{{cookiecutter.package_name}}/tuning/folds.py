@@ -8,7 +8,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 
 from ..config import Config
 from ..errors import UserError
-from ..pipeline.prepare import hash_rows
+from ..pipeline.split import combine, words_of
 
 Fold = tuple[np.ndarray, np.ndarray]
 
@@ -25,7 +25,7 @@ def make_folds(config: Config, rows: pd.DataFrame, target: pd.Series) -> list[Fo
     classifies = config.data.task == "classification"
     if split.method == "time":
         return _by_time(rows[split.column or ""], folds, split.gap)
-    groups = hash_rows(rows[split.key]) if split.key else None
+    groups = combine(words_of(rows[split.key])) if split.key else None
     few = len(target) if groups is None else len(np.unique(groups))
     if few < folds:
         raise UserError(f"params.yaml: tune.folds is {folds}, but there are {few} rows or groups; lower it.")
