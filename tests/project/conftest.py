@@ -14,6 +14,7 @@ from tables import shorten
 
 @pytest.fixture(scope="session")
 def inside(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
+    project.run("uv", "sync", "--locked", "--quiet", "--inexact", "--group", "excel", "--group", "databases")
     process = Inside(project, tmp_path_factory.mktemp("inside") / "log")
     yield process
     process.stop()

@@ -18,15 +18,18 @@ from typing import Any
 
 import pandas as pd
 from customer_churn import cli, compute, describe
-from customer_churn.config import PARAMS, Config, load_config
+from customer_churn.config import PARAMS, Config, Read, load_config
 from customer_churn.errors import UserError
 from customer_churn.outputs import BUNDLE, METRICS, PIPELINE, SUMMARY, TEST_ROWS, TRAIN_ROWS
 from customer_churn.params_file import update_params
 from customer_churn.pipeline import evaluate, export, featurize, prepare, train
 from customer_churn.pipeline.bundle import load_bundle
 from customer_churn.pipeline.predict import predict
-from customer_churn.table import read_table
+from customer_churn.reading.sniff import sniff
+from customer_churn.table import read_batches, read_table
 from customer_churn.tuning.run import CANDIDATES, RESULT, tune
+
+PLAIN = (bool, int, float, str)  # what JSON holds
 
 
 def do_prepare(root: Path) -> list[str]:
@@ -153,6 +156,30 @@ def do_predict(root: Path, rows: str, bundle: str = BUNDLE) -> dict[str, list[An
     with sentence() as said:
         return predict(load_config(root), root / rows, load_bundle(root / bundle)).to_dict("list")
     return "".join(said)
+
+
+def do_read(path: Path, read: dict[str, Any] | None = None) -> dict[str, Any] | str:
+    """The header and rows of a file or folder, and how it is read: as given, else as it seems; or the refusal."""
+    with sentence() as said:
+        how = Read(**read) if read else sniff(path)
+        rows = read_table(path, how)
+        cells = rows.astype(object).map(
+            lambda cell: None if pd.isna(cell) else cell if type(cell) in PLAIN else str(cell)
+        )
+        return {"read": how.model_dump(), "rows": [list(rows.columns), *cells.values.tolist()]}
+    return "".join(said)
+
+
+def do_sniff(path: Path) -> dict[str, Any]:
+    """How a file seems to be written."""
+    return sniff(path).model_dump()
+
+
+def do_batches(path: Path) -> dict[str, Any]:
+    """How many rows each batch of a file has, and whether their column n counts up over all of them."""
+    batches = list(read_batches(path, Read()))
+    numbers = pd.concat(batches)["n"].astype(int)
+    return {"sizes": [len(batch) for batch in batches], "ordered": numbers.tolist() == list(range(len(numbers)))}
 
 
 def do_update(root: Path, values: dict[str, Any], comments: dict[str, str], items: dict[str, list[list[Any]]]) -> str:

@@ -2,6 +2,7 @@
 
 import http.client
 import netrc
+import os
 import shutil
 import time
 import urllib.error
@@ -62,8 +63,12 @@ def _from_http(url: str, target: Path) -> None:
 def _from_s3(url: str, target: Path) -> None:
     from pyarrow import ArrowException, fs
 
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
     try:
-        filesystem, key = fs.FileSystem.from_uri(url)
+        if endpoint:  # which Arrow does not look for
+            filesystem, key = fs.S3FileSystem(endpoint_override=endpoint), url.removeprefix("s3://")
+        else:
+            filesystem, key = fs.FileSystem.from_uri(url)
         with filesystem.open_input_stream(key) as stream, target.open("wb") as file:
             _copy(stream, file, filesystem.get_file_info(key).size or 0)
     except (ArrowException, OSError) as error:
