@@ -12,7 +12,7 @@ import sys
 import traceback
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +25,11 @@ from customer_churn.params_file import update_params
 from customer_churn.pipeline import evaluate, export, featurize, prepare, train
 from customer_churn.pipeline.bundle import load_bundle
 from customer_churn.pipeline.predict import predict
+from customer_churn.profile.writing import read_writing
 from customer_churn.reading.sniff import sniff
 from customer_churn.table import read_batches, read_table
 from customer_churn.tuning.run import CANDIDATES, RESULT, tune
+from customer_churn.values import parse_values
 
 PLAIN = (bool, int, float, str)  # what JSON holds
 
@@ -149,6 +151,28 @@ def do_try(root: Path) -> str:
         predicted = predict(config, rows, load_bundle(root / BUNDLE))
         assert len(predicted) == len(rows) and predicted.notna().all(axis=None), predicted
     return "".join(said)
+
+
+def do_writing(root: Path, column: str, cells: list[Any]) -> tuple[dict[str, Any], list[str], list[Any]]:
+    """How a column of cells is written, what of that is a guess, and what its cells are then."""
+    values = pd.Series(cells, dtype="str" if isinstance(cells[0], str) else None)
+    found, guesses = read_writing(column, values)
+    parsed, wrong = parse_values(values, found.type, found.format, found.unit, found.missing_values)
+    assert not wrong.any()
+    plain = [None if pd.isna(cell) else str(cell) if found.type == "datetime" else cell for cell in parsed]
+    return {"type": found.type, **found.model_dump(exclude_defaults=True)}, guesses, plain
+
+
+def do_profile(root: Path, sample: int | None = None) -> dict[str, str]:
+    """What setup prints of a project's data, or the sentence that refuses it; a sample of at most so many rows."""
+    printed, usual = io.StringIO(), describe.SAMPLE
+    describe.SAMPLE = sample or usual
+    try:
+        with sentence() as said, redirect_stdout(printed):
+            describe.ensure_schema(load_config(root, guesses=True))
+    finally:
+        describe.SAMPLE = usual
+    return {"printed": printed.getvalue(), "refused": "".join(said)}
 
 
 def do_predict(root: Path, rows: str, bundle: str = BUNDLE) -> dict[str, list[Any]] | str:

@@ -1,18 +1,26 @@
 """Bad data and bad params are refused in one sentence that says what, where and what to do."""
 
+import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
-from baked import Project
+from baked import Bake, Project
 from process import Inside
-from tables import DATA, cell, fill, knob, line, remove
+from tables import DATA, cell, fill, knob, line, on_rows, remove
 
 
 def estimator(name: str) -> Callable[[str], str]:
     """Parameters that name another estimator."""
     return knob("estimator: hist_gradient_boosting", f"estimator: {name}")
+
+
+def rule(column: str, words: str) -> Callable[[str], str]:
+    """A contract with one rule more."""
+    return lambda text: re.sub(rf"(  {column}: {{type: \w+)", rf"\g<1>, {words}", text)
 
 
 PARAMS, SCHEMA = "params.yaml", "schema.yaml"
@@ -65,11 +73,31 @@ BROKEN: dict[str, tuple[str, Callable[[str], str | bytes], str]] = {
     "unknown parameter": (PARAMS, knob("params: {}", "params: {max_itr: 5}"), "did you mean max_iter?"),
     "parameter's value": (PARAMS, knob("params: {}", "params: {max_iter: -1}"),
         "The 'max_iter' parameter of HistGradientBoostingClassifier"),
-    "schema's type": (SCHEMA, knob("state: {type: category", "state: {type: text"),
+    "schema's type": (SCHEMA, knob("state: {type: category", "state: {type: string"),
         "schema.yaml: columns.state.type must be"),
     "schema without target": (SCHEMA, knob("target:", "goal:"), "schema.yaml: "),
-    "limits of the schema": (SCHEMA, knob("total_day_calls: {type: number,", "total_day_calls: {type: number, max: 9,"),
-        "at most 9"),
+    "limits of the schema": (SCHEMA, rule("total_day_calls", "max: 9"), "at most 9"),
+    "below the schema's limit": (SCHEMA, rule("total_day_calls", "min: 1000"),
+        "'total_day_calls' must be at least 1000, but 300 rows (first: row 1: "),
+    "unseen category": (SCHEMA, rule("area_code", 'values: ["area_code_408", "area_code_415"]'),
+        "'area_code' must be one of area_code_408, area_code_415, but"),
+    "too long": (SCHEMA, rule("area_code", "max_length: 3"), "'area_code' must be at most 3 characters long, but"),
+    "another pattern": (SCHEMA, rule("area_code", 'pattern: "area_code_4.."'),
+        "'area_code' must be text like area_code_4.., but"),
+    "not unique": (SCHEMA, rule("state", "unique: true"), "'state' must be unique, but"),
+    "two rules broken": (SCHEMA, lambda text: rule("state", "max_length: 1")(rule("area_code", "max_length: 1")(text)),
+        "(and 1 more column)"),
+    "limit of a text": (SCHEMA, rule("state", "min: 1"), "columns.state is a category, so min means nothing"),
+    "limit that is no number": (SCHEMA, rule("total_day_calls", "max: many"),
+        "columns.total_day_calls.max must be a number, not 'many'"),
+    "pattern that is none": (SCHEMA, rule("state", 'pattern: "("'), "state.pattern is not a regular expression"),
+    "format of a number": (SCHEMA, rule("total_day_calls", 'format: "%d"'),
+        "columns.total_day_calls.format '%d' is not known; write it like '1,234.5', '1.234,5'"),
+    "unit of a text": (SCHEMA, rule("state", 'unit: "€"'), "columns.state is a category, so unit means nothing"),
+    "changed type": (DATA, on_rows(lambda rows: [rows[0], *([f"x{row[0]}", *row[1:4], row[5], row[4], *row[6:]]
+        for row in rows[1:])]), "'number_vmail_messages' must hold numbers, but 300 rows (first: row 1: "),
+    "mixed types": (DATA, cell(7, "account_length", "3 days"),
+        "'account_length' must hold numbers, but 1 row (first: row 7: '3 days')"),
 }  # fmt: skip
 
 
@@ -93,6 +121,136 @@ def test_broken_data_and_params_get_their_sentence(
     said = inside("try", tmp_path)
     assert sentence in said
     assert "\n" not in said and said.endswith((".", "?"))
+
+
+ROWS = 120
+AS_TOLD: dict[str, list[object]] = {
+    "when": [f"{1 + n % 28:02}.{1 + n % 12:02}.2024" for n in range(ROWS)],
+    "price": [f"{n % 17 + 1}.200,50 €" for n in range(ROWS)],
+    "share": [f"{n % 13} %" for n in range(ROWS)],
+    "size": ["?" if n % 9 == 0 else n % 31 for n in range(ROWS)],
+    "note": [["short", "long", "none"][n % 3] for n in range(ROWS)],
+}
+LABELS: list[object] = [["no", "yes"][n * 5 % 7 % 2] for n in range(ROWS)]
+# What the target or a column holds at setup, in place of what it should.
+AT_SETUP: dict[str, tuple[str, dict[str, list[object]], str, str]] = {
+    "target misspelt": ("classification", {}, "targte", "has no column 'targte'; did you mean 'target'?"),
+    "target unknown": ("classification", {}, "xyz", "has no column 'xyz'; use one of when, price, share, size, note"),
+    "target empty": ("guess", {"target": [""] * ROWS}, "target", "'target' has no value in any row"),
+    "target marked as missing": ("guess", {"target": ["?", "1.5", "3"] * 40}, "target",
+        "'target' is missing in 40 rows (first: row 1); remove those rows"),
+    "target constant": ("guess", {"target": ["yes"] * ROWS}, "target", "'target' is yes in every row"),
+    "target a constant number": ("regression", {"target": [3] * ROWS}, "target", "'target' is 3 in every row"),
+    "target an identifier": ("classification", {"target": [f"u-{n}" for n in range(ROWS)]}, "target",
+        "'target' has 120 different values, so it identifies rows; choose another column"),
+    "target free text": ("classification", {"target": [f"number {n} is quite good" for n in range(ROWS)]}, "target",
+        "so it is free text; choose another column"),
+    "60 classes": ("classification", {"target": [f"c{n % 60}" for n in range(ROWS)]}, "target",
+        "has 60 different values, too many for classes; choose another column, or merge"),
+    "numbers as classes": ("classification", {"target": [n / 7 for n in range(ROWS)]}, "target",
+        "too many for classes; set data.task to regression"),
+    "text for regression": ("regression", {}, "target", "holds text, which a regression cannot predict"),
+    "dates for regression": ("regression", {}, "when",
+        "'when' holds dates, which a regression cannot predict; predict a number of days instead"),
+    "mixed target": ("regression", {"target": [*range(ROWS - 1), "many"]}, "target", "holds text, which a regression"),
+    "a class of one row": ("guess", {"target": [*LABELS[:3], "rare", *LABELS[4:]], "note": ["x"] * ROWS}, "target",
+        "no row of class 'rare' falls into train; add rows of it or merge it with another"),
+    "infinity": ("guess", {"size": ["inf", *range(ROWS - 1)]}, "target",
+        "'size' must be finite, but 1 row (first: row 1: 'inf') is not"),
+    "one row": ("guess", {name: cells[:1] for name, cells in AS_TOLD.items()} | {"target": ["a"]}, "target",
+        "'target' is a in every row; add rows where it differs"),
+    "the target alone": ("guess", dict.fromkeys(AS_TOLD, []), "target", "has no column but the target 'target'"),
+    "a zero byte in a name": ("guess", {"a\0b": LABELS}, "target", "has a zero byte in it; rename it"),
+}  # fmt: skip
+
+
+def write_table(root: Path, params: str, task: str, columns: dict[str, list[object]], target: str) -> None:
+    table = {name: cells for name, cells in {**AS_TOLD, "target": LABELS, **columns}.items() if cells}
+    (root / "data/raw").mkdir(parents=True)
+    pd.DataFrame(table).to_csv(root / DATA, index=False)
+    text = params.replace("task: guess", f"task: {task}").replace('target: "churn"', f"target: {target}")
+    (root / PARAMS).write_text(text)
+
+
+@pytest.fixture(scope="module")
+def guessing(bake: Bake) -> str:
+    return bake(task="guess").read(PARAMS)
+
+
+@pytest.mark.parametrize("name", AT_SETUP)
+def test_a_hopeless_target_or_column_is_refused_at_setup(
+    inside: Inside, guessing: str, tmp_path: Path, name: str
+) -> None:
+    task, columns, target, sentence = AT_SETUP[name]
+    write_table(tmp_path, guessing, task, columns, target)
+    said = inside("try", tmp_path)
+    assert sentence in said
+    assert "\n" not in said and said.endswith((".", "?"))
+
+
+# What a later row says of one column, of a project in which the table above is set up; then the rule that it breaks.
+LATER: dict[str, tuple[str, object, str, str]] = {
+    "date written otherwise": ("when", "01/31/2024", "",
+        "'when' must hold dates such as 31.01.2026, but 1 row (first: row 2: '01/31/2024') is not"),
+    "date that cannot be": ("when", "30.02.2024", "", "'when' must hold dates such as 31.01.2026"),
+    "currency changed": ("price", "$ 3", "", "'price' must hold numbers such as 1.234,5 €, but 1 row"),
+    "decimal point": ("price", "1,234.50 €", "", "'price' must hold numbers such as 1.234,5 €, but 1 row"),
+    "no number": ("share", "much", "", "'share' must hold numbers such as 1,234.5 %, but 1 row (first: row 2: 'much')"),
+    "another mark for missing": ("size", "unclear", "", "'size' must hold numbers, but 1 row"),
+    "missing where none was": ("note", "", "", "'note' is missing in 1 row (first: row 2); fill them"),
+    "a date to come": ("when", "31.12.2999", "future: false",
+        "'when' must be no later than now, but 1 row (first: row 2: '2999-12-31"),
+    "too early": ("when", "31.12.1999", 'min: "2020-01-01"', "'when' must be 2020-01-01 or later, but 1 row"),
+    "too late": ("when", "31.12.2029", "max: 2025-01-01", "'when' must be 2025-01-01 or earlier, but 1 row"),
+    "too much": ("price", "99.999,00 €", "max: 50000", "'price' must be at most 50000, but 1 row"),
+    "unseen": ("note", "huge", 'values: ["short", "long", "none"]', "must be one of short, long, none, but 1 row"),
+    "too long": ("note", "endless", "max_length: 5", "'note' must be at most 5 characters long, but 1 row"),
+    "shaped otherwise": ("note", "Short!", 'pattern: "[a-z]+"', "'note' must be text like [a-z]+, but 1 row"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def told(inside: Inside, guessing: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A project whose columns are written as people write them, trained."""
+    root = tmp_path_factory.mktemp("told")
+    write_table(root, guessing, "guess", {}, "target")
+    assert inside("try", root) == ""
+    return root
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_later_rows_are_refused_in_prepare_and_in_predict_alike(
+    inside: Inside, told: Path, tmp_path: Path, name: str
+) -> None:
+    column, cell, words, sentence = LATER[name]
+    root = shutil.copytree(told, tmp_path / "project")
+    if words:
+        schema = (root / SCHEMA).read_text()
+        (root / SCHEMA).write_text(re.sub(rf"(  {column}: {{[^}}]*)}}", rf"\1, {words}}}", schema))
+    rows = pd.read_csv(root / DATA, dtype=str, keep_default_na=False)
+    rows.loc[1, column] = cell
+    rows.to_csv(root / DATA, index=False)
+    rows.drop(columns="target").to_csv(root / "new.csv", index=False)
+    for said in (inside("try", root), inside("predict", root, rows="new.csv")):
+        assert sentence in said and "\n" not in said and said.endswith(".")
+
+
+def test_what_is_written_for_people_predicts_like_what_is_typed(inside: Inside, told: Path) -> None:
+    """A CSV file with euros, and Parquet with the numbers that prepare made of it."""
+    typed = pd.concat([pd.read_parquet(told / f"data/prepared/{part}.parquet") for part in ("train", "test")])
+    assert typed["price"].max() == 17_200.5 and typed["share"].max() == 12 and typed["size"].isna().sum() == 14
+    assert str(typed["when"].min()) == "2024-01-01 00:00:00"
+    typed.to_parquet(told / "typed.parquet", index=False)
+    raw = pd.read_csv(told / DATA, dtype=str, keep_default_na=False)
+    raw.drop(columns="target").to_csv(told / "raw.csv", index=False)
+    answers = [inside("predict", told, rows=name)["probability_yes"] for name in ("typed.parquet", "raw.csv")]
+    assert sorted(answers[0]) == sorted(answers[1])
+
+
+def test_before_setup_other_verbs_say_that_it_is_missing(inside: Inside, guessing: str, tmp_path: Path) -> None:
+    write_table(tmp_path, guessing, "guess", {}, "target")
+    code, said = inside("verb", tmp_path, words=["predict", "rows.csv"])
+    assert code == 1 and "data.task is still `guess`; run `mlops setup`" in said
 
 
 def test_the_command_line_says_one_sentence_and_fails(fresh: Callable[..., Project], mlops: Callable[..., Any]) -> None:

@@ -53,7 +53,7 @@ TRAINS: dict[str, dict[str, Cells]] = {
     "two hundred columns": {f"c{n}": numbers() for n in range(200)},
 }
 REFUSED: dict[str, tuple[dict[str, Cells], str]] = {
-    "one row": ({"a": [1]}, "puts none of the 1 rows into"),
+    "one row": ({"a": [1]}, "'target' is 0 in every row"),
     "the same row again and again": ({"a": words(1), "b": words("")}, "puts none of the 60 rows into"),
     "infinity": ({"a": words("1", "inf")}, "must be finite"),
 }

@@ -7,7 +7,16 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
@@ -23,6 +32,17 @@ S = TypeVar("S", bound="Section")
 def as_class(value: Any) -> Any:
     """A class as the schema names it, where YAML read true or a number."""
     return str(value).removesuffix(".0") if isinstance(value, bool | int | float) else value
+
+
+# By its tag an error is about what was meant: a word, or a mapping of classes.
+ClassWeight = Annotated[
+    Annotated[Literal["balanced"], Tag("word")]
+    | Annotated[
+        dict[Annotated[str, BeforeValidator(as_class)], Annotated[float, Field(gt=0)]],
+        Tag("mapping"),
+    ],
+    Discriminator(lambda value: "mapping" if isinstance(value, dict) else "word"),
+]
 
 
 class Section(BaseModel):
@@ -88,9 +108,7 @@ class Model(Section):
 
     estimator: str = Field(min_length=1)
     params: dict[str, Any] = {}
-    class_weight: (
-        Literal["balanced"] | dict[Annotated[str, BeforeValidator(as_class)], Annotated[float, Field(gt=0)]] | None
-    ) = None
+    class_weight: ClassWeight | None = None
     transform: Literal["log1p", "yeo-johnson"] | None = None
     rows: int | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -215,8 +233,11 @@ def parse(model: type[S], values: Any, where: str) -> S:
         raise UserError(f"{where}: {sentence.removesuffix('?')}{'?' if sentence.endswith('?') else '.'}") from None
 
 
+_TAGS = ("float", "str", "function-before", "word", "mapping")
+
+
 def _sentence(model: type[Section], error: dict[str, Any]) -> str:
-    steps = [str(step) for step in error["loc"] if step not in ("float", "str", "function-before")]
+    steps = [str(step) for step in error["loc"] if step not in _TAGS]
     path, kind, value = ".".join(steps), error["type"], _shown(error["input"])
     context = error.get("ctx", {})
     if kind == "extra_forbidden":

@@ -61,7 +61,8 @@ def check_column(column: Column, where: str) -> None:
             raise UserError(f"{where} is a {column.type}, so {key} means nothing; remove it.")
     for key in ("min", "max"):
         limit = getattr(column, key)
-        if limit is not None and (column.type == "datetime") != (_moment(limit) is not None):
+        fits = _moment(limit) is not None if column.type == "datetime" else isinstance(limit, float)
+        if limit is not None and not fits:
             like = "a moment such as 2026-01-31" if column.type == "datetime" else "a number"
             raise UserError(f"{where}.{key} must be {like}, not {limit!r}.")
     if column.format is not None and not _can_read(column):
@@ -151,7 +152,7 @@ def _checks(column: Column, values: pd.Series) -> "dict[str, tuple[Check, tuple[
     return found
 
 
-def _moment(limit: float | str) -> pd.Timestamp | None:
+def _moment(limit: float | str | None) -> pd.Timestamp | None:
     try:
         return pd.to_datetime(limit, utc=True, format="ISO8601").tz_localize(None) if isinstance(limit, str) else None
     except ValueError:
