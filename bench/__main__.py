@@ -1,4 +1,4 @@
-"""Ratios against the plain way, all in one run: generation, retraining, the report and the workflows; and the gate."""
+"""Ratios against the plain way: generation, retraining, the report and the workflows; data by size; and the gate."""
 
 import argparse
 import os
@@ -12,6 +12,7 @@ from bench.commands import compare_changed, compare_unchanged
 from bench.datasets import measure_datasets
 from bench.generation import OWNER, compare_generation
 from bench.project import publish_project
+from bench.scale import measure_scale
 from bench.verdict import measure_verdict
 from bench.workflows import compare_docs, compare_params
 
@@ -21,14 +22,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     help = "rounds of the workflows and of the gate's test sets; commands get twice as many"
     parser.add_argument("--repeats", type=int, default=3, help=help)
-    parser.add_argument("--only", choices=["ratios", "verdict", "datasets"], help="one part of it")
-    arguments = parser.parse_args()
-    parts = {
-        "ratios": lambda: measure_ratios(arguments.repeats),
-        "datasets": measure_datasets,
-        "verdict": lambda: measure_verdict(arguments.repeats),
+    measures = {
+        "ratios": measure_ratios,
+        "datasets": lambda _: measure_datasets(),
+        "scale": measure_scale,
+        "verdict": measure_verdict,
     }
-    met = [measure() for part, measure in parts.items() if arguments.only in (None, part)]
+    parser.add_argument("--only", choices=measures, help="one part of it")
+    arguments = parser.parse_args()
+    met = [measure(arguments.repeats) for name, measure in measures.items() if arguments.only in (None, name)]
     return 0 if all(met) else 1
 
 
