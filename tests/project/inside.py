@@ -20,16 +20,18 @@ import pandas as pd
 from customer_churn import cli, compute, describe
 from customer_churn.config import PARAMS, Config, Read, load_config
 from customer_churn.errors import UserError
-from customer_churn.outputs import BUNDLE, METRICS, PIPELINE, SUMMARY, TEST_ROWS, TRAIN_ROWS
+from customer_churn.outputs import BUNDLE, METRICS, PIPELINE, SUMMARY, TEST_ROWS, TRAIN_FEATURES, TRAIN_ROWS
 from customer_churn.params_file import update_params
 from customer_churn.pipeline import evaluate, export, featurize, prepare, train
 from customer_churn.pipeline.bundle import load_bundle
 from customer_churn.pipeline.predict import predict
 from customer_churn.profile.writing import read_writing
 from customer_churn.reading.sniff import sniff
-from customer_churn.table import read_batches, read_table
+from customer_churn.table import read_batches, read_table, read_typed
+from customer_churn.tuning.folds import make_folds
 from customer_churn.tuning.run import CANDIDATES, RESULT, tune
 from customer_churn.values import parse_values
+from pyarrow import parquet
 
 PLAIN = (bool, int, float, str)  # what JSON holds
 
@@ -78,6 +80,58 @@ def do_tune(root: Path, place: str) -> dict[str, Any]:
         "changed": sorted(set((root / PARAMS).read_text().splitlines()) ^ set(before.splitlines())),
         "model": hashlib.sha256((root / PIPELINE).read_bytes()).hexdigest(),
     }
+
+
+def do_refused_tune(root: Path) -> str:
+    """The sentence that refuses a search."""
+    config = load_config(root)
+    prepare_rows(config)
+    featurize.run(config)
+    with sentence() as said, computing("processes:1"):
+        tune(config)
+    return "".join(said)
+
+
+def do_folds(root: Path, column: str) -> list[dict[str, list[Any]]]:
+    """The values of a column on both sides of each fold."""
+    config = load_config(root)
+    prepare_rows(config)
+    rows = pd.read_parquet(root / TRAIN_ROWS)
+    folds = make_folds(config, rows, rows[config.data.target])
+    return [
+        {"train": rows[column].iloc[train].tolist(), "test": rows[column].iloc[test].tolist()} for train, test in folds
+    ]
+
+
+def do_told(root: Path) -> dict[str, Any]:
+    """What training prints of the columns, and what it makes of them."""
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        train_model(load_config(root))
+    lines = [line for line in printed.getvalue().splitlines() if line.startswith("train: ")]
+    manifest = trained(root)["manifest"]
+    with zipfile.ZipFile(root / PIPELINE) as model:
+        text = "".join(model.read(name).decode("latin-1") for name in model.namelist())
+    return {"lines": lines[:-1], "last": lines[-1], "model": text, **{key: manifest[key] for key in ("format", "why")}}
+
+
+def do_same_rows(root: Path, rows: int) -> bool:
+    """Whether reading some rows gives the first of all, from a file of which the rest cannot be read."""
+    path = root / TRAIN_FEATURES
+    everything = read_typed(path)
+    parquet.write_table(parquet.read_table(path), path, row_group_size=100)
+    groups = parquet.ParquetFile(path).metadata
+    spoiled = bytearray(path.read_bytes())
+    for number in range(-(-rows // 100), groups.num_row_groups):
+        start = groups.row_group(number).column(0).data_page_offset
+        spoiled[start : start + 50] = b"?" * 50
+    path.write_bytes(bytes(spoiled))
+    pd.testing.assert_frame_equal(read_typed(path, rows), everything.head(rows))
+    try:
+        read_typed(path)
+    except OSError:
+        return True
+    return False
 
 
 def do_compute(root: Path, place: str, pretend: dict[str, str] | None = None) -> str:

@@ -164,6 +164,19 @@ def test_the_job_that_may_write_to_the_repository_installs_no_cml_and_the_commen
     assert jobs["report"]["needs"] == ["pictures"] and jobs["report"]["if"].startswith("!cancelled() ")
 
 
+def test_a_repository_variable_names_the_runner_of_the_jobs_that_train_and_of_no_other(
+    name: str, workflow: dict[str, Any]
+) -> None:
+    bigger = "${{ vars.TRAINING_RUNNER || 'ubuntu-latest' }}"
+    runners = {job: content["runs-on"] for job, content in workflow["jobs"].items()}
+    training = {"retrain", "publish"}
+    assert runners == {job: bigger if job in training else "ubuntu-latest" for job in runners}
+    for content in workflow["jobs"].values():
+        for step in content["steps"]:
+            place = step.get("env", {}).get("COMPUTE")
+            assert place == ("${{ vars.COMPUTE }}" if step.get("run", "").startswith("mlops train") else None)
+
+
 def test_only_publish_may_skip_no_training(generated: Project) -> None:
     publish = read_yaml(generated.read(".github/workflows/publish.yml"))["jobs"]["publish"]
     commands = [step["run"] for step in publish["steps"] if "run" in step]

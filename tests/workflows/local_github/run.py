@@ -82,7 +82,7 @@ class Run:
 
     @property
     def fork(self) -> bool:
-        """Whether it runs what a fork proposes, and so has no secrets and a token that only reads."""
+        """Whether it runs what a fork proposes, and so has no secrets, no variables and a token that only reads."""
         return self.event.name == "pull_request" and self.event.head is not self.repository
 
     @property

@@ -104,7 +104,8 @@ def _make_command(run: Run, stand_ins: dict[str, Path]) -> list[str]:
     _git("-C", str(source), "remote", "set-url", "origin", repository.url)
     (directory / "event.json").write_text(json.dumps(event.payload))
     secrets = {"GITHUB_TOKEN": run.token} | ({} if run.fork else repository.secrets)
-    for name, values in {"secrets": secrets, "vars": repository.variables}.items():
+    variables = {} if run.fork else repository.variables
+    for name, values in {"secrets": secrets, "vars": variables}.items():
         (directory / name).write_text("".join(f"{key}={json.dumps(value)}\n" for key, value in values.items()))
     (directory / "home").mkdir()
     command = [str(find_program("act")), event.name, "--json", "--no-skip-checkout", "--concurrent-jobs", "1"]

@@ -30,12 +30,13 @@ def read_typed(path: Path, rows: int | None = None) -> pd.DataFrame:
     file = _open(path)
     if rows is None or rows >= file.metadata.num_rows:
         return to_frame(file.read())
+    needed, begin = 0, 0
+    while begin < rows:
+        begin, needed = begin + file.metadata.row_group(needed).num_rows, needed + 1
     batches, kept = [], 0
-    for batch in file.iter_batches(BATCH):
+    for batch in file.iter_batches(BATCH, row_groups=range(needed)):
         batches.append(batch[: rows - kept])
         kept += len(batches[-1])
-        if kept == rows:
-            break
     return to_frame(pa.Table.from_batches(batches))
 
 

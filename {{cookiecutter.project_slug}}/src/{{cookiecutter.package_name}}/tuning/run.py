@@ -12,6 +12,7 @@ from rich.progress import track
 from ..columns import sort_columns
 from ..compute import Pool, Work, open_pool
 from ..config import PARAMS, Config
+from ..errors import UserError
 from ..files import write_file
 from ..metrics import Metric, Predictions, find_metric
 from ..outputs import TRAIN_FEATURES, TRAIN_ROWS
@@ -41,7 +42,7 @@ def tune(config: Config) -> None:
     best, present = ranked[0], next(one for one in ranked if not one.params)
     failed = [one for one in rungs[0][1] if one.problem]
     if failed:
-        print(f"tune: {len(failed)} candidates fail, such as {_words(failed[0])}: {failed[0].problem}")
+        print(f"tune: of the candidates {len(failed)} fail, such as {_words(failed[0])}: {failed[0].problem}")
     wins = sum(np.greater(best.scores[rows], present.scores[rows])) if not present.problem else len(best.scores[rows])
     new, old = _value(metric, best.score(rows)), _value(metric, present.score(rows))
     found = {
@@ -103,7 +104,10 @@ def make_candidates(config: Config, features: pd.DataFrame, target: pd.Series) -
     made = []
     for params in draw_candidates(config):
         settings = model.model_copy(update={"params": {**model.params, **params, **alone}})
-        pipeline = unfitted(config.model_copy(update={"model": settings}), columns, target)
+        try:
+            pipeline = unfitted(config.model_copy(update={"model": settings}), columns, target)
+        except UserError as error:
+            raise UserError(str(error).replace("model.params", "tune.params") if params else str(error)) from None
         if config.data.weight or model.class_weight:
             check_weighable(pipeline[-1], model)
         made.append(Candidate(params, pipeline.set_params(estimator=on_scale(pipeline[-1], model.transform, target))))

@@ -1,0 +1,126 @@
+"""`mlops tune` judges by the split's own rules, changes params.yaml only for the better, leaves nothing half done."""
+
+import os
+import signal
+import subprocess
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from baked import Project, environment
+from process import Inside
+from tables import knob
+
+PARAMS = "params.yaml"
+SPACE = "  params: {}\n  # How many combinations"
+
+
+def space(text: str, values: str, folds: int = 2) -> str:
+    """params.yaml that searches these values."""
+    return knob("folds: 5", f"folds: {folds}")(knob(SPACE, f"  params: {values}\n  # How many combinations")(text))
+
+
+@pytest.fixture
+def small(fresh: Callable[..., Project]) -> Callable[..., Project]:
+    """`small("{C: [1]}")`: a project that searches these values for a logistic regression."""
+
+    def make(values: str, rows: int = 400) -> Project:
+        there = fresh(rows)
+        text = knob("estimator: hist_gradient_boosting", "estimator: logistic")(there.read(PARAMS))
+        there.write(PARAMS, space(text, values))
+        return there
+
+    return make
+
+
+def test_better_params_are_written_and_every_comment_stays(inside: Inside, small: Callable[..., Project]) -> None:
+    there = small("{C: [0.02, 0.05], class_weight: [balanced]}")
+    there.write(PARAMS, knob("  params: {}\n  # balanced", "  params: {C: 1.0e-6}\n  # balanced")(there.read(PARAMS)))
+    done = inside("tune", there.path, place="processes:1")
+    best = done["params"]
+    assert done["said"] == "" and best["class_weight"] == "balanced" and best["C"] in (0.02, 0.05)
+    assert len(done["changed"]) == 2 and all("params: {" in line for line in done["changed"])
+    metrics = done["metrics"]
+    assert metrics["best"]["roc_auc"] > metrics["present"]["roc_auc"]
+    assert (metrics["folds"], metrics["candidates"]) == (2, 2)
+    assert done["table"].splitlines()[0] == "rung,rows,roc_auc,spread,params"
+
+
+def test_params_that_nothing_beats_stay(inside: Inside, small: Callable[..., Project]) -> None:
+    done = inside("tune", small("{C: [1.0e-9]}").path, place="processes:1")
+    assert done["changed"] == [] and done["params"] == {}
+    assert done["metrics"]["best"] == done["metrics"]["present"]
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        (
+            "{max_itr: [1]}",
+            "params.yaml: tune.params.max_itr is not a parameter of LogisticRegression; did you mean max_iter?",
+        ),
+        ("{C: []}", "params.yaml: tune.params.C lists no value; list at least one."),
+        ("{C: [-1, -2]}", "params.yaml: every candidate fails"),
+    ],
+)
+def test_a_search_that_cannot_be_is_a_sentence(
+    inside: Inside, small: Callable[..., Project], values: str, sentence: str
+) -> None:
+    there = small(values)
+    if "-2" in values:
+        there.write(PARAMS, knob("  params: {}\n  # balanced", "  params: {C: -3}\n  # balanced")(there.read(PARAMS)))
+    assert sentence in inside("refused_tune", there.path)
+    assert not (there.path / "tuning").exists()
+
+
+def test_a_candidate_that_fails_loses(inside: Inside, small: Callable[..., Project]) -> None:
+    there = small("{C: [-1, 0.1]}")
+    done = inside("tune", there.path, place="processes:1")
+    assert len(done["table"].splitlines()) == 4
+    assert done["params"] in ({}, {"C": 0.1})
+
+
+def test_groups_never_straddle_folds(inside: Inside, fresh: Callable[..., Project]) -> None:
+    there = fresh(900)
+    there.write(PARAMS, knob("  key: []", "  key: [state]")(there.read(PARAMS)))
+    folds = inside("folds", there.path, column="state")
+    tests = [set(fold["test"]) for fold in folds]
+    assert len(folds) == 5 and not any(one & other for one in tests for other in tests if one is not other)
+    assert not any(set(fold["train"]) & set(fold["test"]) for fold in folds)
+    assert inside("folds", there.path, column="state") == folds
+
+
+def test_the_past_is_judged_by_no_future_and_no_gap(inside: Inside, fresh: Callable[..., Project]) -> None:
+    there = fresh(900)
+    change = knob("  column: null\n  cutoff: null", "  column: account_length\n  cutoff: 150")
+    text = knob("method: hash", "method: time")(change(there.read(PARAMS)))
+    there.write(PARAMS, knob("  gap: null", "  gap: 3.0")(text))
+    folds = inside("folds", there.path, column="account_length")
+    assert len(folds) == 5
+    for fold in folds:
+        assert max(fold["train"]) < min(fold["test"]) - 3
+
+
+def test_an_interrupted_search_leaves_nothing(
+    fresh: Callable[..., Project], borrowed: Callable[[Project], dict[str, str]], mlops: Callable[..., Any]
+) -> None:
+    there = fresh(2000)
+    there.write(PARAMS, space(there.read(PARAMS), "{max_iter: [50, 2000], learning_rate: [0.01, 0.02]}"))
+    before = there.read(PARAMS)
+    there.run("git", "init", "--quiet")
+    mlops(there, "setup")
+    process = subprocess.Popen(
+        ["mlops", "tune"], cwd=there.path, env=environment(**borrowed(there)), text=True, start_new_session=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert process.stdout
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if line.startswith("tune: rung 1 of 2"):
+            os.killpg(process.pid, signal.SIGINT)
+            break
+    said += process.stdout.readlines()
+    assert process.wait(timeout=60) == 1, "".join(said)
+    assert said[-1] == "mlops tune: interrupted\n" and "Traceback" not in "".join(said), "".join(said)
+    assert not (there.path / "tuning").exists() and there.read(PARAMS) == before
