@@ -84,8 +84,8 @@ def do_tune(root: Path, place: str) -> dict[str, Any]:
 
 def do_refused_tune(root: Path) -> str:
     """The sentence that refuses a search."""
-    config = load_config(root)
-    prepare_rows(config)
+    config = set_up(root)
+    prepare.run(config)
     featurize.run(config)
     with sentence() as said, computing("processes:1"):
         tune(config)
@@ -94,8 +94,8 @@ def do_refused_tune(root: Path) -> str:
 
 def do_folds(root: Path, column: str) -> list[dict[str, list[Any]]]:
     """The values of a column on both sides of each fold."""
-    config = load_config(root)
-    prepare_rows(config)
+    config = set_up(root)
+    prepare.run(config)
     rows = pd.read_parquet(root / TRAIN_ROWS)
     folds = make_folds(config, rows, rows[config.data.target])
     return [
