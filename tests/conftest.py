@@ -35,23 +35,18 @@ def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
     return bake_project
 
 
-@pytest.fixture(scope="session")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The temporary directory of this run of the tests, the same for all of xdist's workers."""
-    own = tmp_path_factory.getbasetemp()
-    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
-
-
 @pytest.fixture(scope="session", autouse=True)
-def thrift(root: Path) -> None:
+def thrift(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Spare every process the threads that would wait for a core, and mypy the libraries that it has read before."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ["MYPY_CACHE_DIR"] = str(root / "mypy")
+    os.environ["MYPY_CACHE_DIR"] = str(tmp_path_factory.getbasetemp() / "mypy")
 
 
 @pytest.fixture(scope="session")
-def shared(root: Path) -> Share:
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Share:
     """`shared("name", make)`: a folder that `make(folder)` fills, once for all of xdist's workers: read it only."""
+    own = tmp_path_factory.getbasetemp()
+    root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
     def share(name: str, make: Callable[[Path], object]) -> Path:
         folder = root / name
