@@ -57,7 +57,7 @@ def test_params_that_nothing_beats_stay(inside: Inside, small: Callable[..., Pro
     [
         (
             "{max_itr: [1]}",
-            "params.yaml: tune.params.max_itr is not a parameter of LogisticRegression; did you mean max_iter?",
+            "tune.params.max_itr is not a parameter of LogisticRegression; did you mean max_iter?",
         ),
         ("{C: []}", "params.yaml: tune.params.C lists no value; list at least one."),
         ("{C: [-1, -2]}", "params.yaml: every candidate fails"),

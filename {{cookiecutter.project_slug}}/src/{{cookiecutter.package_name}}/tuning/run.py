@@ -27,6 +27,7 @@ from .spaces import draw_candidates
 
 RESULT = "tuning/metrics.json"
 CANDIDATES = "tuning/candidates.csv"
+LISTING = "tuning/dvc.yaml"  # from which `dvc metrics diff` knows of the result
 SAMPLE = 2**20  # rows that are searched on where all of them fit no single machine
 
 
@@ -58,6 +59,7 @@ def tune(config: Config) -> None:
     )
     write_file(config.path(CANDIDATES), table.to_csv(index=False, lineterminator="\n").encode())
     write_file(config.path(RESULT), (json.dumps(found, indent=2) + "\n").encode())
+    write_file(config.path(LISTING), b"metrics:\n  - metrics.json\n")
     if best is present:
         print(f"tune: nothing beats the present params; {PARAMS} stays as it is")
         return
