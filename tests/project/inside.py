@@ -33,8 +33,6 @@ from customer_churn.tuning.run import CANDIDATES, RESULT, tune
 from customer_churn.values import parse_values
 from pyarrow import parquet
 
-PLAIN = (bool, int, float, str)  # what JSON holds
-
 
 def do_prepare(root: Path) -> list[str]:
     """The test rows as lines of CSV, sorted."""
@@ -241,10 +239,8 @@ def do_read(path: Path, read: dict[str, Any] | None = None) -> dict[str, Any] | 
     with sentence() as said:
         how = Read(**read) if read else sniff(path)
         rows = read_table(path, how)
-        cells = rows.astype(object).map(
-            lambda cell: None if pd.isna(cell) else cell if type(cell) in PLAIN else str(cell)
-        )
-        return {"read": how.model_dump(), "rows": [list(rows.columns), *cells.values.tolist()]}
+        cells = [[plain(cell) for cell in row] for row in rows.itertuples(index=False)]
+        return {"read": how.model_dump(), "rows": [list(rows.columns), *cells]}
     return "".join(said)
 
 
@@ -284,6 +280,14 @@ def set_up(root: Path) -> Config:
     """What `mlops setup` makes of params.yaml."""
     describe.ensure_schema(load_config(root, guesses=True))
     return load_config(root)
+
+
+def plain(cell: Any) -> Any:
+    """A cell as JSON can hold it."""
+    if pd.isna(cell):
+        return None
+    cell = getattr(cell, "item", lambda: cell)()  # numpy's numbers
+    return cell if isinstance(cell, bool | int | float | str) else str(cell)
 
 
 def train_model(config: Config) -> None:

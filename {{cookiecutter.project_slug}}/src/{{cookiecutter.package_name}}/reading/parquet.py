@@ -74,6 +74,8 @@ def _plain_type(field: pa.Field, where: str) -> pa.DataType:
     kind = field.type
     if pa.types.is_dictionary(kind):
         kind = kind.value_type
+    if isinstance(kind, pa.OpaqueType) and not pa.types.is_string(kind.storage_type):
+        raise UserError(f"{where}: column {field.name!r} is of type {kind.type_name}; write it as text or as a number.")
     if isinstance(kind, pa.BaseExtensionType):
         kind = pa.string() if kind.extension_name == "arrow.uuid" else kind.storage_type
     if pa.types.is_nested(kind):

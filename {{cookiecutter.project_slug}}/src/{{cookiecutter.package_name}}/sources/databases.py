@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,33 +65,43 @@ def write_query(query: Query, target: Path) -> None:
     Raises:
         UserError: the database is not there, or refuses; or a column has no plain form.
     """
-    where = query.file.name
-    with _open(query) as batches:
+    where, shown = query.file.name, Console(stderr=True)
+    opener = {"sqlite": _from_sqlite, "postgres": _from_postgres}.get(query.scheme, _from_duckdb)
+    with ExitStack() as stack:
+        with _sentences(query):
+            batches = stack.enter_context(opener(query))
         check_names(query.file, batches.schema.names)
         schema = plain_schema(batches.schema, where)
-        tables = (make_plain(pa.Table.from_batches([batch]), schema, where) for batch in batches)
-        shown = Console(stderr=True)
+        tables = (make_plain(table, schema, where) for table in _read(query, batches))
         pieces = track(regroup(tables, ROWS), "ingest", console=shown, transient=True, disable=not shown.is_terminal)
+        rows = 0
         with pa.parquet.ParquetWriter(target, schema, compression="zstd") as writer:
             for table in pieces:
                 writer.write_table(table)
+                rows += table.num_rows
+    if not rows:
+        raise UserError(f"{query.file}: the query gives no rows; correct it.")
+
+
+def _read(query: Query, batches: pa.RecordBatchReader) -> Iterator[pa.Table]:
+    with _sentences(query):
+        for batch in batches:
+            yield pa.Table.from_batches([batch])
 
 
 @contextmanager
-def _open(query: Query) -> Iterator[pa.RecordBatchReader]:
-    reader = {"sqlite": _from_sqlite, "postgres": _from_postgres}.get(query.scheme, _from_duckdb)
+def _sentences(query: Query) -> Iterator[None]:
+    """Turn what drivers raise into what a user sees."""
     try:
-        with reader(query) as batches:
-            yield batches
+        yield
     except ImportError:
         raise UserError(
             f'{query.file}: {query.scheme} needs the group "databases": name it in default-groups of pyproject.toml, '
             "then `uv sync`."
         ) from None
-    except UserError:
-        raise
     except Exception as error:
-        if type(error).__module__.split(".")[0] not in ("adbc_driver_manager", "duckdb", "_duckdb", "pyarrow"):
+        driver = type(error).__module__.split(".")[0] in ("adbc_driver_manager", "duckdb", "_duckdb", "pyarrow")
+        if not driver and not isinstance(error, OSError):
             raise
         raise UserError(f"{query.file}: {_explain(query, error)}") from None
 
@@ -143,8 +153,8 @@ def _local_file(query: Query) -> Path:
 
 def _explain(query: Query, error: Exception) -> str:
     problem = re.sub(r"^[A-Z_ ]+: (\[\w+\] )?", "", str(error).strip().splitlines()[0]).rstrip(". ")
-    if "extension" in str(error) and ("download" in str(error) or "install" in str(error).lower()):
+    if 'xtension "' in problem:
         return f"DuckDB's extension for {query.scheme} is not here and cannot be fetched ({problem}); install it once."
-    if "expected" in problem.lower() and "row" in problem.lower():
+    if "Type mismatch" in problem:
         return f"a column holds values of several types ({problem}); CAST it to one in the query."
     return f"the database says: {problem}; correct the query or the first line."
