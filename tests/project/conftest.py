@@ -9,6 +9,7 @@ import pytest
 from baked import Bake, Project, Share
 from process import Inside
 from reviewing import Review
+from shops import SQL, Shop, open_shop
 from tables import shorten
 
 
@@ -48,6 +49,12 @@ def fresh(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Callable[...,
         return shorten(Project(path), rows)
 
     return copy
+
+
+@pytest.fixture(scope="session")
+def shop(fresh: Callable[..., Project]) -> Shop:
+    """`shop(rows, sql, change)`: a project of orders, not set up, with this features.sql and changed params."""
+    return lambda rows=None, sql=SQL, *changes: open_shop(fresh(1), rows, sql, *changes)
 
 
 @pytest.fixture(scope="session")

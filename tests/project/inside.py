@@ -20,13 +20,25 @@ import pandas as pd
 from customer_churn import cli, compute, describe
 from customer_churn.config import PARAMS, Config, Read, load_config
 from customer_churn.errors import UserError
-from customer_churn.outputs import BUNDLE, METRICS, PIPELINE, SUMMARY, TEST_ROWS, TRAIN_FEATURES, TRAIN_ROWS
+from customer_churn.history import join_history
+from customer_churn.outputs import (
+    BUNDLE,
+    HISTORY,
+    METRICS,
+    PIPELINE,
+    SUMMARY,
+    TEST_FEATURES,
+    TEST_ROWS,
+    TRAIN_FEATURES,
+    TRAIN_ROWS,
+)
 from customer_churn.params_file import update_params
-from customer_churn.pipeline import evaluate, export, featurize, prepare, train
+from customer_churn.pipeline import evaluate, export, featurize, history, prepare, train
 from customer_churn.pipeline.bundle import load_bundle
 from customer_churn.pipeline.predict import predict
 from customer_churn.profile.writing import read_writing
 from customer_churn.reading.sniff import sniff
+from customer_churn.schema import load_schema
 from customer_churn.table import read_batches, read_table, read_typed
 from customer_churn.tuning.folds import make_folds
 from customer_churn.tuning.run import CANDIDATES, RESULT, tune
@@ -264,6 +276,46 @@ def do_update(root: Path, values: dict[str, Any], comments: dict[str, str], item
     return "".join(said)
 
 
+def do_history(root: Path) -> dict[str, Any]:
+    """What the stage history says, or the sentence that refuses it, and the digest of each of its files."""
+    heard = io.StringIO()
+    with sentence() as said, redirect_stdout(heard):
+        prepare.run(set_up(root))
+        heard.truncate(heard.seek(0))
+        history.run(load_config(root))
+    files = sorted((root / HISTORY).glob("*"))
+    digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
+    return {"said": "".join(said) or heard.getvalue().strip(), "digests": digests}
+
+
+def do_featurize(root: Path, code: str | None = None) -> str:
+    """The sentence that refuses the features of a project's rows, empty without one; `code` is a features.py."""
+    written: dict[str, Any] = {"add_features": featurize.add_features}
+    exec(code or "", written)
+    usual, featurize.add_features = featurize.add_features, written["add_features"]
+    try:
+        with sentence() as said:
+            featurize.run(load_config(root))
+    finally:
+        featurize.add_features = usual
+    return "".join(said)
+
+
+def do_serve(root: Path, rows: int) -> list[str]:
+    """The features that differ in any bit from the test rows', when each row comes alone, out of a CSV file."""
+    config = load_config(root)
+    typed, trained = (read_typed(root / name) for name in (TEST_ROWS, TEST_FEATURES))
+    differing = set()
+    for number in range(min(rows, len(typed))):
+        typed.iloc[[number]].drop(columns=config.data.target).to_csv(root / "alone.csv", index=False)
+        row = load_schema(root / "schema.yaml").apply(read_table(root / "alone.csv"), with_target=False)
+        made = featurize.make_features(join_history(row, config), config)
+        for name in trained.drop(columns=config.data.target):
+            if made[name].to_numpy().tolist().__repr__() != trained[name].iloc[[number]].to_numpy().tolist().__repr__():
+                differing.add(name)
+    return sorted(differing)
+
+
 def do_verb(root: Path, words: list[str]) -> tuple[int, str]:
     """The exit code of `mlops WORDS` in a directory, and what it says to standard error."""
     home, said = Path.cwd(), io.StringIO()
@@ -274,6 +326,13 @@ def do_verb(root: Path, words: list[str]) -> tuple[int, str]:
             return cli.main(), said.getvalue()
     finally:
         os.chdir(home)
+
+
+def do_hear(root: Path, words: list[str]) -> tuple[int, str, str]:
+    """The same, and what it says to standard output."""
+    heard = io.StringIO()
+    with redirect_stdout(heard):
+        return *do_verb(root, words), heard.getvalue()
 
 
 def set_up(root: Path) -> Config:
@@ -291,7 +350,7 @@ def plain(cell: Any) -> Any:
 
 
 def train_model(config: Config) -> None:
-    for stage in (prepare, featurize, train, evaluate, export):
+    for stage in (prepare, history, featurize, train, evaluate, export):
         stage.run(config)
 
 

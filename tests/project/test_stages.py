@@ -26,6 +26,7 @@ METRICS = {"metrics.py", "weighted.py"}
 READING = {f"reading/{name}.py" for name in ("kinds", "lines", "parquet", "tables", "text", "workbook")}
 UNUSED = {
     "prepare": METRICS,
+    "history": METRICS | READING,
     "featurize": METRICS | READING,
     "train": METRICS | READING,
     "evaluate": READING,
@@ -56,7 +57,7 @@ def imported(project: Project, stages: dict[str, Any]) -> dict[str, set[str]]:
     return {stage: {str(Path(file).relative_to(source)) for file in files} for stage, files in said.items()}
 
 
-@pytest.mark.parametrize("stage", ["prepare", "featurize", "train", "evaluate", "export"])
+@pytest.mark.parametrize("stage", ["prepare", "history", "featurize", "train", "evaluate", "export"])
 def test_a_stage_depends_on_the_modules_that_it_imports(
     imported: dict[str, set[str]], stages: dict[str, Any], stage: str
 ) -> None:

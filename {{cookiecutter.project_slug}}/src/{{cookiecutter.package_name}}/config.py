@@ -4,6 +4,7 @@ import datetime as dt
 import difflib
 import math
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -194,6 +195,14 @@ class Config(Params):
     def guesses(self) -> bool:
         """Whether `mlops setup` is still to find out the task or the primary metric."""
         return "guess" in (self.data.task, self.gate.primary)
+
+    def unneeded(self, given: Iterable[str]) -> list[str]:
+        """Those of data.drop and data.weight that rows to predict, which have the columns `given`, need not have.
+
+        Whose history is meant must be said; the time may be lacking.
+        """
+        needed = {*self.history.entity, *({self.history.time} & set(given))} if self.history.entity else set()
+        return [name for name in self.data.unseen if name not in needed]
 
 
 def load_config(root: Path = Path("."), guesses: bool = False) -> Config:

@@ -45,16 +45,29 @@ def open_database(resources: Resources, spill: Path) -> Iterator[duckdb.DuckDBPy
     with connect(resources, spill=spill) as database:
         database.execute("SET preserve_insertion_order = false")
         database.execute("SET arrow_large_buffer_size = true")
-        try:
+        with bounded():
             yield database
-        except duckdb.OutOfMemoryException:
-            given = resources.memory or "null, which is what the machine has,"
-            raise UserError(f"params.yaml: resources.memory {given} is too little for this data; raise it.") from None
 
 
-def quote(name: str) -> str:
-    """The name of a column as SQL takes it."""
-    return '"' + name.replace('"', '""') + '"'
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Turns what DuckDB says when memory, disk or a file fails it into one sentence."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException as error:
+        raise UserError(f"DuckDB: {first_line(error)}; raise resources.memory in params.yaml.") from None
+    except duckdb.IOException as error:
+        raise UserError(f"DuckDB: {first_line(error)}; free disk space, or have the file made again.") from None
+
+
+def first_line(error: duckdb.Error) -> str:
+    """What DuckDB says, without the query and the advice below it."""
+    return str(error).splitlines()[0].rstrip(".!")
+
+
+def quote(*names: str) -> str:
+    """The names of columns as SQL takes them, with commas between them."""
+    return ", ".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
 def literal(value: str | int | Path) -> str:

@@ -5,19 +5,19 @@ import json
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pandas as pd
 import pyarrow as pa
 
 from .config import Config, Resources
-from .database import connect, literal, quote
+from .database import bounded, connect, literal, quote
 from .errors import UserError
 from .outputs import HISTORY
 from .table import to_frame
 
-BUCKETS = 64
-ABOUT = "table.json"  # beside the buckets: whose hash says which entities each holds, and what is known of them
+ABOUT = "table.json"  # beside the buckets: how many there are, and what is in them
 
 
 def join_history(rows: pd.DataFrame, config: Config) -> pd.DataFrame:
@@ -25,20 +25,20 @@ def join_history(rows: pd.DataFrame, config: Config) -> pd.DataFrame:
 
     A row without a column for the time gets what is known by now. Missing where the entity is, or had no event before.
     """
-    if not config.history.entity:
+    entity = config.history.entity
+    if not entity:
         return rows
-    names = [name for name in _keys(config) if name in rows]
-    absent = [name for name in config.history.entity if name not in rows]
+    absent = [name for name in entity if name not in rows]
     if absent:
         raise UserError(f"the rows lack {absent[0]!r}, which history.entity in params.yaml names; add that column.")
+    names = [name for name in _keys(config) if name in rows]
     keys = pa.Table.from_pandas(rows[names], preserve_index=False)
+    about = _read_about(config)
     cursor = _shared(config.resources).cursor()
     cursor.register("keys", keys.append_column("__row", pa.array(range(len(rows)), pa.int64())))
-    held = {
-        bucket
-        for (bucket,) in cursor.execute(f"SELECT DISTINCT {bucket_of(config.history.entity)} FROM keys").fetchall()
-    }
-    known = cursor.sql(_as_of("keys", names, config, held)).to_arrow_table()
+    with bounded():
+        held = cursor.execute(f"SELECT DISTINCT {bucket_of(entity, about['buckets'])} FROM keys").fetchall()
+        known = cursor.sql(_as_of("keys", names, config, about, {bucket for (bucket,) in held})).to_arrow_table()
     return pd.concat([rows.reset_index(drop=True), to_frame(known)], axis=1)
 
 
@@ -48,25 +48,18 @@ def join_batches(batches: Iterable[pd.DataFrame], path: Path, config: Config) ->
         yield from batches
         return
     names = _keys(config)
-    columns = ", ".join(map(quote, names))
+    columns = quote(*names)
     keys = f"(SELECT {columns}, file_row_number AS __row FROM read_parquet({literal(path)}, file_row_number = true))"
     cursor = _shared(config.resources).cursor()
-    reader = cursor.sql(_as_of(keys, names, config)).to_arrow_reader()
+    with bounded():
+        reader = cursor.sql(_as_of(keys, names, config, _read_about(config))).to_arrow_reader()
     known = reader.schema.empty_table()
     for rows in batches:
-        while len(known) < len(rows):
-            known = pa.concat_tables([known, pa.Table.from_batches([reader.read_next_batch()])])
+        with bounded():
+            while len(known) < len(rows):
+                known = pa.concat_tables([known, pa.Table.from_batches([reader.read_next_batch()])])
         yield pd.concat([rows.reset_index(drop=True), to_frame(known.slice(0, len(rows)))], axis=1)
         known = known.slice(len(rows))
-
-
-def unneeded(config: Config, given: Iterable[str]) -> list[str]:
-    """Those columns of data.drop, and data.weight, that rows with the columns `given` need not have.
-
-    Whose history is meant must be said; the time may be lacking.
-    """
-    needed = {*config.history.entity, *({config.history.time} & set(given))} if config.history.entity else set()
-    return [name for name in config.data.unseen if name not in needed]
 
 
 def wait(config: Config, moments: bool) -> str:
@@ -83,26 +76,34 @@ def wait(config: Config, moments: bool) -> str:
     raise UserError(f"params.yaml: history.delay must be {example}, as history.time holds such, not {delay!r}.")
 
 
-def bucket_of(entity: list[str]) -> str:
-    """The number of the bucket that holds an entity, as SQL."""
-    return f"hash({', '.join(map(quote, entity))}) % {BUCKETS}"
+def bucket_of(entity: list[str], buckets: int) -> str:
+    """The number of the bucket, of so many, that holds an entity, as SQL; half as many hold twice as much each."""
+    return f"hash({quote(*entity)}) % {buckets}"
 
 
 def _keys(config: Config) -> list[str]:
     return [*config.history.entity, config.history.time or ""]
 
 
-def _as_of(keys: str, names: list[str], config: Config, held: set[int] | None = None) -> str:
-    """The query for the features of each of the `keys`, a relation with the columns `names` and __row; it reads the
-    buckets `held`, or all."""
-    *entity, time = _keys(config)
+def _read_about(config: Config) -> dict[str, Any]:
     directory = config.path(HISTORY)
     try:
         about = json.loads((directory / ABOUT).read_bytes())
     except FileNotFoundError:
         raise UserError(f"{directory}: not found; run `mlops train`, which makes it, or `mlops pull`.") from None
-    if (about["entity"], about["time"], about["duckdb"]) != (entity, time, duckdb.__version__):
+    made_for = [*about.get("entity", []), about.get("time")], about.get("duckdb")
+    if made_for != (_keys(config), duckdb.__version__):
         raise UserError(f"{directory}: was made with other params or another DuckDB; run `mlops train` to renew it.")
+    return about
+
+
+def _as_of(keys: str, names: list[str], config: Config, about: dict[str, Any], held: set[int] | None = None) -> str:
+    """The query for the features of each of the `keys`, which have the columns `names` and __row, in their order.
+
+    It reads the buckets `held`, or all.
+    """
+    *entity, time = _keys(config)
+    directory = config.path(HISTORY)
     files = sorted(directory.glob("*.parquet"))
     files = [file for file in files if held is None or int(file.stem) in held] or files[:1]
     moments = about["moments"]

@@ -1,16 +1,17 @@
 """The events that features.sql reads: the dataset's own rows, or a table of its own."""
 
-from typing import Any
+from pathlib import Path
 
 import duckdb
 
 from ..config import Config, read_yaml
-from ..database import literal, quote
+from ..database import first_line, literal, quote
 from ..errors import UserError
 from ..history import bucket_of
 from ..outputs import TEST_ROWS, TRAIN_ROWS
 from ..values import MISSING_WORDS
 
+BUCKETS = 64
 PIPELINE = "dvc.yaml"
 READERS = {".parquet": "read_parquet({})", ".csv": "read_csv({}, header = true, sample_size = -1, nullstr = {}{})"}
 
@@ -22,7 +23,7 @@ def open_events(connection: duckdb.DuckDBPyConnection, config: Config) -> tuple[
     """
     history = config.history
     rows = f"read_parquet([{', '.join(literal(config.path(name)) for name in (TRAIN_ROWS, TEST_ROWS))}])"
-    data = _columns(connection, rows)
+    data = _columns(connection, rows, str(Path(TRAIN_ROWS).parent))
     for key, name in [*(("entity", name) for name in history.entity), ("time", history.time)]:
         if name not in data:
             raise UserError(
@@ -39,16 +40,8 @@ def open_events(connection: duckdb.DuckDBPyConnection, config: Config) -> tuple[
         source, found = _open_file(connection, config, history.events, {name: data[name] for name in keys})
     given = " AND ".join(f"{quote(name)} IS NOT NULL" for name in keys)
     connection.execute(
-        f"CREATE VIEW typed AS SELECT *, {bucket_of(history.entity)} AS __bucket FROM {source} WHERE {given}"
+        f"CREATE VIEW typed AS SELECT *, {bucket_of(history.entity, BUCKETS)} AS __bucket FROM {source} WHERE {given}"
     )
-    try:
-        some = connection.execute("SELECT 1 FROM typed LIMIT 1").fetchone()
-    except duckdb.Error as error:
-        raise UserError(
-            f"{history.events}: cannot be read as the data is ({_first_line(error)}); correct it."
-        ) from None
-    if not some:
-        raise UserError(f"{history.events or config.data.path}: no row has all of {', '.join(keys)}; add such rows.")
     return data, set(found)
 
 
@@ -65,7 +58,7 @@ def _open_file(
     if name not in stage["deps"]:
         raise UserError(f"{PIPELINE}: add {name} to the deps of the stage history, so that new events rerun it.")
     words = f"[{', '.join(map(literal, MISSING_WORDS))}]"
-    found = _columns(connection, READERS[path.suffix].format(literal(path), words, ""))
+    found = _columns(connection, READERS[path.suffix].format(literal(path), words, ""), name)
     for key in keys:
         if key not in found:
             raise UserError(f"{name}: lacks the column {key!r}, which history in params.yaml names; add it.")
@@ -86,12 +79,9 @@ def _as_in_data(value: str, kind: str, missing: str) -> str:
     return f"CASE WHEN NOT list_contains({missing}, {text}) THEN {text} END"
 
 
-def _columns(connection: duckdb.DuckDBPyConnection, source: str) -> dict[str, Any]:
+def _columns(connection: duckdb.DuckDBPyConnection, source: str, name: str) -> dict[str, str]:
     try:
-        return {name: kind for name, kind, *_ in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()}
+        found = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
     except duckdb.Error as error:
-        raise UserError(f"the events cannot be read ({_first_line(error)}); write them again.") from None
-
-
-def _first_line(error: duckdb.Error) -> str:
-    return str(error).splitlines()[0]
+        raise UserError(f"{name}: cannot be read ({first_line(error)}); write it again.") from None
+    return {str(column): str(kind) for column, kind, *_ in found}

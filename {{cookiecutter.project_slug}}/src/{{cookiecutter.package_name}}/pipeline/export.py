@@ -13,7 +13,6 @@ from sklearn.pipeline import Pipeline
 
 from ..config import Config
 from ..errors import need
-from ..history import unneeded
 from ..metrics import Predictions
 from ..outputs import BUNDLE, PIPELINE, TEST_FEATURES
 from ..schema import SCHEMA, load_schema
@@ -58,7 +57,7 @@ def build_bundle(config: Config, pipeline: Any, features: pd.DataFrame, path: Pa
         "trusted": [] if agrees else types_of(model),
         "libraries": {name: version(name) for name in libraries},
     }
-    schema = load_schema(config.path(SCHEMA)).without(unneeded(config, []))
+    schema = load_schema(config.path(SCHEMA)).without(config.unneeded([]))
     write_bundle(path, model, manifest, schema.to_yaml())
     return manifest
 

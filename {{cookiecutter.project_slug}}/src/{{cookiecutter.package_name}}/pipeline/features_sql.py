@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import duckdb
 
 from ..config import Config
-from ..database import quote
+from ..database import first_line, quote
 from ..errors import UserError
 
 FILE = "features.sql"
@@ -32,7 +32,7 @@ class Query:
     entity: dict[str, str]
     time: str
     time_type: str
-    taken: frozenset[str]
+    taken: tuple[str, ...]
 
     @property
     def keys(self) -> list[str]:
@@ -51,44 +51,25 @@ def load_query(config: Config, columns: dict[str, str], events: set[str]) -> Que
     _check_text(sql, events)
     entity = {name: columns[name] for name in config.history.entity}
     time = config.history.time or ""
-    return Query(sql, entity, time, columns[time], frozenset(name.lower() for name in columns))
+    return Query(sql, entity, time, columns[time], tuple(name.lower() for name in columns))
 
 
 def evaluate(connection: duckdb.DuckDBPyConnection, query: Query, table: str) -> list[str]:
     """Makes `table`, one row for each entity and moment, of the table `events`; what comes back are the features."""
     try:
         connection.execute(f"CREATE OR REPLACE TABLE said AS\n{query.text}")
+        types = {str(name): str(kind) for name, kind, *_ in connection.execute("DESCRIBE said").fetchall()}
+        keys, features = _select(query, types)
+        known = " AND ".join(f"{quote(key)} IS NOT NULL" for key in query.keys)
+        connection.execute(
+            f"CREATE OR REPLACE TABLE {table} AS SELECT DISTINCT {keys}, {features} FROM said WHERE {known}"
+        )
     except duckdb.Error as error:
         raise UserError(f"{FILE}: {_explain(error)}") from None
-    types = {str(name): str(kind) for name, kind, *_ in connection.execute("DESCRIBE said").fetchall()}
-    known = {name.lower(): name for name in types}
-    for key in query.keys:
-        if key.lower() not in known:
-            raise UserError(f"{FILE}: selects no column {key!r}; each row must say whose features it has, and when.")
-    ours = {known[key.lower()]: key for key in query.keys}
-    features = [name for name in types if name not in ours]
-    if not features:
-        raise UserError(f"{FILE}: selects no feature besides {', '.join(query.keys)}; add one.")
-    for name in features:
-        if name.lower() in query.taken:
-            raise UserError(f"{FILE}: {name!r} is a column of the data, too; give the feature another name with AS.")
-    kinds = {name: _kind(name, types[name]) for name in features}
-    if _kind(query.time, types[known[query.time.lower()]]) != query.time_type:
-        kind = types[known[query.time.lower()]]
-        raise UserError(
-            f"{FILE}: {query.time!r} is {kind} there and {query.time_type} in the data; select it as it is."
-        )
-    keys = [f"CAST({quote(known[key.lower()])} AS {kind}) AS {quote(key)}" for key, kind in query.entity.items()]
-    keys.append(f"CAST({quote(known[query.time.lower()])} AS {query.time_type}) AS {quote(query.time)}")
-    present = " AND ".join(f"{quote(known[key.lower()])} IS NOT NULL" for key in query.keys)
-    connection.execute(
-        f"CREATE OR REPLACE TABLE {table} AS "
-        f"SELECT DISTINCT {', '.join([*keys, *(_typed(name, kind) for name, kind in kinds.items())])} "
-        f"FROM said WHERE {present} ORDER BY {', '.join(map(quote, query.keys))}"
-    )
     connection.execute("DROP TABLE said")
-    _check_rows(connection, query, table, [name for name, kind in kinds.items() if kind == "DOUBLE"])
-    return features
+    made = {str(name): str(kind) for name, kind, *_ in connection.execute(f"DESCRIBE {table}").fetchall()}
+    _check_rows(connection, query, table, [name for name, kind in made.items() if kind == "DOUBLE"])
+    return [name for name in made if name not in query.keys]
 
 
 def describe(query: Query, row: tuple[object, ...]) -> str:
@@ -105,8 +86,12 @@ def _check_text(sql: str, events: set[str]) -> None:
         raise UserError(f"{FILE}: line {line}: {parsed['error_message']}; correct it.")
     if parsed["error"] or len(parsed["statements"]) != 1:
         raise UserError(f"{FILE}: must be one SELECT, whose rows are what is known of an entity after an event.")
+    allowed = {"events", *(node["key"].lower() for node in _nodes(parsed) if "materialized" in node.get("value", ()))}
     undetermined = set(duckdb.execute(_UNDETERMINED).fetchall())
     for node in _nodes(parsed):
+        source = _source(node)
+        if source is not None and source.lower() not in allowed | {"range", "generate_series", "unnest"}:
+            raise UserError(f"{FILE}: reads {source}; it may read the view `events` only.")
         name, arguments = node.get("function_name"), len(node.get("arguments") or node.get("children") or [])
         if (
             node.get("type") == "COLUMN_REF"
@@ -118,21 +103,52 @@ def _check_text(sql: str, events: set[str]) -> None:
             raise UserError(f"{FILE}: uses {name}, which is another one in each run; compute from the events alone.")
 
 
+def _select(query: Query, types: dict[str, str]) -> tuple[str, str]:
+    """The columns of what was said, as SQL that gives them the types of the data: the keys, and the features."""
+    names = {name.lower(): name for name in types}
+    keys = {}
+    for key in query.keys:
+        if key.lower() not in names:
+            raise UserError(f"{FILE}: selects no column {key!r}; each row must say whose features it has, and when.")
+        keys[names[key.lower()]] = key
+    kind = types[names[query.time.lower()]]
+    if _kind(query.time, kind) != query.time_type:
+        raise UserError(
+            f"{FILE}: {query.time!r} is {kind} there, but {query.time_type} in the data; select it as it is."
+        )
+    features = [name for name in types if name not in keys]
+    if not features:
+        raise UserError(f"{FILE}: selects no feature besides {', '.join(query.keys)}; add one.")
+    for name in features:
+        if name.lower() in query.taken:
+            raise UserError(f"{FILE}: {name!r} is a column of the data, too; give the feature another name with AS.")
+    wanted = {**query.entity, query.time: query.time_type}
+    return (
+        ", ".join(f"CAST({quote(name)} AS {wanted[key]}) AS {quote(key)}" for name, key in keys.items()),
+        ", ".join(_typed(name, _kind(name, types[name])) for name in features),
+    )
+
+
 def _nodes(value: object) -> list[dict]:
     """Every mapping inside parsed SQL."""
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
     return ([value] if isinstance(value, dict) else []) + [node for child in children for node in _nodes(child)]
 
 
+def _source(node: dict) -> str | None:
+    """The table, file or table function that a node of parsed SQL reads, if it does."""
+    if node.get("type") == "BASE_TABLE":
+        return ".".join(filter(None, [node.get("schema_name"), node["table_name"]]))
+    return node["function"]["function_name"] if node.get("type") == "TABLE_FUNCTION" else None
+
+
 def _explain(error: duckdb.Error) -> str:
     text = str(error)
-    if isinstance(error, duckdb.PermissionException):
-        return "reads a file or an address; it may read the view `events` only."
     if isinstance(error, duckdb.OutOfMemoryException):
-        return f"needs more memory or disk than there is ({text.splitlines()[0]}); raise resources.memory."
+        return f"needs more memory or disk than there is ({first_line(error)}); raise resources.memory."
     line = re.search(r"^LINE (\d+):", text, re.MULTILINE)
     problem = text.partition("\n\nLINE ")[0].partition(": ")[2] or text
-    where = f"line {int(line[1]) - 1}: " if line else ""
+    where = f"line {int(line[1]) - 1}: " if line and int(line[1]) > 1 else ""
     return f"{where}{' '.join(problem.split())[:300].rstrip('.')}; correct it."
 
 
@@ -151,7 +167,7 @@ def _typed(name: str, kind: str) -> str:
 
 
 def _check_rows(connection: duckdb.DuckDBPyConnection, query: Query, table: str, numbers: list[str]) -> None:
-    keys = ", ".join(map(quote, query.keys))
+    keys = quote(*query.keys)
     for name in numbers:
         found = connection.execute(f"SELECT {keys} FROM {table} WHERE isinf({quote(name)}) LIMIT 1").fetchone()
         if found:

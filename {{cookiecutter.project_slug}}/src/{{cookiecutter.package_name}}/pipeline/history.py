@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -16,16 +17,18 @@ import pyarrow.parquet
 from .. import database
 from .. import history as joins
 from ..config import Config, Resources
-from ..database import connect, literal, quote
+from ..database import bounded, connect, first_line, literal, quote
+from ..errors import UserError
 from ..files import write_file
 from ..history import ABOUT, wait
 from ..outputs import HISTORY
 from . import events, features_sql, leaks
-from .events import open_events
+from .events import BUCKETS, open_events
 from .features_sql import Query, evaluate, load_query
 from .leaks import refuse_leaks
 
 KEY = b"key"  # in the metadata of a bucket's file: what it was computed from
+COMPANY = 256  # entities a bucket has at least, on average: a small one costs more than it saves
 ROWS = 2**14  # of a row group: what a lookup reads
 
 
@@ -36,47 +39,69 @@ def run(config: Config) -> None:
     if not config.history.entity:
         _finish(directory, {})
         return print("history: none, since history.entity in params.yaml is empty")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, bounded():
         with connect(config.resources) as connection:
             data = open_events(connection, config)
             query = load_query(config, *data)
             wait(config, query.time_type == "TIMESTAMP")
-            keys = _keys(connection, query)
+            keys, buckets = _keys(connection, query, config.history.events or config.data.path)
             files = {bucket: directory / f"{bucket:02}.parquet" for bucket in keys}
             changed = [bucket for bucket, file in files.items() if _key_in(file) != keys[bucket]]
             if changed:
                 connection.execute(
-                    f"COPY (SELECT * FROM typed WHERE __bucket IN ({', '.join(map(str, changed))})) "
+                    f"COPY (SELECT * REPLACE (__bucket % {buckets} AS __bucket) FROM typed "
+                    f"WHERE __bucket % {buckets} IN ({', '.join(map(str, changed))})) "
                     f"TO {literal(folder)} (FORMAT parquet, PARTITION_BY (__bucket), OVERWRITE_OR_IGNORE)"
                 )
         workers = min(os.cpu_count() or 1, len(changed)) or 1
         compute = partial(_compute, query=query, resources=config.resources, share=1 / workers)
+        jobs = [(Path(folder, f"__bucket={bucket}"), files[bucket], keys[bucket]) for bucket in changed]
         with ThreadPoolExecutor(workers) as pool:
-            parts = [Path(folder, f"__bucket={bucket}") for bucket in changed]
-            done = pool.map(compute, parts, [files[bucket] for bucket in changed], [keys[bucket] for bucket in changed])
             try:
-                list(done)
+                list(pool.map(lambda job: compute(*job), jobs))
             finally:
                 pool.shutdown(cancel_futures=True)
     features = [name for name in pa.parquet.read_schema(next(iter(files.values()))).names if name not in query.keys]
-    about = {"entity": list(query.entity), "time": query.time, "moments": query.time_type == "TIMESTAMP"}
-    _finish(directory, about | {"features": features, "duckdb": duckdb.__version__}, *files.values())
+    about = {
+        "entity": list(query.entity),
+        "time": query.time,
+        "moments": query.time_type == "TIMESTAMP",
+        "features": features,
+        "buckets": buckets,
+        "duckdb": duckdb.__version__,
+    }
+    _finish(directory, about, *files.values())
     print(
         f"history: {len(features)} features of {', '.join(query.entity)}, "
         f"{len(changed)} of {len(keys)} buckets computed"
     )
 
 
-def _keys(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[int, str]:
-    """For each bucket with events, a digest of all that its features depend on: events, SQL, this code, and DuckDB."""
+def _keys(connection: duckdb.DuckDBPyConnection, query: Query, source: str) -> tuple[dict[int, str], int]:
+    """For each bucket with events, a digest of all that its features depend on; and how many buckets there may be.
+
+    That is its events, the SQL, this code and DuckDB. Few entities share few buckets: the proof that none depends on
+    another one needs company.
+    """
     columns = connection.execute("DESCRIBE typed").fetchall()
     code = [Path(str(module.__file__)).read_bytes() for module in (database, events, features_sql, joins, leaks)]
     recipe = repr((query, [column[:2] for column in columns], code, Path(__file__).read_bytes(), duckdb.__version__))
-    names = ", ".join(quote(name) for name, *_ in columns)
-    found = connection.execute(
-        f"SELECT __bucket, count(*), sum(hash({names})::HUGEINT) FROM typed GROUP BY __bucket ORDER BY __bucket"
-    ).fetchall()
-    return {bucket: hashlib.sha256(f"{recipe}{rows} {total}".encode()).hexdigest() for bucket, rows, total in found}
+    names = quote(*(name for name, *_ in columns))
+    try:
+        parts = connection.execute(f"""
+            SELECT __bucket, count(*), sum(hash({names})::HUGEINT), count(DISTINCT ({quote(*query.entity)}))
+            FROM typed GROUP BY __bucket ORDER BY __bucket
+        """).fetchall()
+    except (duckdb.ConversionException, duckdb.InvalidInputException) as error:
+        raise UserError(f"{source}: cannot be read as the data is ({first_line(error)}); correct it.") from None
+    if not parts:
+        raise UserError(f"{source}: no row has all of {', '.join(query.keys)}; add such rows.")
+    entities = sum(part[-1] for part in parts)
+    buckets = min(BUCKETS, 2 ** int(math.log2(max(entities / COMPANY, 1))))
+    digests = {bucket % buckets: hashlib.sha256(recipe.encode()) for bucket, *_ in parts}
+    for bucket, *facts in parts:
+        digests[bucket % buckets].update(repr((bucket, facts)).encode())
+    return {bucket: digest.hexdigest() for bucket, digest in sorted(digests.items())}, buckets
 
 
 def _key_in(file: Path) -> str | None:
@@ -97,7 +122,7 @@ def _compute(part: Path, file: Path, key: str, query: Query, resources: Resource
         connection.execute("SET enable_external_access = false; SET lock_configuration = true")
         features = evaluate(connection, query, "features")
         refuse_leaks(connection, query, features)
-        order = ", ".join(map(quote, query.keys))
+        order = quote(*query.keys)
         reader = connection.sql(f"SELECT * FROM features ORDER BY {order}").to_arrow_reader(ROWS)
         schema = reader.schema.with_metadata({KEY: key})
         sink = pa.BufferOutputStream()

@@ -1,6 +1,5 @@
 """The proof that features.sql computes a row from its entity's events up to then, and from nothing else."""
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import duckdb
@@ -32,7 +31,7 @@ def refuse_leaks(connection: duckdb.DuckDBPyConnection, query: Query, features: 
     Raises:
         UserError: a row changed; the sentence says which, and what it depends on.
     """
-    entities = connection.execute(f"SELECT DISTINCT {_list(query.entity)} FROM everything").fetchall()
+    entities = connection.execute(f"SELECT DISTINCT {quote(*query.entity)} FROM everything").fetchall()
     cut = f"NATURAL JOIN cuts WHERE {quote(query.time)} <= __cut"
     for number in range(max(1, min(ROUNDS, CUTS // len(entities)))):
         _choose_cuts(connection, query, number)
@@ -41,7 +40,7 @@ def refuse_leaks(connection: duckdb.DuckDBPyConnection, query: Query, features: 
 
 
 def _choose_cuts(connection: duckdb.DuckDBPyConnection, query: Query, number: int) -> None:
-    entity, time = _list(query.entity), quote(query.time)
+    entity, time = quote(*query.entity), quote(query.time)
     connection.execute(f"""
         CREATE OR REPLACE TABLE cuts AS
         SELECT {entity}, {time} AS __cut FROM (
@@ -65,10 +64,10 @@ def _run_again(
     found = connection.execute(f"""
         WITH ours AS (SELECT *, true AS __here FROM features {compared}),
             theirs AS (SELECT *, true AS __here FROM again {compared})
-        SELECT {_list(query.keys)}, ours, theirs,
+        SELECT {quote(*query.keys)}, ours, theirs,
             CASE WHEN ours.__here IS NULL OR theirs.__here IS NULL THEN '' {cases} END AS __name
-        FROM ours FULL JOIN theirs USING ({_list(query.keys)})
-        WHERE __name IS NOT NULL ORDER BY {_list(query.keys)} LIMIT 1
+        FROM ours FULL JOIN theirs USING ({quote(*query.keys)})
+        WHERE __name IS NOT NULL ORDER BY {quote(*query.keys)} LIMIT 1
     """).fetchone()
     if found is None:
         return None
@@ -100,7 +99,3 @@ def _explain(connection: duckdb.DuckDBPyConnection, query: Query, features: list
     if not found.feature:
         return f"has a row for {where} that comes or goes with {change}: it {cause}."
     return f"{found.feature!r} for {where} is {ours}, but {theirs} with {change}: it {cause}."
-
-
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(map(quote, names))

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..config import Config
 from ..errors import UserError
-from ..history import join_history, unneeded
+from ..history import join_history
 from ..schema import SCHEMA, Schema, load_schema
 from ..table import read_table
 from .bundle import Bundle
@@ -26,7 +26,7 @@ def predict(config: Config, rows: Path | pd.DataFrame, bundle: Bundle, enforce: 
     """
     source = "the rows" if isinstance(rows, pd.DataFrame) else str(rows)
     frame = rows if isinstance(rows, pd.DataFrame) else read_table(rows, config.data.read)
-    schema = load_schema(config.path(SCHEMA)).without(unneeded(config, frame.columns))
+    schema = load_schema(config.path(SCHEMA)).without(config.unneeded(frame.columns))
     typed = schema.apply(frame, with_target=False, source=source, enforce=enforce, new=True)
     predictions = bundle.predict(make_features(join_history(typed, config), config))
     result = pd.DataFrame({"prediction": predictions.labels})
