@@ -127,7 +127,7 @@ def _convert(pipeline: Any, numbers: list[str], categories: list[str]) -> tuple[
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            opsets = _learn_xgboost() if "xgboost" in repr(pipeline[-1]).lower() else None
+            opsets = _learn_xgboost() if "XGB" in repr(pipeline[-1]) else None
             copied = _for_onnx(pipeline, numbers + categories)
             model = convert_sklearn(copied, "model", inputs, options=options, target_opset=opsets)
         if scale is not None:
