@@ -192,3 +192,12 @@ def test_a_time_that_is_missing_is_counted(parts: Callable[..., Any]) -> None:
         return [[*row[:-1], ""] if number in (3, 30, 300) else row for number, row in enumerate(rows)]
 
     assert "split.column 'day' is missing in 3 rows; fill them" in parts(by_day(), forget)
+
+
+def test_memory_that_is_too_little_for_the_columns_is_refused(parts: Callable[..., Any]) -> None:
+    def widen(rows: Rows) -> Rows:
+        return [rows[0] + [f"extra {n}" for n in range(40)], *([*row, *("1" * 40)] for row in rows[1:])]
+
+    little = knob("memory: null", "memory: 500MB")
+    assert parts(little) == parts()
+    assert "resources.memory 500MB is too little for 61 columns; give at least 600MB." in parts(little, widen)

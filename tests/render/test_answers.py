@@ -1,8 +1,11 @@
 """Every answer renders into clean files."""
 
+import contextlib
+import gzip
 import itertools
 import json
 import re
+import sqlite3
 import tomllib
 from pathlib import Path
 
@@ -22,7 +25,21 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     folder = tmp_path_factory.mktemp("datasets")
     (folder / "Own.CSV").write_text("rooms,price\n3,250\n2,\n")
     parquet.write_table(pyarrow.table({"rooms": [3, 2], "price": [250.0, None]}), folder / "own.parquet")
-    return {"example": "example", "csv": str(folder / "Own.CSV"), "parquet": str(folder / "own.parquet")}
+    (folder / "rows").mkdir()
+    (folder / "rows/1.jsonl").write_text('{"rooms": 3, "price": 250}\n')
+    (folder / "own.sql").write_text("-- postgresql://localhost/shop\nSELECT * FROM houses\n")
+    return {
+        "example": "example",
+        "csv": str(folder / "Own.CSV"),
+        "parquet": str(folder / "own.parquet"),
+        "folder": str(folder / "rows"),
+        "query": str(folder / "own.sql"),
+        "URL": "https://example.com/own.csv?a=1&b=2",
+    }
+
+
+PATHS = {"parquet": "data/raw/dataset.parquet", "folder": "data/raw/dataset", "query": "data/raw/dataset.parquet"}
+DATASETS = ["example", "csv", "parquet", "folder", "query", "URL"]
 
 
 def answers_for(dataset: str, datasets: dict[str, str]) -> dict[str, str]:
@@ -35,7 +52,7 @@ def assert_clean(project: Project) -> None:
         assert any(folder.iterdir()), f"{folder} is empty"
     for name in project.files():
         assert not re.search(r"[{}%]|cookiecutter", name), name
-        if name.startswith("data/raw/dataset."):
+        if name.startswith(("data/raw/dataset.", "data/raw/dataset/")):
             continue
         text = project.read(name)
         assert "cookiecutter" not in text, name
@@ -61,7 +78,7 @@ def assert_valid(name: str, text: str) -> None:
             compile(text, name, "exec")
 
 
-@pytest.mark.parametrize("dataset", ["example", "csv", "parquet"])
+@pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("task", QUESTIONS["task"])
 def test_every_combination_is_clean(bake: Bake, datasets: dict[str, str], task: str, dataset: str) -> None:
     listings = set()
@@ -72,7 +89,9 @@ def test_every_combination_is_clean(bake: Bake, datasets: dict[str, str], task: 
         assert tomllib.loads(project.read("pyproject.toml"))["project"]["requires-python"] == f">={python},<3.14"
         assert license_.split("-")[0] in project.read("LICENSE") or "All rights reserved" in project.read("LICENSE")
     assert len(listings) == 1, "a licence or a Python version changes which files there are"
-    assert project.has_file(f"data/raw/dataset.{'parquet' if dataset == 'parquet' else 'csv'}")
+    path = PATHS.get(dataset, "data/raw/dataset.csv")
+    assert yaml.safe_load(project.read("params.yaml"))["data"]["path"] == path
+    assert (project.path / path).exists() == (dataset not in ("query", "URL"))
 
 
 def test_odd_text_survives_quoting(bake: Bake) -> None:
@@ -117,6 +136,68 @@ def test_a_dataset_is_found_beside_the_output_and_at_home(
     assert bake(dataset="~/houses.csv", target="price").has_file("data/raw/dataset.csv")
 
 
+FILES: dict[str, tuple[bytes, dict[str, str]]] = {
+    "rows.tsv": ("größe\tprice\n3\t2\n".encode("utf-16"), {}),
+    "rows.txt": ("größe|price\n3|2\n".encode("latin-1"), {}),
+    "rows.csv": (b'size;price\n"3,5; about";1.234,5\n', {}),
+    "Rows.CSV.GZ": (gzip.compress(b"size,price\n3,2\n"), {"path": "data/raw/dataset.csv.gz"}),
+    "rows.ndjson.gz": (gzip.compress(b'{"size": 3, "price": 2}\n\n{"price": null}\n'), {}),
+    "rows.jsonl.zst": (pyarrow.compress(b'{"size": 3, "price": 2}\n', "zstd", asbytes=True), {}),
+    "rows.xls": (b"\xd0\xcf\x11\xe0", {"group": "excel"}),
+}
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_of_any_kind_keeps_its_suffix(bake: Bake, tmp_path: Path, name: str) -> None:
+    content, wanted = FILES[name]
+    (tmp_path / name).write_bytes(content)
+    project = bake(dataset=str(tmp_path / name), target="price", task="regression")
+    path = wanted.get("path", f"data/raw/dataset.{name.partition('.')[2]}")
+    assert (project.path / path).read_bytes() == content
+    assert yaml.safe_load(project.read("params.yaml"))["data"]["path"] == path
+    groups = tomllib.loads(project.read("pyproject.toml"))["tool"]["uv"]["default-groups"]
+    assert groups == ["dev", *filter(None, [wanted.get("group")])]
+
+
+@pytest.mark.parametrize(("answer", "names"), [("rows", "12"), ("rows/", "12"), ("rows/*.csv", "12"), ("rows/1*", "1")])
+def test_a_folder_or_pattern_becomes_a_folder(
+    bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, names: str
+) -> None:
+    (tmp_path / "rows").mkdir()
+    for name in ("1.csv", "2.csv", "_SUCCESS", ".hidden"):
+        (tmp_path / "rows" / name).write_text("rooms,price\n3,250\n")
+    monkeypatch.setenv("PWD", str(tmp_path))
+    project = bake(dataset=answer, target="price")
+    assert sorted(file.name for file in (project.path / "data/raw/dataset").iterdir()) == [f"{n}.csv" for n in names]
+    ignored = project.run("git", "check-ignore", "data/raw/dataset/1.csv", "data/raw/dataset.dvc", check=False)
+    assert ignored.stdout == "data/raw/dataset/1.csv\n"
+
+
+def test_a_query_names_its_database_from_anywhere(bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "shop.db")) as database:
+        database.executescript("CREATE TABLE sales (a, price); INSERT INTO sales VALUES (1, 2);")
+    (tmp_path / "own.sql").write_text("-- sqlite:///shop.db\nSELECT * FROM sales;\n")
+    monkeypatch.setenv("PWD", str(tmp_path))
+    project = bake(dataset="own.sql", target="price", task="regression")
+    assert project.read("ingest.sql") == f"-- sqlite:///{tmp_path}/shop.db\nSELECT * FROM sales;\n"
+    data = yaml.safe_load(project.read("params.yaml"))["data"]
+    assert (data["source"], data["path"]) == ("ingest.sql", "data/raw/dataset.parquet")
+    assert tomllib.loads(project.read("pyproject.toml"))["tool"]["uv"]["default-groups"] == ["dev", "databases"]
+
+
+@pytest.mark.parametrize(
+    ("url", "path"),
+    [
+        ("https://example.com/a.csv.gz?x=1&y=%20", "data/raw/dataset.csv.gz"),
+        ("https://example.com/export?format=csv#rows.csv", "data/raw/dataset.csv"),
+        ("s3://bucket/folder/Rows.Parquet", "data/raw/dataset.parquet"),
+    ],
+)
+def test_a_url_is_kept_as_it_is(bake: Bake, url: str, path: str) -> None:
+    data = yaml.safe_load(bake(dataset=url, target="price").read("params.yaml"))["data"]
+    assert (data["source"], data["path"]) == (url, path)
+
+
 def test_a_generated_project_is_a_git_repository_with_nothing_staged(bake: Bake) -> None:
     project = bake()
     assert project.run("git", "symbolic-ref", "HEAD").stdout == "refs/heads/main\n"
@@ -132,7 +213,7 @@ def test_ruff_finds_nothing_to_change(bake: Bake, task: str, package: str) -> No
     project.run("ruff", "format", "--no-cache", "--check")
 
 
-@pytest.mark.parametrize("dataset", ["example", "csv", "parquet"])
+@pytest.mark.parametrize("dataset", DATASETS)
 @pytest.mark.parametrize("task", QUESTIONS["task"])
 def test_the_readme_names_every_file_and_no_other(
     bake: Bake, datasets: dict[str, str], task: str, dataset: str
@@ -143,8 +224,10 @@ def test_the_readme_names_every_file_and_no_other(
     named = re.findall(r"`([^`]+)`", "\n".join(table))
     missing = [file for file in files if not any(file.endswith(f"/{name}") for name in named)]
     assert not missing, f"README.md does not name {', '.join(missing)}"
-    suffix = "parquet" if dataset == "parquet" else "csv"
-    later = {"dvc.lock", "metrics.json", "schema.yaml", "data/summary.json", f"data/raw/dataset.{suffix}.dvc"}
+    path = PATHS.get(dataset, "data/raw/dataset.csv")
+    later = {"dvc.lock", "metrics.json", "schema.yaml", "data/summary.json", f"{path}.dvc"}
+    later |= {path, "data/raw/dvc.yaml", "data/raw/dvc.lock"} if dataset in ("query", "URL") else set()
+    later |= {path} if dataset == "folder" else set()
     absent = [name for name in named if name not in later and not any(file.endswith(f"/{name}") for file in files)]
     assert not absent, f"README.md names {', '.join(absent)}"
 

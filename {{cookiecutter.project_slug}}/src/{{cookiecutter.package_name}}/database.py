@@ -1,5 +1,7 @@
 """DuckDB as this project uses it: within the memory that params.yaml allows, the same in every time zone."""
 
+import math
+import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,27 +9,48 @@ from pathlib import Path
 
 import duckdb
 
+from .batches import BATCH
 from .config import Resources
 from .errors import UserError
 
-PYTHON = 400_000_000  # bytes that Python, its libraries and the batches in flight hold beside DuckDB: measured
+# What Python holds beside DuckDB, as measured: its libraries, and so many batches on their way, 8 bytes a value.
+PYTHON = 380_000_000
+ON_THEIR_WAY = 5
+LEAST = 50_000_000  # bytes that DuckDB can work with
 A_THREAD = 250_000_000  # bytes below which another thread of DuckDB slows it down
 
 
 def connect(
-    resources: Resources, share: float = 1, threads: int | None = None, spill: Path | None = None
+    resources: Resources,
+    share: float = 1,
+    threads: int | None = None,
+    spill: Path | None = None,
+    columns: int = 0,
 ) -> duckdb.DuckDBPyConnection:
-    """A new database, which writes to the folder `spill` what exceeds its `share` of what DuckDB may hold.
+    """A new database, which writes to a disk what exceeds its part of the memory.
 
-    With one thread, a query gives the same bits on every machine; without `threads` there are as many as pay.
+    Args:
+        resources: the memory of the whole process.
+        share: of what DuckDB may hold, what this database may.
+        threads: None is as many as pay. With one, a query gives the same bits on every machine.
+        spill: a folder on a disk with room for the data; None is the machine's for temporary files.
+        columns: how many columns the batches have that pass between DuckDB and Python.
+
+    Raises:
+        UserError: the memory does not suffice for so many columns.
     """
     database = duckdb.connect()
     settings: dict[str, str | int] = {"temp_directory": str(spill or tempfile.gettempdir()), "TimeZone": "UTC"}
     if resources.memory:
-        limit = (resources.memory_bytes - PYTHON) * share
-        cores = int(database.sql("SELECT current_setting('threads')").fetchall()[0][0])
+        beside = PYTHON + ON_THEIR_WAY * 8 * BATCH * columns
+        limit = (resources.memory_bytes - beside) * share
+        if limit < LEAST * share:
+            raise UserError(
+                f"params.yaml: resources.memory {resources.memory} is too little for {columns} columns; give at "
+                f"least {math.ceil((beside + LEAST) / 1e8) * 100}MB."
+            )
         settings["memory_limit"] = f"{limit // 1000:.0f}KB"
-        settings["threads"] = max(1, min(cores, int(limit // A_THREAD)))
+        settings["threads"] = max(1, min(os.cpu_count() or 1, int(limit // A_THREAD)))
     if threads:
         settings["threads"] = threads
     for name, value in settings.items():
@@ -36,13 +59,13 @@ def connect(
 
 
 @contextmanager
-def open_database(resources: Resources, spill: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_database(resources: Resources, spill: Path, columns: int) -> Iterator[duckdb.DuckDBPyConnection]:
     """A database for queries that all say their order, and that hand over tables.
 
     Raises:
         UserError: the memory does not suffice for what is done with it.
     """
-    with connect(resources, spill=spill) as database:
+    with connect(resources, spill=spill, columns=columns) as database:
         database.execute("SET preserve_insertion_order = false")
         database.execute("SET arrow_large_buffer_size = true")
         with bounded():

@@ -13,6 +13,8 @@ import pyarrow.parquet
 from .batches import regroup
 from .files import replacing
 
+CELLS = 16 * BATCH  # values that are worked on at once: columns do not multiply the memory
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -32,12 +34,14 @@ def in_order(function: Callable[[T], R], items: Iterable[T], threads: int) -> It
             yield waiting.popleft().result()
 
 
-def numbered(batches: Iterable[pd.DataFrame]) -> Iterator[tuple[int, pd.DataFrame]]:
-    """The batches, each with the number of rows before it."""
-    first = 0
+def in_pieces(batches: Iterable[pd.DataFrame]) -> Iterator[tuple[int, pd.DataFrame]]:
+    """The batches, those of many columns in pieces of CELLS values, each with the number of rows before it."""
+    before = 0
     for batch in batches:
-        yield first, batch
-        first += len(batch)
+        step = max(1, CELLS // batch.shape[1])
+        for start in range(0, len(batch), step):
+            yield before + start, batch.iloc[start : start + step].reset_index(drop=True)
+        before += len(batch)
 
 
 def write_groups(path: Path, schema: pa.Schema, batches: Iterable[pa.Table]) -> int:

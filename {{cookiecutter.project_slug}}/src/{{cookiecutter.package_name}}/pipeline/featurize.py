@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..features import add_features
 from ..history import join_batches
 from ..outputs import TEST_FEATURES, TEST_ROWS, TRAIN_FEATURES, TRAIN_ROWS
-from ..stream import in_order, numbered, write_groups
+from ..stream import in_order, in_pieces, write_groups
 from ..table import read_groups
 from ..values import MISSING_CATEGORY
 
@@ -96,7 +96,7 @@ def _featurize(config: Config, path: Path, weight: str | None) -> Iterator[pa.Ta
         return pa.Table.from_pandas(features, preserve_index=False).replace_schema_metadata(None)
 
     # One thread beside the one that writes: add_features is the user's, and need not know of threads.
-    return in_order(featurize, numbered(join_batches(read_groups(path), path, config)), threads=1)
+    return in_order(featurize, in_pieces(join_batches(read_groups(path), path, config)), threads=1)
 
 
 def _check_types(tables: Iterable[pa.Table], types: pa.Schema) -> Iterator[pa.Table]:

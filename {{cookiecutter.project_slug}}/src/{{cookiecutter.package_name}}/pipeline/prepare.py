@@ -23,7 +23,7 @@ from ..errors import UserError
 from ..files import scratch, write_file
 from ..outputs import SUMMARY, TEST_ROWS, TRAIN_ROWS
 from ..schema import SCHEMA, Schema, load_schema
-from ..stream import in_order, numbered, write_groups
+from ..stream import in_order, in_pieces, write_groups
 from ..table import read_batches
 from .split import NEITHER, TEST, TRAIN, combine, parts_of, words_of
 from .summary import Tally, summarize
@@ -44,7 +44,10 @@ def run(config: Config) -> None:
     schema = schema.weighing(config.data.weight)
     types = _arrow_schema(schema)
     tally = Tally(types)
-    with scratch(config.path(SCRATCH)) as folder, open_database(config.resources, folder / "spill") as database:
+    with (
+        scratch(config.path(SCRATCH)) as folder,
+        open_database(config.resources, folder / "spill", columns=len(types)) as database,
+    ):
         in_gap = stage_rows(config, schema, folder)
         pa.default_memory_pool().release_unused()
         of_test_keys = open_parts(config, database, folder)
@@ -99,7 +102,7 @@ def stage_rows(config: Config, schema: Schema, folder: Path) -> int:
             )
             for part, name in ((TRAIN, "train"), (TEST, "test"))
         }
-        for tables, left in in_order(divide, numbered(batches), WORKERS):
+        for tables, left in in_order(divide, in_pieces(batches), WORKERS):
             neither += left
             for part, table in tables.items():
                 writers[part].write_table(table)
