@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from .batches import regroup
+from .batches import BATCH, regroup
 from .files import replacing
 
 CELLS = 16 * BATCH  # values that are worked on at once: columns do not multiply the memory
