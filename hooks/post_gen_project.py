@@ -25,9 +25,9 @@ def main() -> None:
     incoming, raw = Path(".incoming"), Path("data", "raw")
     if not incoming.is_dir():
         return
-    raw.mkdir(parents=True, exist_ok=True)
     for dataset in incoming.iterdir():
         target = Path("ingest.sql") if dataset.name == "ingest.sql" else raw / dataset.name
+        target.parent.mkdir(parents=True, exist_ok=True)
         if target.is_dir():
             shutil.rmtree(target)
         dataset.replace(target)

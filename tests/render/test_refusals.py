@@ -47,7 +47,10 @@ ANSWERS = [
     ({"dataset": "https://example.com/a.csv?access_token=x"}, "the URL holds a password or token"),
     ({"dataset": "s3://bucket/a.csv?X-Amz-Signature=x"}, "the URL holds a password or token"),
     ({"target": "chrun"}, "the example has no column 'chrun' to predict: did you mean 'churn'?"),
-    ({"target": "total_day_charge"}, "column 'total_day_charge' holds numbers, which is regression"),
+    (
+        {"task": "classification", "target": "total_day_charge"},
+        "column 'total_day_charge' holds numbers, which is regression",
+    ),
     ({"target": "churn", "task": "regression"}, "column 'churn' holds classes, which is classification"),
 ]
 WORKBOOK = b"PK\x03\x04 and no more"
@@ -98,7 +101,7 @@ DATASETS = [
     ("data.sql", b"-- postgresql://host/shop\n-- nothing;\n", "data.sql has no query below its first line"),
     ("data.sql", b"-- sqlite:///shop.db\nSELECT * FROM nowhere\n", "SQLite says: no such table: nowhere"),
     ("data.sql", b"-- sqlite:///shop.db\nDELETE FROM sales\n", "SQLite says: attempt to write a readonly database"),
-    ("data.sql", b"-- sqlite:///shop.db\nSELECT a, Price FROM sales\n", "did you mean 'Price'?"),
+    ("data.sql", b"-- sqlite:///shop.db\nSELECT a, price AS Price FROM sales\n", "did you mean 'Price'?"),
     ("data.sql", b"-- sqlite:///shop.db\nSELECT a, a, price FROM sales\n", "2 columns are named 'a'"),
     ("data.sql", b"-- sqlite:///shop.db\nSELECT a, price FROM sales WHERE a > 9\n", "data.sql gives no rows"),
     (
@@ -110,7 +113,7 @@ DATASETS = [
 FOLDERS = [
     ({}, "is neither a file nor a folder or pattern with files"),
     ({"1.csv": "a,price\n1,2\n", "2.jsonl": "{}"}, "are of two kinds: name files of one"),
-    ({"1.csv": "a,price\n1,2\n", "2.csv": "b,price\n1,2\n"}, "1.csv and 2.csv differ in column 'a': make them agree"),
+    ({"1.csv": "a,price\n1,2\n", "2.csv": "b,price\n1,2\n"}, "1.csv and 2.csv differ in the column 'a'"),
     ({"1.csv": "a,price\n1,2\n", "2.csv": ""}, "2.csv is empty"),
     ({"1.csv": "a,price\n1,2\n", "more/2.csv": "a,price\n1,2\n"}, "more is a folder in a folder of data"),
 ]
