@@ -132,7 +132,11 @@ def test_a_verb_outside_a_project_says_so(inside: Inside, tmp_path: Path, words:
 def test_a_verb_before_its_turn_says_what_comes_first(
     inside: Inside, fresh: Callable[..., Project], words: str
 ) -> None:
-    assert BEFORE_SETUP[words] in one_sentence(inside("verb", fresh(50).path, words=words.split()))
+    project = fresh(50)
+    guesses = "gate.primary is still `guess`; run `mlops setup`, which finds it out from the data."
+    assert guesses in one_sentence(inside("verb", project.path, words=words.split()))
+    project.write("params.yaml", project.read("params.yaml").replace("primary: guess", "primary: roc_auc"))
+    assert BEFORE_SETUP[words] in one_sentence(inside("verb", project.path, words=words.split()))
 
 
 def one_sentence(done: list[Any]) -> str:
