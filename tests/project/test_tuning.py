@@ -106,9 +106,9 @@ def test_an_interrupted_search_leaves_nothing(
 ) -> None:
     there = fresh(2000)
     there.write(PARAMS, space(there.read(PARAMS), "{max_iter: [50, 2000], learning_rate: [0.01, 0.02]}"))
-    before = there.read(PARAMS)
     there.run("git", "init", "--quiet")
     mlops(there, "setup")
+    before = there.read(PARAMS)
     process = subprocess.Popen(
         ["mlops", "tune"], cwd=there.path, env=environment(**borrowed(there)), text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
