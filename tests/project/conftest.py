@@ -14,8 +14,13 @@ from tables import shorten
 
 
 @pytest.fixture(scope="session")
-def inside(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
+def every_group(project: Project) -> None:
+    """The shared project with what workbooks and databases need."""
     project.run("uv", "sync", "--locked", "--quiet", "--inexact", "--group", "excel", "--group", "databases")
+
+
+@pytest.fixture(scope="session")
+def inside(project: Project, every_group: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
     process = Inside(project, tmp_path_factory.mktemp("inside") / "log")
     yield process
     process.stop()

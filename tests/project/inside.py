@@ -33,7 +33,7 @@ from customer_churn.outputs import (
     TRAIN_ROWS,
 )
 from customer_churn.params_file import update_params
-from customer_churn.pipeline import evaluate, export, featurize, history, prepare, train
+from customer_churn.pipeline import evaluate, export, featurize, history, ingest, prepare, train
 from customer_churn.pipeline.bundle import load_bundle
 from customer_churn.pipeline.predict import predict
 from customer_churn.profile.writing import read_writing
@@ -268,6 +268,20 @@ def do_batches(path: Path) -> dict[str, Any]:
     batches = list(read_batches(path, Read()))
     numbers = pd.concat(batches)["n"].astype(int)
     return {"sizes": [len(batch) for batch in batches], "ordered": numbers.tolist() == list(range(len(numbers)))}
+
+
+def do_ingest(root: Path, environment: dict[str, str]) -> str:
+    """What `mlops ingest` prints, or the sentence that refuses."""
+    before, printed = dict(os.environ), io.StringIO()
+    os.environ.update(environment)
+    try:
+        with sentence() as said, redirect_stdout(printed):
+            ingest.run(load_config(root))
+    finally:
+        for name in environment:
+            os.environ.pop(name)
+        os.environ.update(before)
+    return "".join(said) or printed.getvalue().strip()
 
 
 def do_update(root: Path, values: dict[str, Any], comments: dict[str, str], items: dict[str, list[list[Any]]]) -> str:

@@ -90,7 +90,7 @@ def compare(args: argparse.Namespace) -> int:
 
 
 def predict(args: argparse.Namespace) -> int:
-    """Write a model's predictions for the rows of a CSV or Parquet file as Parquet, one line a row, in order."""
+    """Write a model's predictions for the rows of a file of any kind as Parquet, one line a row, in order."""
     from .config import load_config
     from .pipeline.bundle import load_bundle
     from .pipeline.predict import predict
@@ -185,7 +185,7 @@ def parser() -> argparse.ArgumentParser:
     comparing.add_argument("--against", metavar="REV", help="a version, branch or commit, instead of the champion")
     comparing.add_argument("--report", type=Path, default=Path("report"), metavar="DIR", help="where the page goes")
     predicting = verb(predict)
-    predicting.add_argument("rows", type=Path, help="CSV or Parquet with the data's columns")
+    predicting.add_argument("rows", type=Path, help="a file with the data's columns")
     predicting.add_argument("--bundle", type=Path, default=Path("models/bundle.zip"))
     predicting.add_argument("--out", type=Path, default=Path("predictions.parquet"))
     predicting.add_argument(
