@@ -133,13 +133,14 @@ def find_files(answer: str) -> tuple[list[Path], bool]:
             break
     else:
         refuse(f"dataset {answer!r} is neither a file nor a folder or pattern with files, a URL, or `example`.")
+    names = [file.name for file in found]
     for file in found:
         if not file.is_file():
             refuse(f"dataset {answer!r}: {file.name} is a folder in a folder of data: move its files up.")
         if kind_of(file) != kind_of(found[0]):
             refuse(f"dataset {answer!r}: {found[0].name} and {file.name} are of two kinds: name files of one.")
-        if [other.name for other in found].count(file.name) > 1:
-            refuse(f"dataset {answer!r}: two files are named {file.name}: rename one.")
+    if len(set(names)) < len(names):
+        refuse(f"dataset {answer!r}: two files are named {max(names, key=names.count)}: rename one.")
     return sorted(found, key=lambda file: file.name), False
 
 
@@ -197,14 +198,14 @@ def check_columns(columns: list[str], name: str) -> None:
         refuse(f"{name} has no column but the target: a model needs others to learn from.")
 
 
-def check_text_file(file: Path) -> list[str]:
+def check_text_file(file: Path, encoding: str | None = None) -> list[str]:
     """Refuse delimited text that is ragged or no text, as far as its first rows show."""
     with open_file(file) as stream:
         head = stream.read(2**18)
-    encoding = guess_encoding(head)
+    encoding = encoding or guess_encoding(head)
     text = codecs.getincrementaldecoder(encoding)("replace").decode(head)
-    delimiter = guess_delimiter(text) or ","
     csv.field_size_limit(2**31 - 1)
+    delimiter = guess_delimiter(text[: text.rfind("\n") + 1] or text) or ","
     rows = 0
     try:
         with io.TextIOWrapper(open_file(file), encoding.replace("utf-8", "utf-8-sig"), newline="") as stream:
@@ -218,6 +219,8 @@ def check_text_file(file: Path) -> list[str]:
                     refuse(f"{place}: {len(row)} values for {len(columns)} columns: quote the one with {delimiter!r}.")
                 check_target(row[columns.index(ANSWERS["target"])], place)
     except UnicodeDecodeError:
+        if encoding == "utf-8":
+            return check_text_file(file, "latin-1")
         refuse(f"{file.name} begins as {encoding} text and does not go on so: save it as UTF-8.")
     except csv.Error as error:
         refuse(f"{file.name}, line {lines.line_num} is not CSV ({error}): export the file again.")

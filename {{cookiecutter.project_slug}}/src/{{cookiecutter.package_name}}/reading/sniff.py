@@ -33,7 +33,7 @@ def sniff(path: Path) -> Read:
     encoding = guess_encoding(head, files)
     text = codecs.getincrementaldecoder(encoding)("replace").decode(head).removeprefix("\ufeff")
     if len(head) == SAMPLE:
-        text = text[: text.rfind("\n") + 1]
+        text = text[: text.rfind("\n") + 1] or text
     delimiter = guess_delimiter(text)
     expected = "\t" if suffix_of(files[0]) == ".tsv" else ","
     decimal = guess_decimal(text, delimiter or expected)
@@ -84,6 +84,7 @@ def guess_decimal(text: str, delimiter: str) -> Literal[".", ","]:
 
 def _split(text: str, delimiter: str, strict: bool) -> list[list[str]]:
     """The first rows; none where quotes do not fit the delimiter, apart from one that the sample cuts."""
+    csv.field_size_limit(2**31 - 1)
     reader, rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=strict), []
     try:
         for row in reader:
