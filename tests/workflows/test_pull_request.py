@@ -45,7 +45,7 @@ def test_a_changed_param_is_retrained_compared_and_commented_once(published: Rep
     assert "**Data** unchanged" in body
     seconds = r"\d+\.\d s"
     assert re.search(rf"^\*\*Retrained\*\* `train` {seconds}, `evaluate` {seconds}, `export` {seconds};", body, re.M)
-    assert "; up to date: `prepare`, `featurize`\n" in body
+    assert "; up to date: `prepare`, `history`, `featurize`\n" in body
     assert f"git fetch origin pull/{pull.number}/head" in body and "make setup train compare" in body
     assert f"({retrain.url})" in body and pull.head_sha[:10] in body
     assert "store: fetched" in retrain.log and "Running stage 'prepare'" not in retrain.log

@@ -51,7 +51,8 @@ def stage(args: argparse.Namespace) -> int:
     from .config import load_config
 
     started = time.perf_counter()
-    import_module(f".pipeline.{args.name}", __package__).run(load_config())
+    config = load_config(guesses=args.name == "ingest")  # it runs before setup can guess
+    import_module(f".pipeline.{args.name}", __package__).run(config)
     STAGE_TIMES.mkdir(parents=True, exist_ok=True)
     (STAGE_TIMES / args.name).write_text(f"{time.perf_counter() - started:.3f}")
     return 0

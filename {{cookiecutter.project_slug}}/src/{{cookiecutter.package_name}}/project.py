@@ -43,7 +43,7 @@ def ingest() -> None:
     """
     from .pipeline.ingest import STAGE_FILE, run, write_stage
 
-    config = load_config()
+    config = load_config(guesses=True)
     run(config)
     write_stage(config)
     Path(f"{config.data.path}.dvc").unlink(missing_ok=True)  # from when the snapshot was a file of its own
