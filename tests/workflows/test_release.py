@@ -112,7 +112,7 @@ def widen(content: dict[str, Any]) -> None:
 CHANGES: dict[str, tuple[Callable[[Desk], object], str, str]] = {
     "new rows": (lambda desk: edit_lock(desk, "dataset.csv"), "v1.0.1", "new data, the same recipe"),
     "code": (lambda desk: edit_lock(desk, "model.py"), "v1.1.0", "the recipe changed: train"),
-    "libraries": (lambda desk: edit_lock(desk, "uv.lock"), "v1.1.0", "the recipe changed: train, export"),
+    "libraries": (lambda desk: edit_lock(desk, "uv.lock"), "v1.1.0", "the recipe changed: history, train, export"),
     "a param": (
         lambda desk: desk.replace("dvc.lock", "estimator: logistic", "estimator: random_forest"),
         "v1.1.0",

@@ -142,7 +142,7 @@ def earn_nothing(desk: Desk) -> None:
     earn('return float("nan")')(desk)
     knob(
         ("primary: roc_auc", f"primary: {PACKAGE}.own.profit"),
-        ("thresholds:\n    roc_auc: 0.6\n", "thresholds: {}\n"),
+        ("thresholds:\n    roc_auc: 0.6  # guess: chance has 0.5\n", "thresholds: {}\n"),
         ("params: {}", "params: {C: 0.5}"),
     )(desk)
 
@@ -176,7 +176,7 @@ STORIES: dict[str, list[Edit]] = {
         ),
     ],
     "undecided": [
-        knob(("params: {}", "params: {C: 0.01}")),
+        knob(("params: {}", "params: {C: 0.05}")),
         knob(("margin: 0.01\n", "margin: 0.001\n")),
         knob(("margin: 0.001\n", "margin: 0.01\n"), ("undecided: estimate", "undecided: fail")),
     ],
@@ -416,7 +416,7 @@ def test_a_class_that_vanished_from_thirty_test_rows_is_said_to_be_gone(
     gone.retrain.expect("success")
     rows = gone.report["rows"]
     assert rows["decided"] == rows["test"] < 30 > rows["gone"] > 0, "a handful"
-    assert re.match(r"### ✅ (Better|Not worse|Undecided, passes): `roc_auc` \d\.\d{4}, ", gone.line)
+    assert re.match(r"### ✅ (Better|Not worse|Undecided, passes): `accuracy` \d\.\d{4}, ", gone.line)
     assert "- The champion may answer with a class that is gone: `virginica`." in gone.comment
     assert gone.row("Species")[1:] == ["`virginica 33.3%`", "`virginica 0%`", "33.3%"]
     ours, theirs = (gone.report["confusion"][model] for model in ("candidate", "champion"))

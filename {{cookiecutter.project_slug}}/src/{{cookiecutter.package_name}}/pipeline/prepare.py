@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pandas as pd
+import pandera.pandas  # noqa: F401 - for rules.py: threads that import it at once wait for each other for good
 import pyarrow as pa
 import pyarrow.parquet
 from duckdb import DuckDBPyConnection
