@@ -120,10 +120,9 @@ def test_a_killed_run_leaves_the_old_files_and_the_next_one_nothing_of_it(
 
 # What add_features does to the second batch of rows and not to the first, and the sentence.
 ODD = {
-    "another type": ('rows["amount"] = "much"', "'amount' as numbers for some rows and as text for others"),
+    "another type": ('rows["amount"] = "much"', "among others and much alone"),
     "another column": ('rows["extra"] = 1', "returns 'extra' for some rows only"),
-    "a column less": ('del rows["plan"]', "returns 'plan' for some rows only"),
-    "infinity": ('rows.loc[9, "amount"] = float("inf")', "'amount' is infinite in some rows (first: row 65546)"),
+    "a column less": ('del rows["plan"]', "among others and absent alone"),
 }
 
 
