@@ -6,6 +6,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -102,24 +103,26 @@ def find_postgres() -> Path | None:
 
 
 @contextmanager
-def serve_postgres(bin: Path, folder: Path) -> Iterator[str]:
+def serve_postgres(bin: Path) -> Iterator[str]:
     """The URL of a PostgreSQL server with a database of the user ada, who needs a password to reach it."""
-    # The server refuses to be root's.
+    # The server refuses to be root's, and pytest's directories are root's alone.
     as_owner = ["runuser", "-u", "nobody", "--"] if os.getuid() == 0 else []
-    if as_owner:
-        shutil.chown(folder, "nobody")
-    port, log, secret = free_port(), folder / "log", folder / "secret"
-    secret.write_text("secret\n")
-    secret.chmod(0o644)
-    initialise = [bin / "initdb", "-D", folder / "data", "-U", "ada", "--auth=scram-sha-256", f"--pwfile={secret}"]
-    subprocess.run([*as_owner, *initialise], check=True, stdout=subprocess.DEVNULL, cwd=folder)
-    command = [bin / "postgres", "-D", folder / "data", "-p", str(port), "-h", "127.0.0.1", "-k", folder]
-    with subprocess.Popen([*as_owner, *command], stdout=log.open("w"), stderr=subprocess.STDOUT, cwd=folder) as server:
-        try:
-            wait_for(port, server, log)
-            yield f"postgresql://ada@127.0.0.1:{port}/postgres"
-        finally:
-            server.terminate()
+    with tempfile.TemporaryDirectory(prefix="postgres-") as name:
+        folder = Path(name)
+        port, log, secret = free_port(), folder / "log", folder / "secret"
+        secret.write_text("secret\n")
+        if as_owner:
+            for path in (folder, secret):
+                shutil.chown(path, "nobody")
+        initialise = [bin / "initdb", "-D", folder / "data", "-U", "ada", "--auth=scram-sha-256", f"--pwfile={secret}"]
+        subprocess.run([*as_owner, *initialise], check=True, stdout=subprocess.DEVNULL, cwd=folder)
+        command = [*as_owner, bin / "postgres", "-D", folder / "data", "-p", str(port), "-h", "127.0.0.1", "-k", folder]
+        with subprocess.Popen(command, stdout=log.open("w"), stderr=subprocess.STDOUT, cwd=folder) as server:
+            try:
+                wait_for(port, server, log)
+                yield f"postgresql://ada@127.0.0.1:{port}/postgres"
+            finally:
+                server.terminate()
 
 
 def free_port() -> int:

@@ -49,14 +49,11 @@ def web() -> Iterator[ThreadingHTTPServer]:
 
 
 @pytest.fixture(scope="module")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     bin = find_postgres()
     if bin is None:
         pytest.skip("PostgreSQL is not installed")
-    folder = tmp_path_factory.mktemp("postgres")
-    for parent in (folder, *folder.parents[:3]):  # a server that is not root's has to reach its files
-        parent.chmod(parent.stat().st_mode | 0o055)
-    with serve_postgres(bin, folder) as url:
+    with serve_postgres(bin) as url:
         yield url
 
 
@@ -77,7 +74,9 @@ def test_what_is_new_is_said_and_what_fails_leaves_the_snapshot(
     web.files["b.csv"] = ROWS + b"3,4\n"
     assert inside("ingest", root, environment={}).startswith("ingest: 3 rows, 2 before")
     web.files["b.csv"] = b"<not a table"
-    assert inside("ingest", root, environment={}).startswith(f"{web.url}/plain/b.csv: cannot be read as CSV")
+    assert inside("ingest", root, environment={}) == (
+        f"{web.url}/plain/b.csv: has a header but no rows; add data below it."
+    )
     assert (root / "data/raw/dataset.csv").read_bytes() == ROWS + b"3,4\n"
     assert [file.name for file in (root / "data/raw").iterdir()] == ["dataset.csv"]
     assert not list((root / ".dvc/tmp").iterdir())
@@ -154,15 +153,15 @@ SQLITE = "sqlite:///shop.db"
 
 
 def test_the_rows_of_sqlite_have_types_and_always_the_same_bytes(inside: Inside, place: Make, shop: Path) -> None:
-    query = "SELECT id, price, kind, mixed, NULL AS void FROM t ORDER BY id;"
+    query = "SELECT id, price, kind, mixed, NULL AS gap FROM t ORDER BY id;"
     said, file = ask(inside, place, SQLITE, query)
     assert file.exists(), said
     assert said == f"ingest: 70,000 rows ({file.stat().st_size / 1e6:.1f} MB) in data/raw/dataset.parquet"
     types = {field.name: str(field.type) for field in parquet.read_schema(file)}
-    assert types == {"id": "int64", "price": "double", "kind": "string", "mixed": "string", "void": "int64"}
+    assert types == {"id": "int64", "price": "double", "kind": "string", "mixed": "string", "gap": "int64"}
     rows = parquet.read_table(file)
     assert rows.slice(69_999).to_pylist() == [
-        {"id": 69_999, "price": 34_999.5, "kind": "k6", "mixed": "69999", "void": None}
+        {"id": 69_999, "price": 34_999.5, "kind": "k6", "mixed": "69999", "gap": None}
     ]
     before = file.read_bytes()
     assert "nothing new" in ask(inside, place, f"sqlite:///{shop}", query)[0]
@@ -185,6 +184,7 @@ QUERIES: dict[str, tuple[str, str, str]] = {
     "a password": ("postgresql://ada:secret@h/x", "SELECT 1", "holds a password, which git would keep; use PGPASSWORD"),
     "another server": ("postgresql://127.0.0.1:9/x", "SELECT 1", "Connection refused"),
     "an extension that is not here": ("nosuchkind:x", "SELECT 1", "ingest.sql: "),
+    "no DuckDB file": ("duckdb:///params.yaml", "SELECT 1", "ingest.sql: the database says: "),
 }
 
 

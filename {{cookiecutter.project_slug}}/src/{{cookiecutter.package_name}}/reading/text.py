@@ -127,6 +127,8 @@ def _explain(problem: str, width: int) -> str:
         return f"{where} has {ragged[1]} values where the header has {width}; correct its commas and quotes."
     if "UTF8" in problem:
         return f"{where} is not UTF-8 text; save the file with UTF-8 encoding, or set data.read.encoding."
+    if "cannot infer number of columns" in problem:
+        return "has a header but no rows; add data below it."
     if "straddling" in problem:
         return f"a row is longer than {BLOCK // 2**20} MiB; close the quote that it leaves open."
     return f"cannot be read as CSV ({problem.splitlines()[0]})."
