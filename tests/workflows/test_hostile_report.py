@@ -117,7 +117,7 @@ def retrain(hub: LocalGitHub, reviewed: PullRequest) -> Run:
 @pytest.fixture(scope="module")
 def written() -> dict[str, Any]:
     """What an honest retrain of the first pull request reports."""
-    names = ("prepare", "featurize", "train", "evaluate", "export")
+    names = ("prepare", "history", "featurize", "train", "evaluate", "export")
     both = {"champion": 0.76, "candidate": 0.77}
     ruling = {"subject": "roc_auc", "passed": True, "verdict": "not worse", **both}
     interval = {"low": -0.005, "high": 0.025}
