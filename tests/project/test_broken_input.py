@@ -62,7 +62,7 @@ BROKEN: dict[str, tuple[str, Callable[[str], str | bytes], str]] = {
     "drop the target": (PARAMS, knob("drop: []", "drop: [churn]"), "data.drop names 'churn', which is data.target"),
     "metric of another task": (PARAMS, knob("primary: roc_auc", "primary: rmse"),
         "gate.primary: rmse is a metric of regression, but the task is classification; use accuracy"),
-    "threshold misspelt": (PARAMS, knob("    roc_auc: 0.6", "    roc_auk: 0.6"), "did you mean roc_auc?"),
+    "threshold misspelt": (PARAMS, knob("{roc_auc: 0.6}", "{roc_auk: 0.6}"), "did you mean roc_auc?"),
     "task and schema": (PARAMS, knob("task: classification", "task: regression\n#"),
         "roc_auc is a metric of classification, but the task is regression; use rmse"),
     "estimator of another task": (PARAMS, estimator("linear"), "'linear' does not do classification; use logistic"),

@@ -142,7 +142,7 @@ def earn_nothing(desk: Desk) -> None:
     earn('return float("nan")')(desk)
     knob(
         ("primary: roc_auc", f"primary: {PACKAGE}.own.profit"),
-        ("thresholds:\n    roc_auc: 0.6  # guess: chance has 0.5\n", "thresholds: {}\n"),
+        ("thresholds: {roc_auc: 0.6}", "thresholds: {}"),
         ("params: {}", "params: {C: 0.5}"),
     )(desk)
 
@@ -402,7 +402,9 @@ def test_a_class_that_vanished_from_thirty_test_rows_is_said_to_be_gone(
     (project.path / ".git/info/exclude").write_text(".venv\n")
     desk = Desk(repository, project.path, OWNER)
     knob(("estimator: hist_gradient_boosting", "estimator: logistic"))(desk)
-    for verb in ("setup", "train", "push"):
+    desk.run("mlops", "setup")
+    knob(("primary: accuracy", "primary: roc_auc"))(desk)
+    for verb in ("train", "push"):
         desk.run("mlops", verb)
     desk.commit("First model")
     desk.run("gto", "register", "model", "HEAD", "--version", "v1.0.0")

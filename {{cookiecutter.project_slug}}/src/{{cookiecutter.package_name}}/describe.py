@@ -1,5 +1,6 @@
 """The first look at the data, once: schema.yaml inferred, params.yaml fitted, and every guess said to be one."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from .profile.knobs import TimeOrder, choose_knobs, write_knobs
 from .profile.leaks import find_leaks
 from .profile.show import show_profile
 from .profile.target import MANY_CLASSES, aim_at, check_target, find_column, guess_task
-from .profile.writing import read_writing
+from .profile.writing import Found, read_writing
 from .reading.sniff import sniff
 from .rules import Column, Target
 from .schema import SCHEMA, Schema, load_schema
@@ -36,14 +37,14 @@ def ensure_schema(config: Config) -> bool:
     if rows.shape[1] == 1:
         raise UserError(f"the dataset has no column but the target {name!r}; add columns to predict from.")
     found = {str(column): read_writing(str(column), values) for column, values in rows.items()}
+    classes: set[str] = set()
+    if total > len(rows):
+        source = f"every {-(-total // len(rows))}th row of {source}"
+        found, classes = widen(config, found)
     columns = {column: how for column, (how, _) in found.items()}
     if there:
         schema = load_schema(config.path(SCHEMA))
         columns |= {**schema.columns, schema.target.name: schema.target}
-    classes: set[str] = set()
-    if total > len(rows):
-        source = f"every {-(-total // len(rows))}th row of {source}"
-        columns, classes = widen(config, columns)
     values, _ = _parse(rows[name], columns[name])
     labels = as_text(values)
     task, why = (config.data.task, "") if config.data.task != "guess" else guess_task(columns[name], values)
@@ -60,6 +61,8 @@ def ensure_schema(config: Config) -> bool:
         notes = {look.name: "guess: " + "; ".join(look.guesses) for look in looks if look.guesses}
         schema.write(config.path(SCHEMA), notes)
     write_knobs(config.path(PARAMS), knobs)
+    for other in {"classification", "regression"} - {task}:
+        shutil.rmtree(config.path(f"plots/{other}"), ignore_errors=True)
     seen = f"all {total:,} rows" if total == len(rows) else f"{len(rows):,} of {total:,} rows, evenly spaced"
     show_profile(looks, name, dropped, knobs, seen)
     return not there
@@ -88,18 +91,20 @@ def sample_rows(config: Config) -> tuple[pd.DataFrame, int]:
     return kept, total
 
 
-def widen(config: Config, columns: dict[str, Column]) -> tuple[dict[str, Column], set[str]]:
-    """The columns as all rows have them, where a sample guessed, and the target's values, of many only some."""
-    columns, classes = dict(columns), set[str]()
+def widen(config: Config, found: dict[str, Found]) -> tuple[dict[str, Found], set[str]]:
+    """What a sample showed of each column, corrected by all rows; and the target's values, of many only some."""
+    found, classes = dict(found), set[str]()
     for batch in read_batches(config.path(config.data.path), config.data.read):
-        for name, column in columns.items():
+        for name, (column, guesses) in found.items():
             values, wrong = _parse(batch[name], column)
             missing = column.missing or bool(values.isna().any())
-            kept = Column(type="category") if wrong.any() else column
-            columns[name] = kept.model_copy(update={"missing": missing})
+            if wrong.any():
+                cell = batch[name].iloc[int(wrong.argmax())]
+                column, guesses = Column(type="category"), [f"a category, for {cell!r:.60} is no {column.type}"]
+            found[name] = column.model_copy(update={"missing": missing}), guesses
         if len(classes) <= MANY_CLASSES:
-            classes |= {*as_text(_parse(batch[config.data.target], columns[config.data.target])[0]).dropna().unique()}
-    return columns, classes
+            classes |= {*as_text(_parse(batch[config.data.target], found[config.data.target][0])[0]).dropna().unique()}
+    return found, classes
 
 
 def judge(

@@ -1,14 +1,12 @@
 """params.yaml fitted to the data: each knob that is still as generated gets its guess, with the reason as a comment."""
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config import PARAMS, Config
-from ..errors import UserError
-from ..files import write_file
-from ..schema import as_word, remark
+from ..config import Config
+from ..params_file import update_params
+from ..schema import remark
 from .target import Aim
 
 Knobs = dict[str, tuple[Any, str]]  # by dotted name: the value, or a list's items with a reason each; the reason
@@ -58,39 +56,12 @@ def choose_knobs(config: Config, aim: Aim, dropped: dict[str, str], group: str |
 
 
 def write_knobs(path: Path, knobs: Knobs) -> None:
-    """Writes the values into params.yaml, each with its reason, and leaves every other line as it is.
-
-    Raises:
-        UserError: a knob is not on a line of its own, as generated.
-    """
-    lines = path.read_text("utf-8").rstrip("\n").split("\n")
-    for name, (value, why) in knobs.items():
-        section, key = name.split(".")
-        first, last = _find(lines, section, key)
-        lines[first:last] = _lines(key, value, f"  # guess: {remark(why)}" if why else "")
-    write_file(path, ("\n".join(lines) + "\n").encode())
+    """Writes the values into params.yaml, each with its reason, and leaves every other line as it is."""
+    update_params(path, {name: _with_reason(value, why) for name, (value, why) in knobs.items()})
 
 
-def _find(lines: list[str], section: str, key: str) -> tuple[int, int]:
-    """The lines of a key and of its value."""
-    start = next((number for number, line in enumerate(lines) if line.rstrip() == f"{section}:"), len(lines))
-    for first in range(start + 1, len(lines)):
-        if re.match(rf"  {key}:(\s|$)", lines[first]):
-            rest = range(first + 1, len(lines))
-            return first, next((n for n in rest if not re.match(r"  ( |- )", lines[n])), len(lines))
-        if re.match(r"\S", lines[first]) and not lines[first].startswith("#"):
-            break
-    raise UserError(
-        f"{PARAMS}: {section}.{key} is not on a line of its own, indented by two spaces, where setup would write it; "
-        "put it there."
-    )
-
-
-def _lines(key: str, value: Any, reason: str) -> list[str]:
-    if isinstance(value, dict) and key == "drop":
-        items = [f"    - {as_word(name)}{f'  # guess: {remark(why)}' if why else ''}" for name, why in value.items()]
-        return [f"  {key}:", *items]
-    if isinstance(value, dict):
-        return [f"  {key}:", *(f"    {name}: {number}{reason}" for name, number in value.items())]
-    shown = f"[{', '.join(map(as_word, value))}]" if isinstance(value, list) else as_word(value)
-    return [f"  {key}: {shown}{reason}"]
+def _with_reason(value: Any, why: str) -> tuple[Any, str | None]:
+    """A value and its comment; of columns to drop, each has its own."""
+    if isinstance(value, dict) and not why:
+        return [(name, f"guess: {remark(reason)}" if reason else None) for name, reason in value.items()], None
+    return value, f"guess: {remark(why)}"

@@ -12,6 +12,7 @@ from ..values import NUMBERS, as_text, is_text, kind_of, parse_values
 
 Found = tuple[Column, list[str]]
 TRIED = 100  # distinct values that a format must read before all are tried
+MOSTLY = 0.1  # of the cells: if no more are no numbers, the others look like a mistake
 # Words that stand for a missing value where everything else is a number, a date, true or false.
 SIGNS = {"?", "-", "--", "---", "–", "—", ".", "..", "...", "*", "#", "n/a", "n.a.", "n.a", "#n/a", "#na", "#value!",
          "#div/0!", "#ref!", "#num!", "(null)", "(blank)", "(none)", "\\n"}  # fmt: skip
@@ -62,6 +63,11 @@ def _read(name: str, values: pd.Series) -> Found:
     if known.empty:
         return Column(type="category"), []
     guesses = [_mean_missing(signs)] if signs else []
+    odd = known[parse_values(known, "number")[1]]
+    if len(odd) < MOSTLY * len(known):
+        guesses.append(
+            f"a category, for {len(odd):,} of {len(known):,} cells are no numbers, such as {odd.iloc[0]!r:.40}"
+        )
     if is_text(known.value_counts()):
         return Column(type="text", missing_values=signs), [*guesses, "sentences, of which the model learns words"]
     return Column(type="category", missing_values=signs), guesses
