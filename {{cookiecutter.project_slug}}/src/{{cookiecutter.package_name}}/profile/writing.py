@@ -64,7 +64,7 @@ def _read(name: str, values: pd.Series) -> Found:
         return Column(type="category"), []
     guesses = [_mean_missing(signs)] if signs else []
     odd = known[parse_values(known, "number")[1]]
-    if len(odd) < MOSTLY * len(known):
+    if 0 < len(odd) < MOSTLY * len(known):
         guesses.append(
             f"a category, for {len(odd):,} of {len(known):,} cells are no numbers, such as {odd.iloc[0]!r:.40}"
         )
