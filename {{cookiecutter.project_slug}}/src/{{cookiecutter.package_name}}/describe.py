@@ -57,10 +57,10 @@ def ensure_schema(config: Config) -> bool:
     looks = [replace(look, hints=aim.hints) if look.name == name else look for look in looks]
     dropped, group, time, looks = judge(config, looks, typed, task)
     knobs = choose_knobs(config, aim, dropped, group, time)
+    write_knobs(config.path(PARAMS), knobs)
     if not there:
         notes = {look.name: "guess: " + "; ".join(look.guesses) for look in looks if look.guesses}
         schema.write(config.path(SCHEMA), notes)
-    write_knobs(config.path(PARAMS), knobs)
     for other in {"classification", "regression"} - {task}:
         shutil.rmtree(config.path(f"plots/{other}"), ignore_errors=True)
     seen = f"all {total:,} rows" if total == len(rows) else f"{len(rows):,} of {total:,} rows, evenly spaced"
