@@ -86,7 +86,7 @@ def by_day(**more: str) -> Callable[[str], str]:
     """Params that divide by day, with more of the section's knobs changed."""
 
     def change(params: str) -> str:
-        for name, value in {"method": "time", "column": "day", "cutoff": "2026-01-25", **more}.items():
+        for name, value in {"method": "time", "column": "day", "cutoff": '"2026-01-25"', **more}.items():
             old = {"method": "hash", "key": "[]"}.get(name, "null")
             params = knob(f"  {name}: {old}\n", f"  {name}: {value}\n")(params)
         return params
@@ -157,7 +157,7 @@ def test_no_test_row_moves_when_rows_are_added(parts: Callable[..., Any], params
 REFUSED = {
     "gap without time": (knob("gap: null", "gap: 7d"), "split.gap lies before a cutoff, so it needs split.method time"),
     "gap of no unit": (by_day(gap="a week"), "split.gap 'a week' is no span of time, which split.column 'day' needs"),
-    "gap that is a number": (by_day(gap="7"), "split.gap 7 is no span of time, which split.column 'day' needs"),
+    "gap that is a number": (by_day(gap="7"), "split.gap 7.0 is no span of time, which split.column 'day' needs"),
     "gap below zero": (by_day(gap="-7"), "split.gap must be at least 0, not -7"),
     "gap that is a list": (by_day(gap="[7d]"), "split.gap must be"),
     "span for a number": (
@@ -167,10 +167,14 @@ REFUSED = {
     "gap on a category": (by_day(column="state", gap="7d"), "'state' is a category, which has no order"),
     "cutoff that is no moment": (by_day(cutoff="soon"), "split.cutoff 'soon' is not a moment"),
     "cutoff after the data": (
-        by_day(cutoff="2027-01-01"),
+        by_day(cutoff='"2027-01-01"'),
         "split.cutoff puts none of the 400 rows into test, for 'day' goes from 2026-01-01 to 2026-01-30; change it",
     ),
-    "cutoff before the data": (by_day(cutoff="2025-01-01"), "split.cutoff puts none of the 400 rows into train, for"),
+    "cutoff before the data": (by_day(cutoff='"2025-01-01"'), "split.cutoff puts none of the 400 rows into train, for"),
+    "cutoff that YAML reads as a date": (
+        by_day(cutoff="2026-01-25"),
+        'params.yaml: split.cutoff must be quoted: write "2026-01-25".',
+    ),
     "gap before the data": (by_day(gap="52w"), "split.gap leaves none of the 400 rows for train; shorten it"),
     "a key that all have": (by_day(key="[area_code]"), "split.key leaves none of the 400 rows for train"),
     "a size of no unit": (knob("memory: null", "memory: 1"), "resources.memory must be"),

@@ -102,6 +102,32 @@ def test_balanced_is_what_scikit_learn_means_by_it(make: Make, inside: Inside, e
     assert metrics[2]["recall"] > metrics[3]["recall"], "what weighs more is found more often"
 
 
+def without_churn(step: int) -> Callable[[str], str]:
+    """Data in which every so many rows have no target."""
+
+    def change(text: str) -> str:
+        head, *lines = text.splitlines()
+        place = head.split(",").index("churn")
+        cells = [line.split(",") for line in lines]
+        for row in cells[::step]:
+            row[place] = "?"
+        return "\n".join([head, *map(",".join, cells)]) + "\n"
+
+    return change
+
+
+def test_rows_without_a_target_are_left_out_and_counted(make: Make, fresh: Make, inside: Inside) -> None:
+    project, whole = make(data=without_churn(10)), inside("split", fresh(600).path)
+    assert "# guess: '?' means missing; rows without it, 10.00%, are left out" in project.read("schema.yaml")
+    found = inside("split", project.path)
+    assert found["summary"]["unlabelled"] == 60 and "unlabelled" not in whole["summary"]
+    for part in ("train", "test"):
+        assert set(found[part]) < set(whole[part]), "the other rows stay where they are"
+    assert len(found["train"]) + len(found["test"]) == 540 == found["summary"]["rows"]
+    project.write(DATA, without_churn(1)(project.read(DATA)))
+    assert inside("split", project.path) == f"{DATA}: the target 'churn' is missing in every row; fill it."
+
+
 def spread(text: str) -> str:
     """The data with a target that spans orders of magnitude."""
     draw = random.Random(0)

@@ -8,6 +8,7 @@ from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.pipeline import Pipeline
 
 from .table import columns_of
+from .values import is_text
 
 # Of a value or word that fewer rows have, little can be learned: it counts as one never seen. Of few rows, two suffice.
 ROWS = 5
@@ -58,12 +59,6 @@ def sort_columns(features: pd.DataFrame) -> Columns:
             columns.left_out.append(name)
             del kind[name]
     return columns
-
-
-def is_text(counts: pd.Series) -> bool:
-    """Whether values, counted, are sentences: of three words or more on average, and seldom the same."""
-    words = counts.index.str.count(r"\w+")
-    return len(counts) > counts.sum() / 3 and float(np.mean(words)) >= 3
 
 
 def enough(rows: int) -> int:

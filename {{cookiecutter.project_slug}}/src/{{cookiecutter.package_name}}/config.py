@@ -91,8 +91,10 @@ class Split(Section):
 
     @field_validator("cutoff", mode="before")
     @classmethod
-    def _date_as_text(cls, value: Any) -> Any:
-        return value.isoformat() if isinstance(value, dt.date) else value
+    def _refuse_date(cls, value: Any) -> Any:
+        if isinstance(value, dt.date):  # DVC cannot write it into dvc.lock
+            raise ValueError(f'must be quoted: write "{value.isoformat()}"')
+        return value
 
 
 class History(Section):
@@ -265,6 +267,8 @@ def _sentence(model: type[Section], error: dict[str, Any]) -> str:
     }  # fmt: skip
     limits = {"greater_than": ("gt", "greater than"), "greater_than_equal": ("ge", "at least"),
               "less_than": ("lt", "less than"), "less_than_equal": ("le", "at most")}  # fmt: skip
+    if kind == "value_error":
+        return f"{path} {context['error']}"
     if kind in limits:
         key, words = limits[kind]
         return f"{path} must be {words} {context[key]:g}, not {value}"

@@ -52,6 +52,10 @@ def ensure_schema(config: Config) -> bool:
     if not there:
         schema = _contract(name, columns, sorted(classes | {*labels.dropna()}) if task == "classification" else None)
     typed = schema.apply(rows, source=source)
+    labelled = typed[name].notna()
+    if not labelled.all():
+        found[name][1].append(f"rows without it, {1 - labelled.mean():.2%}, are left out")
+        typed = typed[labelled].reset_index(drop=True)
     looks = [_look(column, typed[column], how, found[column][1]) for column, how in columns.items()]
     aim = aim_at(task, why, typed[name])
     looks = [replace(look, hints=aim.hints) if look.name == name else look for look in looks]
@@ -139,7 +143,7 @@ def _parse(values: pd.Series, column: Column) -> tuple[pd.Series, np.ndarray]:
 
 
 def _contract(name: str, columns: dict[str, Column], classes: list[str] | None) -> Schema:
-    target = columns[name].model_dump(exclude={"missing", "values"})
+    target = columns[name].model_dump(exclude={"values"})
     others = {column: found for column, found in columns.items() if column != name}
     return Schema(Target(name=name, values=classes, **target), others)
 

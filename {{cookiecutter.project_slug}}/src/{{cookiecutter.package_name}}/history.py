@@ -1,6 +1,5 @@
 """The history of a row: what features.sql knew of its entity before its time, out of the table that the stage makes."""
 
-import contextlib
 import json
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -16,6 +15,7 @@ from .database import bounded, connect, literal, quote
 from .errors import UserError
 from .outputs import HISTORY
 from .table import to_frame
+from .values import as_span
 
 ABOUT = "table.json"  # beside the buckets: how many there are, and what is in them
 
@@ -65,12 +65,9 @@ def join_batches(batches: Iterable[pd.DataFrame], path: Path, config: Config) ->
 def wait(config: Config, moments: bool) -> str:
     """How long after an event it is known, as SQL that can be added to its time, which holds `moments` or numbers."""
     delay = config.history.delay
-    if moments and isinstance(delay, str | None):
-        with contextlib.suppress(ValueError):
-            length = pd.Timedelta(delay or 0)
-            if length >= pd.Timedelta(0):
-                return f"to_microseconds({length // pd.Timedelta(microseconds=1)})"
-    elif not moments and isinstance(delay, float | None) and (delay or 0.0) >= 0:
+    if moments and (span := as_span(delay or "0s")) is not None:
+        return f"to_microseconds({span // pd.Timedelta(microseconds=1)})"
+    if not moments and isinstance(delay, float | None) and (delay or 0.0) >= 0:
         return repr(delay or 0.0)
     example = "a length of time such as 1d or 12h" if moments else "a number, not below zero"
     raise UserError(f"params.yaml: history.delay must be {example}, as history.time holds such, not {delay!r}.")

@@ -100,8 +100,8 @@ def check_rows(rows: pd.DataFrame, columns: dict[str, Column], source: str) -> N
         rule = first.check.name if hasattr(first.check, "name") else "missing"
         if rule == "missing":
             rows_found = count_rows(len(broken), broken["index"].iloc[0])
-            drop = "remove those rows" if isinstance(columns[name], Target) else None
-            cure = drop or "fill them, or set missing: true in schema.yaml"
+            left_out = ", which leaves those rows out" if isinstance(columns[name], Target) else ""
+            cure = f"fill them, or set missing: true in schema.yaml{left_out}"
             raise UserError(f"{where} is missing in {rows_found}; {cure}{more}.") from None
         must, cure = checks[name][rule][1]
         shown = name_rows(len(broken), broken["index"].iloc[0], broken["failure_case"].iloc[0])

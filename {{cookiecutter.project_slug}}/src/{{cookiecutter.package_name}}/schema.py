@@ -19,7 +19,7 @@ SCHEMA = "schema.yaml"
 _HEAD = """\
 # The contract of the data: training and prediction refuse rows that break it. Edit it when the data changes on purpose.
 #   type             number, boolean, category, datetime, or text (sentences, of which the model learns words)
-#   missing          whether values may be missing
+#   missing          whether values may be missing; rows without the target are then left out and counted
 #   missing_values   texts that mean a missing value, such as ["?"]
 #   format, unit     how it is written: a date as "%d.%m.%Y" or "epoch s", a number as "1.234,5" with the unit "€"
 # Optional, of a number or a date: min, max; of a date: future: false; of text: values, max_length, pattern (a regular
@@ -162,7 +162,7 @@ def _flow(column: Column) -> str:
     """A column's keys as a YAML flow mapping; classes stay quoted, for YAML may read a bare `no` as false."""
     items = column.model_dump(exclude_defaults=True)
     named = {"name": items.pop("name")} if isinstance(column, Target) else {}
-    missing = {} if isinstance(column, Target) else {"missing": column.missing}
+    missing = {} if isinstance(column, Target) and not column.missing else {"missing": column.missing}
     parts = [f"{key}: {as_word(value)}" for key, value in (named | {"type": items.pop("type")}).items()]
     return ", ".join([*parts, *(f"{key}: {_yaml(value)}" for key, value in (missing | items).items())])
 

@@ -20,6 +20,7 @@ NUMBERS = {"1,234.5": (r"[,' \x{a0}\x{202f}]", "."), "1.234,5": (r"[.' \x{a0}\x{
 _NUMBER = r"^-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$|^-?(?:inf|Inf|INF|infinity|Infinity)$"
 _CODE = r"^-?0\d"
 _MOMENT = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?(?:Z|[+-]\d{2}:?\d{2})?$"
+_SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "min": 60, "s": 1}
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -88,6 +89,12 @@ def is_text(counts: pd.Series) -> bool:
     """Whether texts, counted by `value_counts`, are sentences: three words or more on average, and seldom the same."""
     words = counts.index.str.count(r"[^\W\d_]{2,}")
     return len(counts) > counts.sum() / 3 and float(np.mean(words)) >= 3
+
+
+def as_span(text: float | str) -> pd.Timedelta | None:
+    """A span of time such as 7d, 1.5 h, 30min or 90s; None where it is none."""
+    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?) ?(w|d|h|min|s)", str(text).lower())
+    return pd.Timedelta(round(float(found[1]) * _SECONDS[found[2]] * 1e6), "us") if found else None
 
 
 def _number(values: pd.Series, format: str | None = None, unit: str | None = None) -> Parsed:

@@ -49,7 +49,7 @@ def run(config: Config) -> None:
         scratch(config.path(SCRATCH)) as folder,
         open_database(config.resources, folder / "spill", columns=len(types)) as database,
     ):
-        in_gap = stage_rows(config, schema, folder)
+        in_gap, unlabelled = stage_rows(config, schema, folder)
         pa.default_memory_pool().release_unused()
         of_test_keys = open_parts(config, database, folder)
         _check_parts(config, database, types, in_gap, of_test_keys)
@@ -57,21 +57,26 @@ def run(config: Config) -> None:
         for part, path in _OUTPUTS.items():
             write_groups(config.path(path), types, tally.watch(part, sort_rows(database, part, types)))
         summary = summarize(database, schema, tally)
-    summary |= {name: rows for name, rows in {"in_gap": in_gap, "of_test_keys": of_test_keys}.items() if rows}
+    left_out = {"unlabelled": unlabelled, "in_gap": in_gap, "of_test_keys": of_test_keys}
+    summary |= {name: rows for name, rows in left_out.items() if rows}
     text = json.dumps(summary, indent=2, ensure_ascii=False)
     write_file(config.path(SUMMARY), f"{text}\n".encode())
     print(
         f"prepare: {summary['rows']:,} rows of {len(types)} columns, "
         f"{summary['train_rows']:,} to train and {summary['test_rows']:,} to test"
     )
+    if unlabelled:
+        print(f"prepare: {unlabelled:,} rows without {config.data.target!r} are left out")
     if in_gap:
         print(f"prepare: {in_gap:,} rows in split.gap are neither")
     if of_test_keys:
         print(f"prepare: {of_test_keys:,} rows before split.cutoff are neither: test rows have the same split.key")
 
 
-def stage_rows(config: Config, schema: Schema, folder: Path) -> int:
-    """Writes typed rows to train.parquet and test.parquet in the folder, in the data's order; returns how many neither.
+def stage_rows(config: Config, schema: Schema, folder: Path) -> tuple[int, int]:
+    """Writes typed rows to train.parquet and test.parquet in the folder, in the data's order.
+
+    Returns how many rows are neither, and how many were left out because they have no target.
 
     Columns are called by their number, since DuckDB does not tell `a` from `A`; `hash` is that of the whole row, and
     with a time split `key` that of its split.key.
@@ -83,18 +88,20 @@ def stage_rows(config: Config, schema: Schema, folder: Path) -> int:
         + [("key", pa.uint64())] * keyed
     )
 
-    def divide(task: tuple[int, pd.DataFrame]) -> tuple[dict[int, pa.Table], int]:
+    def divide(task: tuple[int, pd.DataFrame]) -> tuple[dict[int, pa.Table], int, int]:
         first, frame = task
-        rows = schema.apply(frame, source=config.data.path, first=first)
+        typed = schema.apply(frame, source=config.data.path, first=first)
+        rows = typed.dropna(subset=[schema.target.name]).reset_index(drop=True)
         words = words_of(rows)
         columns = [_to_arrow(rows[field.name], field.type) for field in types] + [pa.array(combine(words))]
         if keyed:
             columns.append(pa.array(combine({name: words[name] for name in config.split.key})))
         parts = parts_of(config, rows, words)
         table = pa.Table.from_arrays(columns, schema=staged)
-        return {part: table.filter(pa.array(parts == part)) for part in (TRAIN, TEST)}, int((parts == NEITHER).sum())
+        divided = {part: table.filter(pa.array(parts == part)) for part in (TRAIN, TEST)}
+        return divided, int((parts == NEITHER).sum()), len(typed) - len(rows)
 
-    neither = 0
+    neither = unlabelled = 0
     batches = read_batches(config.path(config.data.path), config.data.read)
     with ExitStack() as stack:
         writers = {
@@ -103,11 +110,11 @@ def stage_rows(config: Config, schema: Schema, folder: Path) -> int:
             )
             for part, name in ((TRAIN, "train"), (TEST, "test"))
         }
-        for tables, left in in_order(divide, in_pieces(batches), WORKERS):
-            neither += left
+        for tables, between, without in in_order(divide, in_pieces(batches), WORKERS):
+            neither, unlabelled = neither + between, unlabelled + without
             for part, table in tables.items():
                 writers[part].write_table(table)
-    return neither
+    return neither, unlabelled
 
 
 def open_parts(config: Config, database: DuckDBPyConnection, folder: Path) -> int:
@@ -201,6 +208,8 @@ def _check_parts(
         )
     counts = {part: _count(database, part) for part in _OUTPUTS}
     rows = sum(counts.values()) + in_gap + of_test_keys
+    if not rows:
+        raise UserError(f"{config.data.path}: the target {config.data.target!r} is missing in every row; fill it.")
     if not counts["train"] and of_test_keys:
         raise UserError(
             f"params.yaml: split.key leaves none of the {rows} rows for train: each before split.cutoff has the key "

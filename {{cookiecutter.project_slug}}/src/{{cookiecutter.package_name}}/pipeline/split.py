@@ -1,7 +1,5 @@
 """Which rows are train and which are test, decided by each row alone: a test row stays one when others come and go."""
 
-import re
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -9,11 +7,11 @@ import pyarrow.compute as pc
 
 from ..config import Config
 from ..errors import UserError
+from ..values import as_span
 
 TRAIN, TEST, NEITHER = range(3)
 _GAMMA = np.uint64(0x9E3779B97F4A7C15)
 _FINALISER = [(np.uint64(30), np.uint64(0xBF58476D1CE4E5B9)), (np.uint64(27), np.uint64(0x94D049BB133111EB))]
-_SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "min": 60, "s": 1}
 _SAMPLE = 1000  # texts that show whether texts repeat
 _HASH_KEY = "0123456789123456"  # pandas' default, said here because test rows would move with it
 
@@ -96,7 +94,13 @@ def _bounds(config: Config, kind: str) -> tuple[float | pd.Timestamp, float | pd
             raise UserError(
                 f"params.yaml: split.cutoff {cutoff!r} is not a moment; write it like 2026-01-31."
             ) from None
-        return moment - _span(gap, name), moment
+        span = as_span(gap or "0s")
+        if span is None:
+            raise UserError(
+                f"params.yaml: split.gap {gap!r} is no span of time, which split.column {name!r} needs; write it like "
+                "7d, 12h, 30min or 90s."
+            )
+        return moment - span, moment
     if kind == "f" and isinstance(cutoff, float | int):
         if isinstance(gap, str):
             raise UserError(f"params.yaml: split.gap {gap!r} must be a number, as split.column {name!r} is.")
@@ -107,16 +111,3 @@ def _bounds(config: Config, kind: str) -> tuple[float | pd.Timestamp, float | pd
     }
     problem = kinds.get(kind, "category, which has no order; choose a datetime or number column")
     raise UserError(f"params.yaml: split.column {name!r} is a {problem}.")
-
-
-def _span(gap: float | str | None, name: str | None) -> pd.Timedelta:
-    if gap is None:
-        return pd.Timedelta(0)
-    span = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?) ?(w|d|h|min|s)", str(gap))
-    if not span:
-        shown = repr(gap) if isinstance(gap, str) else f"{gap:g}"
-        raise UserError(
-            f"params.yaml: split.gap {shown} is no span of time, which split.column {name!r} needs; write it "
-            "like 7d, 12h, 30min or 90s."
-        )
-    return pd.Timedelta(np.timedelta64(round(float(span[1]) * _SECONDS[span[2]] * 1e6), "us"))

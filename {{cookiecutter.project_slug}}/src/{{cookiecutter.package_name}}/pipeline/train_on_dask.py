@@ -29,13 +29,6 @@ def fit_on_dask(config: Config, unfitted: Unfitted) -> tuple[Pipeline, int]:
     Raises:
         UserError: a package is missing, COMPUTE is wrong, or XGBoost rejects the parameters.
     """
-    for knob, value in (
-        ("data.weight", config.data.weight),
-        ("model.class_weight", config.model.class_weight),
-        ("model.transform", config.model.transform),
-    ):
-        if value is not None:
-            raise UserError(f"params.yaml: {knob}: xgboost_dask does not know it; set it to null, or use xgboost.")
     need("dask.array", "xgboost_dask")
     xgboost = need("xgboost.dask", "xgboost_dask")
     path, name = config.path(TRAIN_FEATURES), config.data.target
