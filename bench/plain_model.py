@@ -43,7 +43,7 @@ from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 RESAMPLES = 300
 SEARCHED = 20_000  # rows that the plain pipeline's parameters are searched on
 SCORERS = {
-    "roc_auc": "roc_auc_ovr", "average_precision": "average_precision", "accuracy": "accuracy", "f1_macro": "f1_macro",
+    "roc_auc": "roc_auc_ovr", "average_precision": "average_precision", "accuracy": "accuracy", "f1": "f1_macro",
     "log_loss": "neg_log_loss", "r2": "r2", "rmse": "neg_root_mean_squared_error", "mae": "neg_mean_absolute_error",
 }  # fmt: skip
 
@@ -59,7 +59,7 @@ def main() -> None:
     classes = None
     if data["task"] == "classification":  # the one that the project is about last
         classes = sorted(set(train[data["target"]]), key=lambda name: (name == data["positive"], name))
-    plain, choice = fit_plain(inputs, train[data["target"]].to_numpy(), data["task"], metric)
+    plain, choice = fit_plain(inputs, train[data["target"]].to_numpy(), classes, metric)
     dummy = (DummyRegressor() if classes is None else DummyClassifier()).fit(inputs, train[data["target"]])
     answers = {
         "dummy": answer(dummy, rows, classes),
@@ -182,7 +182,7 @@ def score(metric: str, truth: np.ndarray, values: np.ndarray, classes: list[Any]
         return log_loss(truth, values / values.sum(axis=1, keepdims=True), labels=classes)
     if metric == "accuracy":
         return accuracy_score(truth, labels)
-    if metric == "f1_macro":
+    if metric == "f1":
         return f1_score(truth, labels, average="macro", labels=sorted(set(truth)), zero_division=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
