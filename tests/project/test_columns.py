@@ -66,6 +66,16 @@ def test_what_each_column_goes_through_is_printed(inside: Inside, shop: Callable
     assert "City 12" in said["model"] and "refund" in said["model"]
 
 
+def test_the_contract_says_which_columns_are_text(inside: Inside, shop: Callable[..., Project]) -> None:
+    there = shop()
+    inside("profile", there.path)
+    schema = knob("note: {type: text", "note: {type: category")(there.read("schema.yaml"))
+    there.write("schema.yaml", knob("street: {type: category", "street: {type: text")(schema))
+    lines = inside("told", there.path)["lines"]
+    assert "train: text 1 by its frequent words (TF-IDF): street (3 words)" in lines
+    assert "train: categories with a column for each value: shop, note" in lines
+
+
 def test_a_text_is_worth_reading(inside: Inside, shop: Callable[..., Project]) -> None:
     with_text, without = (inside("train", shop(drop=drop).path)["metrics"]["roc_auc"] for drop in ("[]", "[note]"))
     assert with_text > without + 0.1

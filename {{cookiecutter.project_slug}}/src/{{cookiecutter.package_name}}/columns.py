@@ -35,10 +35,11 @@ class Columns:
         return len(self.numbers) + len(self.few) + len(self.many) + len(self.texts)
 
 
-def sort_columns(features: pd.DataFrame) -> Columns:
-    """The columns of a feature table (float32 numbers, str categories without gaps), judged by their values alone.
+def sort_columns(features: pd.DataFrame, kinds: dict[str, str]) -> Columns:
+    """The columns of a feature table (float32 numbers, str categories without gaps), judged by their values.
 
-    The target is not looked at, so rows that a model is validated on may be among these. What is told apart is listed
+    Which are text the contract says (`kinds`), of those that it knows. The target is not looked at, so rows that a
+    model is validated on may be among these. What is told apart is listed
     here and given to scikit-learn's encoders, since what they themselves call infrequent does not survive in ONNX.
     """
     columns = Columns(len(features))
@@ -48,7 +49,7 @@ def sort_columns(features: pd.DataFrame) -> Columns:
         (columns.numbers if features[name].notna().any() else columns.left_out).append(name)
     for name in categories:
         counts = features[name].value_counts()
-        if is_text(counts):
+        if kinds[name] == "text" if name in kinds else is_text(counts):
             columns.texts[name] = frequent_words(features[name])
             continue
         values = frequent_values(counts)

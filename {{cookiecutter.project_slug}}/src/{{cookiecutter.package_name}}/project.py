@@ -28,6 +28,9 @@ def setup() -> None:
         ingest()
         here = tracked = True
     if (here or not tracked) and ensure_schema(config):
+        from .tuning.first import choose_estimator
+
+        choose_estimator(load_config())
         print("setup: wrote schema.yaml, the contract, and fitted params.yaml; read both, and correct wrong guesses")
     if not tracked:
         _run("dvc", "add", "--quiet", config.data.path)

@@ -13,6 +13,8 @@ from .errors import UserError
 from .files import write_file
 from .reading.tables import read_tables
 
+KIND = "kind"  # of a column by the contract: Arrow's types do not tell a category from text
+
 
 def read_table(path: Path, read: Read | None = None) -> pd.DataFrame:
     """The rows of a file or folder, nothing interpreted: every cell as text, those of Parquet as typed there."""
@@ -44,6 +46,13 @@ def read_groups(path: Path) -> Iterator[pd.DataFrame]:
     """The rows that an earlier stage wrote, in frames of BATCH rows; only the last may have fewer."""
     for batch in _open(path).iter_batches(BATCH):
         yield to_frame(pa.Table.from_batches([batch]))
+
+
+def kinds_of(path: Path) -> dict[str, str]:
+    """What the contract says of the columns in a file that an earlier stage wrote; those it does not know lack."""
+    key = KIND.encode()
+    fields = _open(path).schema_arrow
+    return {field.name: field.metadata[key].decode() for field in fields if key in (field.metadata or {})}
 
 
 def _open(path: Path) -> pyarrow.parquet.ParquetFile:

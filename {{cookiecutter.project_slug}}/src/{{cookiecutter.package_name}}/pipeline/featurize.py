@@ -16,7 +16,7 @@ from ..features import add_features
 from ..history import join_batches
 from ..outputs import TEST_FEATURES, TEST_ROWS, TRAIN_FEATURES, TRAIN_ROWS
 from ..stream import in_order, in_pieces, write_groups
-from ..table import read_groups
+from ..table import KIND, kinds_of, read_groups
 from ..values import MISSING_CATEGORY
 
 ALONE = 10  # rows of a table whose features are made again without the others
@@ -27,7 +27,7 @@ def run(config: Config) -> None:
     weight = config.data.weight  # of the rows to train on only
     train = _featurize(config, config.path(TRAIN_ROWS), weight)
     first = next(train)
-    types = first.schema
+    types = _with_kinds(first.schema, kinds_of(config.path(TRAIN_ROWS)))
     write_groups(config.path(TRAIN_FEATURES), types, _check_types(chain([first], train), types))
     types = types.remove(types.get_field_index(weight)) if weight else types
     test = _featurize(config, config.path(TEST_ROWS), None)
@@ -97,6 +97,15 @@ def _featurize(config: Config, path: Path, weight: str | None) -> Iterator[pa.Ta
 
     # One thread beside the one that writes: add_features is the user's, and need not know of threads.
     return in_order(featurize, in_pieces(join_batches(read_groups(path), path, config)), threads=1)
+
+
+def _with_kinds(types: pa.Schema, kinds: dict[str, str]) -> pa.Schema:
+    """The schema, with what the contract says of each text in it that has kept its column's name."""
+    for number, field in enumerate(types):
+        kind = kinds.get(field.name)
+        if kind in ("category", "text") and field.type != pa.float32():
+            types = types.set(number, field.with_metadata({KIND: kind}))
+    return types
 
 
 def _check_types(tables: Iterable[pa.Table], types: pa.Schema) -> Iterator[pa.Table]:

@@ -25,7 +25,7 @@ from ..files import scratch, write_file
 from ..outputs import SUMMARY, TEST_ROWS, TRAIN_ROWS
 from ..schema import SCHEMA, Schema, load_schema
 from ..stream import in_order, in_pieces, write_groups
-from ..table import read_batches
+from ..table import KIND, read_batches
 from .split import NEITHER, TEST, TRAIN, combine, parts_of, words_of
 from .summary import Tally, summarize
 
@@ -143,9 +143,9 @@ def sort_rows(database: DuckDBPyConnection, part: str, types: pa.Schema) -> Iter
 
 
 def _arrow_schema(schema: Schema) -> pa.Schema:
-    columns = [(name, _ARROW[column.type]) for name, column in schema.columns.items()]
+    columns = [pa.field(name, _ARROW[one.type], metadata={KIND: one.type}) for name, one in schema.columns.items()]
     target = "category" if schema.target.values is not None else schema.target.type
-    return pa.schema([*columns, (schema.target.name, _ARROW[target])])
+    return pa.schema([*columns, pa.field(schema.target.name, _ARROW[target])])
 
 
 def _to_arrow(values: pd.Series, kind: pa.DataType) -> pa.Array:

@@ -14,7 +14,7 @@ from ..errors import UserError
 from ..files import write_file
 from ..model import build_model
 from ..outputs import PIPELINE, TRAIN_FEATURES
-from ..table import read_typed
+from ..table import kinds_of, read_typed
 from .bundle import dump_model
 from .target import check_plain, check_scale, check_weighable, on_scale, weigh_rows
 from .train_on_dask import fit_on_dask
@@ -47,7 +47,7 @@ def unfitted(config: Config, columns: Columns, target: pd.Series) -> Pipeline:
 
 def fit(config: Config, features: pd.DataFrame, target: pd.Series, weight: pd.Series | None = None) -> Pipeline:
     """The fitted pipeline; what the estimator rejects becomes one sentence."""
-    columns = sort_columns(features)
+    columns = sort_columns(features, kinds_of(config.path(TRAIN_FEATURES)))
     pipeline = unfitted(config, columns, target)
     tell(columns, pipeline)
     weights = weigh_rows(config, target, weight)

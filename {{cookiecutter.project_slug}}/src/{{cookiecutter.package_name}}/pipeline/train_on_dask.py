@@ -16,7 +16,7 @@ from ..compute import by_value, connect, read_compute
 from ..config import Config
 from ..errors import UserError, need
 from ..outputs import TRAIN_FEATURES
-from ..table import read_typed
+from ..table import kinds_of, read_typed
 
 SAMPLE = 2**20  # rows that the columns' treatments are learned from
 PART = 2**18  # rows that a worker reads at once
@@ -38,7 +38,7 @@ def fit_on_dask(config: Config, unfitted: Unfitted) -> tuple[Pipeline, int]:
     # The target alone is read whole, for its classes and its number of rows.
     whole = parquet.ParquetFile(path).read([name])[name][: config.model.rows]
     classes = np.array(sorted(whole.unique().to_pylist()), dtype=object) if classifies else None
-    sorted_out = sort_columns(sample)
+    sorted_out = sort_columns(sample, kinds_of(path))
     pipeline = unfitted(config, sorted_out, target)
     tell(sorted_out, pipeline)
     columns = pipeline[:-1].fit(sample, target.to_numpy(dtype=object if classifies else "float64"))

@@ -9,6 +9,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 from ..config import Config
 from ..errors import UserError
 from ..pipeline.split import combine, words_of
+from ..values import as_span
 
 Fold = tuple[np.ndarray, np.ndarray]
 
@@ -41,7 +42,7 @@ def make_folds(config: Config, rows: pd.DataFrame, target: pd.Series) -> list[Fo
 
 def _by_time(values: pd.Series, folds: int, gap: float | str | None) -> list[Fold]:
     """Each fold's rows are judged by what was known before the first of them, less the gap."""
-    width = pd.Timedelta(gap) if isinstance(gap, str) else gap
+    width = as_span(gap) if isinstance(gap, str) else gap
     times = values.to_numpy()
     order = np.argsort(times, kind="stable")
     made = []

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from rich.progress import track
 
-from ..columns import sort_columns
+from ..columns import Columns, sort_columns
 from ..compute import Pool, Work, open_pool
-from ..config import PARAMS, Config
+from ..config import PARAMS, Config, Model
 from ..errors import UserError
 from ..files import write_file
 from ..metrics import Metric, Predictions, find_metric
@@ -20,8 +20,8 @@ from ..params_file import update_params
 from ..pipeline.evaluate import truth_of
 from ..pipeline.target import check_weighable, on_scale, weigh_rows
 from ..pipeline.train import unfitted
-from ..table import read_typed
-from .folds import make_folds
+from ..table import kinds_of, read_typed
+from .folds import Fold, make_folds
 from .halving import Candidate, halve, rungs_of
 from .spaces import draw_candidates
 
@@ -81,39 +81,69 @@ def search(config: Config, metric: Metric) -> list[tuple[int, list[Candidate]]]:
     counts = rungs_of(len(target), len(candidates) - 1)
     folds = {count: make_folds(config, rows.head(count), target.head(count)) for count in counts}
 
+    rungs = []
+    for count, ranked in run_rungs(candidates, metric, features, truth, weights, folds):
+        rungs.append((count, ranked))
+        print(
+            f"tune: rung {len(rungs)} of {len(counts)}: {len(ranked)} candidates on {count:,} rows; best "
+            f"{metric.name} {_value(metric, ranked[0].score(count)):.6g} with {_words(ranked[0])}",
+            flush=True,
+        )
+    return rungs
+
+
+def run_rungs(
+    candidates: list[Candidate],
+    metric: Metric,
+    features: pd.DataFrame,
+    truth: np.ndarray,
+    weights: np.ndarray | None,
+    folds: dict[int, list[Fold]],
+) -> Iterator[tuple[int, list[Candidate]]]:
+    """Yields the rows and the candidates, best first, of each rung, computed where COMPUTE says; see `halve`.
+
+    Args:
+        candidates: what is tried; the first one stays until the end.
+        metric: what decides.
+        features: what the model sees of the rows.
+        truth: the target as metrics take it.
+        weights: how much each row counts, if not all the same.
+        folds: for each rung's number of rows, the first of all, the positions to fit and to judge on.
+    """
+
     def judge(answer: tuple[np.ndarray, list[str] | None], count: int, fold: int) -> float:
         known = truth[folds[count][fold][1]]
         value = metric.compute(known, Predictions(*answer).with_classes_of(known))
         return value if metric.greater_is_better else -value
 
-    rungs = []
     data = {"features": features, "target": truth, "weights": weights, "folds": folds}
     with open_pool(data) as pool:
-        for count, ranked in halve(candidates, {count: len(folds[count]) for count in counts}, _shown(pool), judge):
-            rungs.append((count, ranked))
-            print(
-                f"tune: rung {len(rungs)} of {len(counts)}: {len(ranked)} candidates on {count:,} rows; best "
-                f"{metric.name} {_value(metric, ranked[0].score(count)):.6g} with {_words(ranked[0])}",
-                flush=True,
-            )
-    return rungs
+        yield from halve(candidates, {count: len(of) for count, of in folds.items()}, _shown(pool), judge)
 
 
 def make_candidates(config: Config, features: pd.DataFrame, target: pd.Series) -> list[Candidate]:
-    """The candidates with their pipelines, unfitted and on one thread each; the first one has the present params."""
-    columns, model = sort_columns(features), config.model
-    alone = {"n_jobs": 1} if model.estimator.startswith("xgboost") else {}
+    """The candidates of a search; the first one has the present params."""
+    columns, model = sort_columns(features, kinds_of(config.path(TRAIN_FEATURES))), config.model
     made = []
     for params in draw_candidates(config):
-        settings = model.model_copy(update={"params": {**model.params, **params, **alone}})
+        settings = model.model_copy(update={"params": {**model.params, **params}})
         try:
-            pipeline = unfitted(config.model_copy(update={"model": settings}), columns, target)
+            made.append(make_candidate(config, settings, columns, target, params))
         except UserError as error:
             raise UserError(str(error).replace("model.params", "tune.params") if params else str(error)) from None
-        if config.data.weight or model.class_weight:
-            check_weighable(pipeline[-1], model)
-        made.append(Candidate(params, pipeline.set_params(estimator=on_scale(pipeline[-1], model.transform, target))))
     return made
+
+
+def make_candidate(
+    config: Config, settings: Model, columns: Columns, target: pd.Series, params: dict[str, Any]
+) -> Candidate:
+    """A candidate with its pipeline, unfitted and on one thread, of which `params` are what sets it apart."""
+    alone = {"n_jobs": 1} if settings.estimator.startswith("xgboost") else {}
+    there = settings.model_copy(update={"params": {**settings.params, **alone}})
+    pipeline = unfitted(config.model_copy(update={"model": there}), columns, target)
+    if config.data.weight or settings.class_weight:
+        check_weighable(pipeline[-1], settings)
+    return Candidate(params, pipeline.set_params(estimator=on_scale(pipeline[-1], settings.transform, target)))
 
 
 def _shown(pool: Pool) -> Pool:

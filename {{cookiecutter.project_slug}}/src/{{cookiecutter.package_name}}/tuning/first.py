@@ -1,0 +1,88 @@
+"""The estimator to begin with: of a few families, each with the defaults of model.py, the one that predicts best."""
+
+from typing import Any
+
+import numpy as np
+
+from ..columns import sort_columns
+from ..config import PARAMS, Config, Model
+from ..describe import sample_rows
+from ..errors import UserError
+from ..metrics import find_metric
+from ..params_file import update_params
+from ..pipeline.evaluate import truth_of
+from ..pipeline.featurize import make_features
+from ..pipeline.split import TRAIN, combine, parts_of, words_of
+from ..pipeline.target import weigh_rows
+from ..schema import SCHEMA, load_schema
+from .folds import make_folds
+from .halving import Candidate
+from .run import make_candidate, run_rungs
+
+USUAL = "hist_gradient_boosting"
+CAREFUL = {"max_iter": 100, "max_leaf_nodes": 4}  # for a target of which little can be known
+EAGER = {"max_iter": 400, "max_leaf_nodes": 31}  # for one of which nearly all can be
+ROWS, CELLS = 10_000, 500_000  # that are looked at: enough to tell families apart in a minute
+
+
+def choose_estimator(config: Config) -> None:
+    """Writes another estimator into params.yaml if it beats the usual one by more than luck; prints what was found.
+
+    Only training rows are looked at, divided into tune.folds: of the differences between the two in each fold, the mean
+    must be above its standard error. What somebody has set is left alone.
+    """
+    if config.model != Model(estimator=USUAL):
+        return
+    try:
+        rows, usual, ranked = _rank(config)
+    except UserError as error:
+        print(f"setup: model.estimator: {USUAL}, since families cannot be compared: {error}")
+        return
+    best = ranked[0]
+    gains = np.subtract(best.scores[rows], usual.scores[rows])
+    best = best if gains.mean() > gains.std(ddof=1) / len(gains) ** 0.5 else usual
+    name = config.gate.primary
+    print(f"setup: {name} by cross-validation on {rows:,} rows to train on:")
+    for one in ranked:
+        print(f"setup:   {one.problem or f'{abs(one.score(rows)):.4f}'} {_words(one.params)}")
+    if best is usual:
+        print(f"setup: model.estimator: {USUAL} stays, for nothing beats it by more than luck")
+        return
+    params = dict(best.params)
+    estimator = params.pop("estimator")
+    why = f"its {name} is {abs(best.score(rows)):.4g} by cross-validation, that of {USUAL} {abs(usual.score(rows)):.4g}"
+    update_params(config.path(PARAMS), {"model.estimator": (estimator, f"guess: {why}"), "model.params": params})
+    print(f"setup: model.estimator: {_words(best.params)} (guess: {why})")
+
+
+def _rank(config: Config) -> tuple[int, Candidate, list[Candidate]]:
+    """How many rows were looked at, the usual candidate, and all of them, best first."""
+    schema = load_schema(config.path(SCHEMA))
+    typed = schema.apply(sample_rows(config)[0], enforce=False).dropna(subset=[config.data.target])
+    typed = typed[parts_of(config, typed) == TRAIN]
+    order = np.argsort(combine(words_of(typed)), kind="stable")
+    rows = typed.iloc[order[: min(ROWS, CELLS // typed.shape[1])]].reset_index(drop=True)
+    features, target = make_features(rows, config), rows[config.data.target]
+    weights = weigh_rows(config, target, rows[config.data.weight] if config.data.weight else None)
+    texts: dict[str, str] = {name: one.type for name, one in schema.columns.items() if one.type in ("category", "text")}
+    columns = sort_columns(features, texts)
+    tried: list[dict[str, Any]] = [
+        {"estimator": USUAL},
+        {"estimator": USUAL, **CAREFUL},
+        {"estimator": USUAL, **EAGER},
+        {"estimator": "random_forest"},
+        {"estimator": "logistic" if config.data.task == "classification" else "linear"},
+    ]
+    candidates = []
+    for one in tried:
+        settings = Model(estimator=one["estimator"], params={name: one[name] for name in one if name != "estimator"})
+        candidates.append(make_candidate(config, settings, columns, target, one))
+    folds = {len(rows): make_folds(config, rows, target)}
+    metric = find_metric(config.gate.primary, config.data.task)
+    count, ranked = next(run_rungs(candidates, metric, features, truth_of(config, target), weights, folds))
+    return count, candidates[0], ranked
+
+
+def _words(params: dict[str, Any]) -> str:
+    others = ", ".join(f"{name}={value}" for name, value in params.items() if name != "estimator")
+    return f"{params['estimator']} with {others}" if others else str(params["estimator"])
