@@ -40,6 +40,7 @@ from customer_churn.profile.writing import read_writing
 from customer_churn.reading.sniff import sniff
 from customer_churn.schema import load_schema
 from customer_churn.table import read_batches, read_table, read_typed
+from customer_churn.tuning.first import choose_estimator
 from customer_churn.tuning.folds import make_folds
 from customer_churn.tuning.run import CANDIDATES, RESULT, tune
 from customer_churn.values import parse_values
@@ -70,6 +71,18 @@ def do_train(root: Path, estimator: str | None = None, place: str = "") -> dict[
     with computing(place):
         train_model(with_estimator(set_up(root), estimator))
     return trained(root)
+
+
+def do_choose(root: Path) -> dict[str, Any]:
+    """What is said and chosen of the estimator to begin with, and how many lines of params.yaml that changes."""
+    config, printed = set_up(root), io.StringIO()
+    before = (root / PARAMS).read_text().splitlines()
+    with redirect_stdout(printed):
+        choose_estimator(config)
+    after = (root / PARAMS).read_text().splitlines()
+    model = load_config(root).model
+    changed = [line.strip() for line in after if line not in before]
+    return {"said": printed.getvalue(), "changed": changed, "estimator": model.estimator, "params": model.params}
 
 
 def do_tune(root: Path, place: str) -> dict[str, Any]:

@@ -122,6 +122,19 @@ def test_xgboost_trains_here_and_on_dask_with_the_same_bytes_each_time(
     assert spread["metrics"][metric] == pytest.approx(alone["metrics"][metric], abs=0.05)
 
 
+def test_xgboost_minds_class_weights_and_is_tuned_with_them(inside: Inside, fresh: Callable[..., Project]) -> None:
+    there = fresh(600)
+    chosen = knob("estimator: hist_gradient_boosting", "estimator: xgboost")(there.read(PARAMS))
+    there.write(PARAMS, knob("primary: guess", "primary: recall")(chosen))
+    plain = inside("train", there.path)
+    weighed = knob("class_weight: null", 'class_weight: {"yes": 20}')(there.read(PARAMS))
+    line = "  params: {}\n  # How many combinations"
+    there.write(PARAMS, knob(line, line.replace("{}", "{max_depth: [1]}"))(weighed))
+    assert inside("train", there.path)["metrics"]["recall"] > plain["metrics"]["recall"] + 0.1
+    found = inside("tune", there.path, place="processes:1")
+    assert found["said"] == "" and found["metrics"]["present"]["recall"] > plain["metrics"]["recall"]
+
+
 def test_without_its_group_a_package_is_a_sentence(inside: Inside, fresh: Callable[..., Project]) -> None:
     there = fresh(300)
     said = inside("without", there.path, package="xgboost", estimator="xgboost")

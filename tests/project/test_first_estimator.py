@@ -1,0 +1,107 @@
+"""The estimator that setup chooses: the best by cross-validation on training rows, unless somebody has set one."""
+
+import math
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+from baked import Bake, Project
+from process import Inside
+from tables import DATA, knob
+
+PARAMS = "params.yaml"
+Make = Callable[..., Project]
+
+
+def straight(rows: int = 240, seed: int = 0) -> pd.DataFrame:
+    """A target that is a sum of eight columns and some noise."""
+    draw = random.Random(seed)
+    cells = {f"x{n}": [draw.gauss(0, 1) for _ in range(rows)] for n in range(8)}
+    cells["y"] = [sum(row) + draw.gauss(0, 0.5) for row in zip(*cells.values(), strict=True)]
+    return pd.DataFrame(cells)
+
+
+def chequered(rows: int = 1500) -> pd.DataFrame:
+    """A target that only trees can learn: a board of sixteen fields."""
+    draw = random.Random(1)
+    cells = {name: [draw.uniform(0, 4) for _ in range(rows)] for name in "ab"}
+    fields = zip(cells["a"], cells["b"], strict=True)
+    return pd.DataFrame({**cells, "y": [["no", "yes"][(math.floor(a) + math.floor(b)) % 2] for a, b in fields]})
+
+
+@pytest.fixture(scope="module")
+def made(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Callable[[pd.DataFrame], Project]:
+    def make(rows: pd.DataFrame) -> Project:
+        folder = tmp_path_factory.mktemp("first")
+        rows.to_csv(folder / "rows.csv", index=False)
+        return bake(folder, dataset=str(folder / "rows.csv"), target="y", task="guess")
+
+    return make
+
+
+def test_a_straight_line_gets_a_linear_model(inside: Inside, made: Make) -> None:
+    project = made(straight())
+    chosen = inside("choose", project.path)
+    assert (chosen["estimator"], chosen["params"]) == ("linear", {})
+    (line,) = chosen["changed"]
+    assert line.startswith("estimator: linear # guess: its r2 is 0.9") and "that of hist_gradient_boosting 0.7" in line
+    assert chosen["said"].splitlines()[-1].startswith("setup: model.estimator: linear (guess: its r2 is 0.9")
+    again = inside("choose", project.path)
+    assert (again["said"], again["changed"]) == ("", []), "what is set is left alone"
+
+
+def test_what_only_trees_can_learn_keeps_trees(inside: Inside, made: Make) -> None:
+    chosen = inside("choose", made(chequered()).path)
+    assert "boosting" in chosen["estimator"] and "forest" not in chosen["estimator"]
+    scores = {line.split(maxsplit=2)[2]: float(line.split()[1]) for line in chosen["said"].splitlines()[1:6]}
+    assert scores["hist_gradient_boosting"] > 0.9 > 0.6 > scores["logistic"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("estimator: hist_gradient_boosting", "estimator: random_forest"),
+        ("params: {}", "params: {max_iter: 30}"),
+        ("rows: null", "rows: 100"),
+    ],
+)
+def test_what_somebody_has_set_is_left_alone(inside: Inside, made: Make, old: str, new: str) -> None:
+    project = made(straight())
+    project.write(PARAMS, knob(f"  {old}", f"  {new}")(project.read(PARAMS)))
+    assert inside("choose", project.path)["changed"] == []
+
+
+def test_test_rows_have_no_say(inside: Inside, made: Make) -> None:
+    def choose(rows: pd.DataFrame) -> dict[str, Any]:
+        return inside("choose", made(rows).path)
+
+    rows, project = straight(), made(straight())
+    kept = {line.split(",")[0] for line in inside("prepare", project.path)}
+    tested = rows["x0"].map(str).isin(kept)
+    assert 20 < tested.sum() < 80
+    spoiled, trained = rows.copy(), rows.copy()
+    spoiled.loc[tested, "y"] = spoiled.loc[tested, "y"].sample(frac=1, random_state=0).to_numpy()
+    trained.loc[~tested, "y"] = trained.loc[~tested, "y"].sample(frac=1, random_state=0).to_numpy()
+    assert choose(spoiled) == choose(rows)
+    assert choose(trained)["said"] != choose(rows)["said"]
+
+
+def test_too_few_rows_to_compare_keep_the_usual_estimator(inside: Inside, made: Make) -> None:
+    chosen = inside("choose", made(straight(4)).path)
+    assert chosen["estimator"] == "hist_gradient_boosting"
+    assert "since families cannot be compared: params.yaml: tune.folds is 5, but there are" in chosen["said"]
+
+
+def test_weights_and_missing_targets_are_minded(inside: Inside, fresh: Callable[..., Project]) -> None:
+    project = fresh(600)
+    lines = project.read(DATA).splitlines()
+    place = lines[0].split(",").index("churn")
+    rows = [line.split(",") for line in lines[1:]]
+    for row in rows[::10]:
+        row[place] = ""
+    project.write(DATA, "\n".join([lines[0] + ",w", *(",".join([*row, "2"]) for row in rows)]) + "\n")
+    project.write(PARAMS, knob("weight: null", "weight: w")(project.read(PARAMS)))
+    said = inside("choose", project.path)["said"]
+    assert "hist_gradient_boosting" in said and "cannot be compared" not in said
