@@ -52,6 +52,20 @@ def test_a_straight_line_gets_a_linear_model(inside: Inside, made: Make) -> None
     assert (again["said"], again["changed"]) == ("", []), "what is set is left alone"
 
 
+def test_a_metric_that_should_be_small_is_shown_as_it_is(inside: Inside, made: Make) -> None:
+    project = made(straight())
+    project.write(PARAMS, knob("primary: guess", "primary: rmse")(project.read(PARAMS)))
+    chosen = inside("choose", project.path)
+    scores = [float(line.split()[1]) for line in chosen["said"].splitlines()[1:6]]
+    assert chosen["estimator"] == "linear" and scores == sorted(scores) and 0.4 < scores[0] < 0.6
+
+
+def test_what_cannot_be_learned_has_its_sign(inside: Inside, made: Make) -> None:
+    rows = straight()
+    rows["y"] = rows["y"].sample(frac=1, random_state=0).to_numpy()
+    assert "setup:   -0." in inside("choose", made(rows).path)["said"]
+
+
 def test_what_only_trees_can_learn_keeps_trees(inside: Inside, made: Make) -> None:
     chosen = inside("choose", made(chequered()).path)
     assert "boosting" in chosen["estimator"] and "forest" not in chosen["estimator"]

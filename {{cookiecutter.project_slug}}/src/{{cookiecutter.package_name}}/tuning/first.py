@@ -17,7 +17,7 @@ from ..pipeline.target import weigh_rows
 from ..schema import SCHEMA, load_schema
 from .folds import make_folds
 from .halving import Candidate
-from .run import make_candidate, run_rungs
+from .run import make_candidate, run_rungs, value_of
 
 USUAL = "hist_gradient_boosting"
 CAREFUL = {"max_iter": 100, "max_leaf_nodes": 4}  # for a target of which little can be known
@@ -29,9 +29,10 @@ def choose_estimator(config: Config) -> None:
     """Writes another estimator into params.yaml if it beats the usual one by more than luck; prints what was found.
 
     Only training rows are looked at, divided into tune.folds: of the differences between the two in each fold, the mean
-    must be above its standard error. What somebody has set is left alone.
+    must be above its standard error. What somebody has set is left alone, and so is a project with a history, which is
+    computed later.
     """
-    if config.model != Model(estimator=USUAL):
+    if config.model != Model(estimator=USUAL) or config.history.entity:
         return
     try:
         rows, usual, ranked = _rank(config)
@@ -41,16 +42,17 @@ def choose_estimator(config: Config) -> None:
     best = ranked[0]
     gains = np.subtract(best.scores[rows], usual.scores[rows])
     best = best if gains.mean() > gains.std(ddof=1) / len(gains) ** 0.5 else usual
-    name = config.gate.primary
-    print(f"setup: {name} by cross-validation on {rows:,} rows to train on:")
+    metric = find_metric(config.gate.primary, config.data.task)
+    print(f"setup: {metric.name} by cross-validation on {rows:,} rows to train on:")
     for one in ranked:
-        print(f"setup:   {one.problem or f'{abs(one.score(rows)):.4f}'} {_words(one.params)}")
+        print(f"setup:   {one.problem or f'{value_of(metric, one.score(rows)):.4f}'} {_words(one.params)}")
     if best is usual:
         print(f"setup: model.estimator: {USUAL} stays, for nothing beats it by more than luck")
         return
     params = dict(best.params)
     estimator = params.pop("estimator")
-    why = f"its {name} is {abs(best.score(rows)):.4g} by cross-validation, that of {USUAL} {abs(usual.score(rows)):.4g}"
+    new, old = (f"{value_of(metric, one.score(rows)):.4g}" for one in (best, usual))
+    why = f"its {metric.name} is {new} by cross-validation, that of {USUAL} {old}"
     update_params(config.path(PARAMS), {"model.estimator": (estimator, f"guess: {why}"), "model.params": params})
     print(f"setup: model.estimator: {_words(best.params)} (guess: {why})")
 
@@ -80,6 +82,8 @@ def _rank(config: Config) -> tuple[int, Candidate, list[Candidate]]:
     folds = {len(rows): make_folds(config, rows, target)}
     metric = find_metric(config.gate.primary, config.data.task)
     count, ranked = next(run_rungs(candidates, metric, features, truth_of(config, target), weights, folds))
+    if candidates[0].problem:
+        raise UserError(candidates[0].problem)
     return count, candidates[0], ranked
 
 

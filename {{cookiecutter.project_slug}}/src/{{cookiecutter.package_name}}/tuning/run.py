@@ -45,7 +45,7 @@ def tune(config: Config) -> None:
     if failed:
         print(f"tune: of the candidates {len(failed)} fail, such as {_words(failed[0])}: {failed[0].problem}")
     wins = sum(np.greater(best.scores[rows], present.scores[rows])) if not present.problem else len(best.scores[rows])
-    new, old = _value(metric, best.score(rows)), _value(metric, present.score(rows))
+    new, old = value_of(metric, best.score(rows)), value_of(metric, present.score(rows))
     found = {
         "best": {metric.name: new},
         "present": {metric.name: old},
@@ -86,7 +86,7 @@ def search(config: Config, metric: Metric) -> list[tuple[int, list[Candidate]]]:
         rungs.append((count, ranked))
         print(
             f"tune: rung {len(rungs)} of {len(counts)}: {len(ranked)} candidates on {count:,} rows; best "
-            f"{metric.name} {_value(metric, ranked[0].score(count)):.6g} with {_words(ranked[0])}",
+            f"{metric.name} {value_of(metric, ranked[0].score(count)):.6g} with {_words(ranked[0])}",
             flush=True,
         )
     return rungs
@@ -156,12 +156,13 @@ def _shown(pool: Pool) -> Pool:
 
 def _line(metric: Metric, rung: int, rows: int, one: Candidate) -> dict[str, Any]:
     scores = one.scores.get(rows)
-    mean = _value(metric, one.score(rows)) if not one.problem else None
+    mean = value_of(metric, one.score(rows)) if not one.problem else None
     spread = float(f"{np.std(scores):.6g}") if scores else None
     return {"rung": rung, "rows": rows, metric.name: mean, "spread": spread, "params": json.dumps(one.params)}
 
 
-def _value(metric: Metric, score: float) -> float:
+def value_of(metric: Metric, score: float) -> float:
+    """The metric whose score this is: of one that should be small, the score is its negative."""
     return float(f"{score if metric.greater_is_better else -score:.10g}")
 
 
