@@ -40,7 +40,6 @@ from customer_churn.profile.writing import read_writing
 from customer_churn.reading.sniff import sniff
 from customer_churn.schema import load_schema
 from customer_churn.table import read_batches, read_table, read_typed
-from customer_churn.tuning.first import choose_estimator
 from customer_churn.tuning.folds import make_folds
 from customer_churn.tuning.run import CANDIDATES, RESULT, tune
 from customer_churn.values import parse_values
@@ -74,15 +73,16 @@ def do_train(root: Path, estimator: str | None = None, place: str = "") -> dict[
 
 
 def do_choose(root: Path) -> dict[str, Any]:
-    """What is said and chosen of the estimator to begin with, and how many lines of params.yaml that changes."""
-    config, printed = set_up(root), io.StringIO()
-    before = (root / PARAMS).read_text().splitlines()
+    """The scores that setup prints of each estimator, the last that it says of them, and what params.yaml has then."""
+    printed = io.StringIO()
     with redirect_stdout(printed):
-        choose_estimator(config)
-    after = (root / PARAMS).read_text().splitlines()
-    model = load_config(root).model
-    changed = [line.strip() for line in after if line not in before]
-    return {"said": printed.getvalue(), "changed": changed, "estimator": model.estimator, "params": model.params}
+        describe.ensure_schema(load_config(root, guesses=True), choose=True)
+    lines = printed.getvalue().splitlines()
+    scores = [line.split(maxsplit=2)[1:] for line in lines if line.startswith("setup:   ")]
+    said = next((line for line in reversed(lines) if line.startswith("setup: model.estimator")), "")
+    text = (root / PARAMS).read_text()
+    model = text[text.index("\nmodel:") : text.index("\ntune:")]
+    return {"scores": {name: float(score) for score, name in scores}, "said": said, "model": model, "params": text}
 
 
 def do_tune(root: Path, place: str) -> dict[str, Any]:

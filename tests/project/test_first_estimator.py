@@ -3,7 +3,6 @@
 import math
 import random
 from collections.abc import Callable
-from typing import Any
 
 import pandas as pd
 import pytest
@@ -41,42 +40,53 @@ def made(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Callable[[pd.D
     return make
 
 
+USUAL = "hist_gradient_boosting"
+
+
 def test_a_straight_line_gets_a_linear_model(inside: Inside, made: Make) -> None:
     project = made(straight())
+    before = project.read(PARAMS)
     chosen = inside("choose", project.path)
-    assert (chosen["estimator"], chosen["params"]) == ("linear", {})
-    (line,) = chosen["changed"]
-    assert line.startswith("estimator: linear # guess: its r2 is 0.9") and "that of hist_gradient_boosting 0.7" in line
-    assert chosen["said"].splitlines()[-1].startswith("setup: model.estimator: linear (guess: its r2 is 0.9")
+    (line,) = set(chosen["model"].splitlines()) - set(before.splitlines())
+    assert line.startswith("  estimator: linear # guess: its r2 is 0.9") and f"that of {USUAL} 0.7" in line
+    assert chosen["said"].startswith("setup: model.estimator: linear (guess: its r2 is 0.9")
+    assert next(iter(chosen["scores"])) == "linear" and chosen["scores"]["linear"] > 0.9 > 0.8 > chosen["scores"][USUAL]
+
+
+def test_setup_that_was_killed_before_the_schema_ends_alike(inside: Inside, made: Make) -> None:
+    project = made(straight())
+    chosen = inside("choose", project.path)
+    schema = project.read("schema.yaml")
+    (project.path / "schema.yaml").unlink()
     again = inside("choose", project.path)
-    assert (again["said"], again["changed"]) == ("", []), "what is set is left alone"
+    assert (again["params"], project.read("schema.yaml")) == (chosen["params"], schema)
+    assert again["said"] == "", "what is set is left alone"
 
 
 def test_a_metric_that_should_be_small_is_shown_as_it_is(inside: Inside, made: Make) -> None:
     project = made(straight())
     project.write(PARAMS, knob("primary: guess", "primary: rmse")(project.read(PARAMS)))
-    chosen = inside("choose", project.path)
-    scores = [float(line.split()[1]) for line in chosen["said"].splitlines()[1:6]]
-    assert chosen["estimator"] == "linear" and scores == sorted(scores) and 0.4 < scores[0] < 0.6
+    scores = inside("choose", project.path)["scores"]
+    assert next(iter(scores)) == "linear" and [*scores.values()] == sorted(scores.values())
+    assert 0.4 < scores["linear"] < 0.6
 
 
 def test_what_cannot_be_learned_has_its_sign(inside: Inside, made: Make) -> None:
     rows = straight()
     rows["y"] = rows["y"].sample(frac=1, random_state=0).to_numpy()
-    assert "setup:   -0." in inside("choose", made(rows).path)["said"]
+    assert inside("choose", made(rows).path)["scores"][USUAL] < 0
 
 
 def test_what_only_trees_can_learn_keeps_trees(inside: Inside, made: Make) -> None:
     chosen = inside("choose", made(chequered()).path)
-    assert "boosting" in chosen["estimator"] and "forest" not in chosen["estimator"]
-    scores = {line.split(maxsplit=2)[2]: float(line.split()[1]) for line in chosen["said"].splitlines()[1:6]}
-    assert scores["hist_gradient_boosting"] > 0.9 > 0.6 > scores["logistic"]
+    assert f"estimator: {USUAL}" in chosen["model"]
+    assert chosen["scores"][USUAL] > 0.9 > 0.6 > chosen["scores"]["logistic"]
 
 
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        ("estimator: hist_gradient_boosting", "estimator: random_forest"),
+        (f"estimator: {USUAL}", "estimator: random_forest"),
         ("params: {}", "params: {max_iter: 30}"),
         ("rows: null", "rows: 100"),
     ],
@@ -84,12 +94,15 @@ def test_what_only_trees_can_learn_keeps_trees(inside: Inside, made: Make) -> No
 def test_what_somebody_has_set_is_left_alone(inside: Inside, made: Make, old: str, new: str) -> None:
     project = made(straight())
     project.write(PARAMS, knob(f"  {old}", f"  {new}")(project.read(PARAMS)))
-    assert inside("choose", project.path)["changed"] == []
+    before = project.read(PARAMS)
+    chosen = inside("choose", project.path)
+    assert chosen["model"] in before and chosen["scores"] == {}
 
 
 def test_test_rows_have_no_say(inside: Inside, made: Make) -> None:
-    def choose(rows: pd.DataFrame) -> dict[str, Any]:
-        return inside("choose", made(rows).path)
+    def choose(rows: pd.DataFrame) -> dict[str, float]:
+        scores: dict[str, float] = inside("choose", made(rows).path)["scores"]
+        return scores
 
     rows, project = straight(), made(straight())
     kept = {line.split(",")[0] for line in inside("prepare", project.path)}
@@ -98,13 +111,14 @@ def test_test_rows_have_no_say(inside: Inside, made: Make) -> None:
     spoiled, trained = rows.copy(), rows.copy()
     spoiled.loc[tested, "y"] = spoiled.loc[tested, "y"].sample(frac=1, random_state=0).to_numpy()
     trained.loc[~tested, "y"] = trained.loc[~tested, "y"].sample(frac=1, random_state=0).to_numpy()
-    assert choose(spoiled) == choose(rows)
-    assert choose(trained)["said"] != choose(rows)["said"]
+    usual = choose(rows)
+    assert len(usual) == 5
+    assert choose(spoiled) == usual != choose(trained)
 
 
 def test_too_few_rows_to_compare_keep_the_usual_estimator(inside: Inside, made: Make) -> None:
     chosen = inside("choose", made(straight(4)).path)
-    assert chosen["estimator"] == "hist_gradient_boosting"
+    assert f"estimator: {USUAL}" in chosen["model"]
     assert "since families cannot be compared: params.yaml: tune.folds is 5, but there are" in chosen["said"]
 
 
@@ -117,5 +131,4 @@ def test_weights_and_missing_targets_are_minded(inside: Inside, fresh: Callable[
         row[place] = ""
     project.write(DATA, "\n".join([lines[0] + ",w", *(",".join([*row, "2"]) for row in rows)]) + "\n")
     project.write(PARAMS, knob("weight: null", "weight: w")(project.read(PARAMS)))
-    said = inside("choose", project.path)["said"]
-    assert "hist_gradient_boosting" in said and "cannot be compared" not in said
+    assert len(inside("choose", project.path)["scores"]) == 5

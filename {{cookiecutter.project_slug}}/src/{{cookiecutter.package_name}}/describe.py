@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from .config import PARAMS, Config, Read, Task
+from .config import PARAMS, Config, Read, Task, load_config
 from .errors import UserError
 from .params_file import update_params
 from .profile.columns import Look, find_dropped, find_group, find_time
@@ -19,13 +19,18 @@ from .reading.sniff import sniff
 from .rules import Column, Target
 from .schema import SCHEMA, Schema, load_schema
 from .table import read_batches
+from .tuning.first import choose_estimator
 from .values import as_text, parse_values
 
 SAMPLE = 200_000  # rows that are looked at closely; types, missing values and classes are checked on all
 
 
-def ensure_schema(config: Config) -> bool:
-    """Infers schema.yaml and fits params.yaml unless both were done before; says whether schema.yaml was written."""
+def ensure_schema(config: Config, choose: bool = False) -> bool:
+    """Infers schema.yaml and fits params.yaml unless both were done before; says whether schema.yaml was written.
+
+    With `choose`, the estimator to begin with is looked for as well. The schema is written last: while it is not there,
+    what was interrupted is done again.
+    """
     there = config.path(SCHEMA).exists()
     if there and not config.guesses:
         return False
@@ -62,6 +67,8 @@ def ensure_schema(config: Config) -> bool:
     dropped, group, time, looks = judge(config, looks, typed, task)
     knobs = choose_knobs(config, aim, dropped, group, time)
     write_knobs(config.path(PARAMS), knobs)
+    if choose:
+        choose_estimator(load_config(config.root), schema, typed)
     if not there:
         notes = {look.name: "guess: " + "; ".join(look.guesses) for look in looks if look.guesses}
         schema.write(config.path(SCHEMA), notes)

@@ -27,10 +27,7 @@ def setup() -> None:
     if config.data.source and not here and not tracked:
         ingest()
         here = tracked = True
-    if (here or not tracked) and ensure_schema(config):
-        from .tuning.first import choose_estimator
-
-        choose_estimator(load_config())
+    if (here or not tracked) and ensure_schema(config, choose=True):
         print("setup: wrote schema.yaml, the contract, and fitted params.yaml; read both, and correct wrong guesses")
     if not tracked:
         _run("dvc", "add", "--quiet", config.data.path)

@@ -3,10 +3,10 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ..columns import sort_columns
 from ..config import PARAMS, Config, Model
-from ..describe import sample_rows
 from ..errors import UserError
 from ..metrics import find_metric
 from ..params_file import update_params
@@ -14,7 +14,7 @@ from ..pipeline.evaluate import truth_of
 from ..pipeline.featurize import make_features
 from ..pipeline.split import TRAIN, combine, parts_of, words_of
 from ..pipeline.target import weigh_rows
-from ..schema import SCHEMA, load_schema
+from ..schema import Schema
 from .folds import make_folds
 from .halving import Candidate
 from .run import make_candidate, run_rungs, value_of
@@ -25,17 +25,22 @@ EAGER = {"max_iter": 400, "max_leaf_nodes": 31}  # for one of which nearly all c
 ROWS, CELLS = 10_000, 500_000  # that are looked at: enough to tell families apart in a minute
 
 
-def choose_estimator(config: Config) -> None:
+def choose_estimator(config: Config, schema: Schema, typed: pd.DataFrame) -> None:
     """Writes another estimator into params.yaml if it beats the usual one by more than luck; prints what was found.
 
     Only training rows are looked at, divided into tune.folds: of the differences between the two in each fold, the mean
     must be above its standard error. What somebody has set is left alone, and so is a project with a history, which is
     computed later.
+
+    Args:
+        config: what is set.
+        schema: the contract.
+        typed: rows as it types them, each with a target.
     """
     if config.model != Model(estimator=USUAL) or config.history.entity:
         return
     try:
-        rows, usual, ranked = _rank(config)
+        rows, usual, ranked = _rank(config, schema, typed)
     except UserError as error:
         print(f"setup: model.estimator: {USUAL}, since families cannot be compared: {error}")
         return
@@ -57,10 +62,8 @@ def choose_estimator(config: Config) -> None:
     print(f"setup: model.estimator: {_words(best.params)} (guess: {why})")
 
 
-def _rank(config: Config) -> tuple[int, Candidate, list[Candidate]]:
+def _rank(config: Config, schema: Schema, typed: pd.DataFrame) -> tuple[int, Candidate, list[Candidate]]:
     """How many rows were looked at, the usual candidate, and all of them, best first."""
-    schema = load_schema(config.path(SCHEMA))
-    typed = schema.apply(sample_rows(config)[0], enforce=False).dropna(subset=[config.data.target])
     typed = typed[parts_of(config, typed) == TRAIN]
     order = np.argsort(combine(words_of(typed)), kind="stable")
     rows = typed.iloc[order[: min(ROWS, CELLS // typed.shape[1])]].reset_index(drop=True)
