@@ -67,6 +67,8 @@ def ensure_schema(config: Config, choose: bool = False) -> bool:
     dropped, group, time, looks = judge(config, looks, typed, task)
     knobs = choose_knobs(config, aim, dropped, group, time)
     write_knobs(config.path(PARAMS), knobs)
+    seen = f"all {total:,} rows" if total == len(rows) else f"{len(rows):,} of {total:,} rows, evenly spaced"
+    show_profile(looks, name, dropped, knobs, seen)
     if choose:
         choose_estimator(load_config(config.root), schema, typed)
     if not there:
@@ -74,8 +76,6 @@ def ensure_schema(config: Config, choose: bool = False) -> bool:
         schema.write(config.path(SCHEMA), notes)
     for other in {"classification", "regression"} - {task}:
         shutil.rmtree(config.path(f"plots/{other}"), ignore_errors=True)
-    seen = f"all {total:,} rows" if total == len(rows) else f"{len(rows):,} of {total:,} rows, evenly spaced"
-    show_profile(looks, name, dropped, knobs, seen)
     return not there
 
 
