@@ -105,7 +105,7 @@ def test_an_interrupted_search_leaves_nothing(
     fresh: Callable[..., Project], borrowed: Callable[[Project], dict[str, str]], mlops: Callable[..., Any]
 ) -> None:
     there = fresh(2000)
-    there.write(PARAMS, space(there.read(PARAMS), "{max_iter: [50, 2000], learning_rate: [0.01, 0.02]}"))
+    there.write(PARAMS, space(there.read(PARAMS), "{max_iter: [500, 1000], learning_rate: [0.01, 0.02]}"))
     there.run("git", "init", "--quiet")
     mlops(there, "setup")
     before = there.read(PARAMS)

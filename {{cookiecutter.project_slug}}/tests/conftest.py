@@ -27,7 +27,8 @@ def schema(config: Config) -> Schema:
 @pytest.fixture(scope="session")
 def rows(config: Config, schema: Schema) -> pd.DataFrame:
     """A sample of the project's own data, with some rows of every class."""
-    typed = schema.apply(read_table(config.path(config.data.path), config.data.read)).sample(frac=1, random_state=0)
+    typed = schema.apply(read_table(config.path(config.data.path), config.data.read))
+    typed = typed.dropna(subset=[config.data.target]).sample(frac=1, random_state=0)
     if config.data.task == "classification":
         classes = typed[config.data.target].nunique()
         typed = typed.groupby(config.data.target).head(max(SAMPLE // classes, 20))
@@ -40,5 +41,5 @@ def features(rows: pd.DataFrame, config: Config) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def pipeline(config: Config, features: pd.DataFrame, rows: pd.DataFrame) -> Pipeline:
-    return fit(config, features, rows[config.data.target])
+def pipeline(config: Config, schema: Schema, features: pd.DataFrame, rows: pd.DataFrame) -> Pipeline:
+    return fit(config, features, schema.kinds, rows[config.data.target])

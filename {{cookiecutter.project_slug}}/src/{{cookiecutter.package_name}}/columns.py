@@ -39,8 +39,8 @@ def sort_columns(features: pd.DataFrame, kinds: dict[str, str]) -> Columns:
     """The columns of a feature table (float32 numbers, str categories without gaps), judged by their values.
 
     Which are text the contract says (`kinds`), of those that it knows. The target is not looked at, so rows that a
-    model is validated on may be among these. What is told apart is listed
-    here and given to scikit-learn's encoders, since what they themselves call infrequent does not survive in ONNX.
+    model is validated on may be among these. What is told apart is listed here and given to scikit-learn's encoders,
+    since what they themselves call infrequent does not survive in ONNX.
     """
     columns = Columns(len(features))
     numbers, categories = columns_of(features)
@@ -49,16 +49,17 @@ def sort_columns(features: pd.DataFrame, kinds: dict[str, str]) -> Columns:
         (columns.numbers if features[name].notna().any() else columns.left_out).append(name)
     for name in categories:
         counts = features[name].value_counts()
-        if kinds[name] == "text" if name in kinds else is_text(counts):
+        kind = kinds.get(name)
+        if kind == "text" or (kind != "category" and is_text(counts)):
             columns.texts[name] = frequent_words(features[name])
             continue
         values = frequent_values(counts)
-        kind = columns.few if len(values) <= FEW else columns.many
-        kind[name] = values
-    for kind in (columns.few, columns.texts):
-        for name in [name for name, values in kind.items() if not values]:
+        told = columns.few if len(values) <= FEW else columns.many
+        told[name] = values
+    for told in (columns.few, columns.texts):
+        for name in [name for name, values in told.items() if not values]:
             columns.left_out.append(name)
-            del kind[name]
+            del told[name]
     return columns
 
 

@@ -53,6 +53,11 @@ class Schema:
         ]
         return _HEAD + "\n".join(lines) + "\n"
 
+    @property
+    def kinds(self) -> dict[str, str]:
+        """What each column is."""
+        return {name: column.type for name, column in self.columns.items()}
+
     def without(self, names: list[str]) -> "Schema":
         """The same contract for rows that need not have these columns."""
         return Schema(self.target, {name: column for name, column in self.columns.items() if name not in names})

@@ -91,7 +91,8 @@ def stage_rows(config: Config, schema: Schema, folder: Path) -> tuple[int, int]:
     def divide(task: tuple[int, pd.DataFrame]) -> tuple[dict[int, pa.Table], int, int]:
         first, frame = task
         typed = schema.apply(frame, source=config.data.path, first=first)
-        rows = typed.dropna(subset=[schema.target.name]).reset_index(drop=True)
+        labelled = typed[schema.target.name].notna()
+        rows = typed if labelled.all() else typed[labelled].reset_index(drop=True)
         words = words_of(rows)
         columns = [_to_arrow(rows[field.name], field.type) for field in types] + [pa.array(combine(words))]
         if keyed:

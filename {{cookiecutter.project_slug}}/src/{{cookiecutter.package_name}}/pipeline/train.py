@@ -30,7 +30,8 @@ def run(config: Config) -> None:
         table = read_typed(config.path(TRAIN_FEATURES), config.model.rows)
         target = table.pop(config.data.target)
         weight = table.pop(config.data.weight) if config.data.weight else None
-        pipeline, rows = fit(config, table, target, weight), len(table)
+        kinds = kinds_of(config.path(TRAIN_FEATURES))
+        pipeline, rows = fit(config, table, kinds, target, weight), len(table)
     write_file(config.path(PIPELINE), dump_model(pipeline))
     print(f"train: {config.model.estimator} on {rows:,} rows in {time.perf_counter() - start:.1f} s")
 
@@ -45,9 +46,23 @@ def unfitted(config: Config, columns: Columns, target: pd.Series) -> Pipeline:
     return build_model(config.model, columns, config.data.task, classes)
 
 
-def fit(config: Config, features: pd.DataFrame, target: pd.Series, weight: pd.Series | None = None) -> Pipeline:
-    """The fitted pipeline; what the estimator rejects becomes one sentence."""
-    columns = sort_columns(features, kinds_of(config.path(TRAIN_FEATURES)))
+def fit(
+    config: Config,
+    features: pd.DataFrame,
+    kinds: dict[str, str],
+    target: pd.Series,
+    weight: pd.Series | None = None,
+) -> Pipeline:
+    """The fitted pipeline; what the estimator rejects becomes one sentence.
+
+    Args:
+        config: the project.
+        features: what the model sees.
+        kinds: what the contract says of the columns that it knows.
+        target: what it learns, for each row.
+        weight: how much each row counts, if not all the same.
+    """
+    columns = sort_columns(features, kinds)
     pipeline = unfitted(config, columns, target)
     tell(columns, pipeline)
     weights = weigh_rows(config, target, weight)

@@ -69,8 +69,7 @@ def _rank(config: Config, schema: Schema, typed: pd.DataFrame) -> tuple[int, Can
     rows = typed.iloc[order[: min(ROWS, CELLS // typed.shape[1])]].reset_index(drop=True)
     features, target = make_features(rows, config), rows[config.data.target]
     weights = weigh_rows(config, target, rows[config.data.weight] if config.data.weight else None)
-    texts: dict[str, str] = {name: one.type for name, one in schema.columns.items() if one.type in ("category", "text")}
-    columns = sort_columns(features, texts)
+    columns = sort_columns(features, schema.kinds)
     tried: list[dict[str, Any]] = [
         {"estimator": USUAL},
         {"estimator": USUAL, **CAREFUL},
