@@ -83,6 +83,14 @@ def test_what_only_trees_can_learn_keeps_trees(inside: Inside, made: Make) -> No
     assert chosen["scores"][USUAL] > 0.9 > 0.6 > chosen["scores"]["logistic"]
 
 
+def test_what_is_better_by_luck_changes_nothing(inside: Inside, fresh: Callable[..., Project]) -> None:
+    project = fresh(900)
+    chosen = inside("choose", project.path)
+    assert next(iter(chosen["scores"])) != USUAL
+    assert chosen["said"] == f"setup: model.estimator: {USUAL} stays, for nothing beats it by more than luck"
+    assert f"\n  estimator: {USUAL}\n" in chosen["model"]
+
+
 @pytest.mark.parametrize(
     ("old", "new"),
     [

@@ -29,8 +29,9 @@ def choose_estimator(config: Config, schema: Schema, typed: pd.DataFrame) -> Non
     """Writes another estimator into params.yaml if it beats the usual one by more than luck; prints what was found.
 
     Only training rows are looked at, divided into tune.folds: of the differences between the two in each fold, the mean
-    must be above its standard error. What somebody has set is left alone, and so is a project with a history, which is
-    computed later.
+    must be above its standard error, as in the rule for pruning trees of L. Breiman and others (Classification and
+    Regression Trees, 1984). What somebody has set is left alone, and so is a project with a history, which is computed
+    later.
 
     Args:
         config: what is set.
