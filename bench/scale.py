@@ -62,6 +62,8 @@ class Scale:
         text = self.params
         for old, new in {
             "data/raw/dataset.csv": "data/raw/dataset.parquet",
+            "task: guess": "task: classification",
+            "primary: guess": "primary: roc_auc",
             "drop: []": f"drop: [{drop}]",
             "estimator: hist_gradient_boosting": "estimator: hist_gradient_boosting\n  params: {max_iter: 20}",
             "\n  params: {}": "",
