@@ -44,7 +44,7 @@ BROKEN: dict[str, tuple[str, Callable[[str], str | bytes], str]] = {
     "semicolons": (DATA, lambda text: text.replace(",", ";"), "with commas"),
     "latin-1": (DATA, lambda text: text.replace("KS", "Ä").encode("latin-1"), "is not UTF-8 text"),
     "no target": (DATA, remove("churn"), "lacks the target 'churn'; add it, or correct data.target"),
-    "target missing": (DATA, cell(4, "churn", ""), 
+    "target missing": (DATA, cell(4, "churn", ""),
         "'churn' is missing in 1 row (first: row 4); fill them, or set missing: true in schema.yaml, which leaves"),
     "target constant": (DATA, fill("churn", "no"), "'churn' is no in every row"),
     "unknown class": (DATA, cell(4, "churn", "maybe"),

@@ -11,6 +11,7 @@ from process import Inside
 from tables import DATA, knob
 
 PARAMS = "params.yaml"
+USUAL = "hist_gradient_boosting"
 Make = Callable[..., Project]
 
 
@@ -38,9 +39,6 @@ def made(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Callable[[pd.D
         return bake(folder, dataset=str(folder / "rows.csv"), target="y", task="guess")
 
     return make
-
-
-USUAL = "hist_gradient_boosting"
 
 
 def test_a_straight_line_gets_a_linear_model(inside: Inside, made: Make) -> None:

@@ -157,7 +157,7 @@ def test_no_test_row_moves_when_rows_are_added(parts: Callable[..., Any], params
 REFUSED = {
     "gap without time": (knob("gap: null", "gap: 7d"), "split.gap lies before a cutoff, so it needs split.method time"),
     "gap of no unit": (by_day(gap="a week"), "split.gap 'a week' is no span of time, which split.column 'day' needs"),
-    "gap that is a number": (by_day(gap="7"), "split.gap 7.0 is no span of time, which split.column 'day' needs"),
+    "gap that is a number": (by_day(gap="7"), "split.gap 7 is no span of time, which split.column 'day' needs"),
     "gap below zero": (by_day(gap="-7"), "split.gap must be at least 0, not -7"),
     "gap that is a list": (by_day(gap="[7d]"), "split.gap must be"),
     "span for a number": (

@@ -65,7 +65,7 @@ def join_batches(batches: Iterable[pd.DataFrame], path: Path, config: Config) ->
 def wait(config: Config, moments: bool) -> str:
     """How long after an event it is known, as SQL that can be added to its time, which holds `moments` or numbers."""
     delay = config.history.delay
-    if moments and (span := as_span(delay or "0s")) is not None:
+    if moments and (span := as_span("0s" if delay is None else delay)) is not None:
         return f"to_microseconds({span // pd.Timedelta(microseconds=1)})"
     if not moments and isinstance(delay, float | None) and (delay or 0.0) >= 0:
         return repr(delay or 0.0)

@@ -94,10 +94,11 @@ def _bounds(config: Config, kind: str) -> tuple[float | pd.Timestamp, float | pd
             raise UserError(
                 f"params.yaml: split.cutoff {cutoff!r} is not a moment; write it like 2026-01-31."
             ) from None
-        span = as_span(gap or "0s")
+        span = as_span("0s" if gap is None else gap)
         if span is None:
+            shown = repr(gap) if isinstance(gap, str) else f"{gap:g}"
             raise UserError(
-                f"params.yaml: split.gap {gap!r} is no span of time, which split.column {name!r} needs; write it like "
+                f"params.yaml: split.gap {shown} is no span of time, which split.column {name!r} needs; write it like "
                 "7d, 12h, 30min or 90s."
             )
         return moment - span, moment

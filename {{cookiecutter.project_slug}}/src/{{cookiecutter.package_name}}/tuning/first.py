@@ -8,7 +8,7 @@ import pandas as pd
 from ..columns import sort_columns
 from ..config import PARAMS, Config, Model
 from ..errors import UserError
-from ..metrics import find_metric
+from ..metrics import Metric, find_metric
 from ..params_file import update_params
 from ..pipeline.evaluate import truth_of
 from ..pipeline.featurize import make_features
@@ -40,15 +40,15 @@ def choose_estimator(config: Config, schema: Schema, typed: pd.DataFrame) -> Non
     """
     if config.model != Model(estimator=USUAL) or config.history.entity:
         return
+    metric = find_metric(config.gate.primary, config.data.task)
     try:
-        rows, usual, ranked = _rank(config, schema, typed)
+        rows, usual, ranked = _rank(config, metric, schema, typed)
     except UserError as error:
         print(f"setup: model.estimator: {USUAL}, since families cannot be compared: {error}")
         return
     best = ranked[0]
     gains = np.subtract(best.scores[rows], usual.scores[rows])
     best = best if gains.mean() > gains.std(ddof=1) / len(gains) ** 0.5 else usual
-    metric = find_metric(config.gate.primary, config.data.task)
     print(f"setup: {metric.name} by cross-validation on {rows:,} rows to train on:")
     for one in ranked:
         print(f"setup:   {one.problem or f'{value_of(metric, one.score(rows)):.4f}'} {_words(one.params)}")
@@ -63,27 +63,28 @@ def choose_estimator(config: Config, schema: Schema, typed: pd.DataFrame) -> Non
     print(f"setup: model.estimator: {_words(best.params)} (guess: {why})")
 
 
-def _rank(config: Config, schema: Schema, typed: pd.DataFrame) -> tuple[int, Candidate, list[Candidate]]:
+def _rank(
+    config: Config, metric: Metric, schema: Schema, typed: pd.DataFrame
+) -> tuple[int, Candidate, list[Candidate]]:
     """How many rows were looked at, the usual candidate, and all of them, best first."""
-    typed = typed[parts_of(config, typed) == TRAIN]
-    order = np.argsort(combine(words_of(typed)), kind="stable")
+    words = words_of(typed)
+    train = np.flatnonzero(parts_of(config, typed, words) == TRAIN)
+    order = train[np.argsort(combine(words)[train], kind="stable")]
     rows = typed.iloc[order[: min(ROWS, CELLS // typed.shape[1])]].reset_index(drop=True)
     features, target = make_features(rows, config), rows[config.data.target]
     weights = weigh_rows(config, target, rows[config.data.weight] if config.data.weight else None)
     columns = sort_columns(features, schema.kinds)
-    tried: list[dict[str, Any]] = [
-        {"estimator": USUAL},
-        {"estimator": USUAL, **CAREFUL},
-        {"estimator": USUAL, **EAGER},
-        {"estimator": "random_forest"},
-        {"estimator": "logistic" if config.data.task == "classification" else "linear"},
+    tried = [
+        Model(estimator=USUAL),
+        Model(estimator=USUAL, params=CAREFUL),
+        Model(estimator=USUAL, params=EAGER),
+        Model(estimator="random_forest"),
+        Model(estimator="logistic" if config.data.task == "classification" else "linear"),
     ]
-    candidates = []
-    for one in tried:
-        settings = Model(estimator=one["estimator"], params={name: one[name] for name in one if name != "estimator"})
-        candidates.append(make_candidate(config, settings, columns, target, one))
+    candidates = [
+        make_candidate(config, one, columns, target, {"estimator": one.estimator, **one.params}) for one in tried
+    ]
     folds = {len(rows): make_folds(config, rows, target)}
-    metric = find_metric(config.gate.primary, config.data.task)
     count, ranked = next(run_rungs(candidates, metric, features, truth_of(config, target), weights, folds))
     if candidates[0].problem:
         raise UserError(candidates[0].problem)
