@@ -172,6 +172,44 @@ class Gate(Section):
     limits: Limits = Limits()
 
 
+class ServingLimits(Section):
+    """What the server takes on; more is refused with the reason, and nothing grows."""
+
+    body_mb: float = Field(default=10, gt=0)
+    waiting: int = Field(default=2000, ge=1)
+    seconds: float = Field(default=10, gt=0)
+
+
+class PredictionLog(Section):
+    """Where every prediction is kept, and for how long."""
+
+    path: str | None = Field(default="predictions", min_length=1)
+    minutes: float = Field(default=10, gt=0)
+    days: float | None = Field(default=90, gt=0)
+
+
+class Canary(Section):
+    """When a canary is cut off, and when it has shown enough."""
+
+    max_error_rate: float = Field(default=0.02, ge=0, lt=1)
+    max_latency_ratio: float = Field(default=3, gt=1)
+    requests: int = Field(default=50, ge=1)
+    truths: int = Field(default=100, ge=30)
+
+
+class Serving(Section):
+    """How `mlops serve` listens, what it bears, and what it keeps."""
+
+    host: str = Field(default="127.0.0.1", min_length=1)
+    port: int = Field(default=8000, ge=0, lt=65536)
+    workers: int = Field(default=1, ge=1)
+    follow_seconds: float = Field(default=15, ge=1)
+    key: list[str] = []
+    limits: ServingLimits = ServingLimits()
+    log: PredictionLog = PredictionLog()
+    canary: Canary = Canary()
+
+
 class Params(Section):
     """Everything params.yaml holds."""
 
@@ -181,6 +219,7 @@ class Params(Section):
     model: Model
     tune: Tune
     gate: Gate
+    serving: Serving
     resources: Resources
 
 
