@@ -159,6 +159,16 @@ def release(args: argparse.Namespace) -> int:
     return 0
 
 
+def serve(args: argparse.Namespace) -> int:
+    """Answer requests with the versions at the stages prod, canary and shadow, or with one bundle."""
+    from .config import load_config
+    from .serving.server import serve
+
+    given = {name: getattr(args, name) for name in ("host", "port", "workers") if getattr(args, name) is not None}
+    serve(load_config().serving.model_copy(update=given), args.bundle)
+    return 0
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of every verb."""
     top = argparse.ArgumentParser(prog="mlops", description="Train, judge, publish and use this project's model.")
@@ -206,6 +216,11 @@ def parser() -> argparse.ArgumentParser:
     verb(comment)
     verb(version)
     verb(release)
+    serving = verb(serve)
+    serving.add_argument("--bundle", type=Path, metavar="FILE", help="serve this one version, without git")
+    serving.add_argument("--host", help="the address to listen on, instead of params.yaml's")
+    serving.add_argument("--port", type=int)
+    serving.add_argument("--workers", type=int)
     return top
 
 

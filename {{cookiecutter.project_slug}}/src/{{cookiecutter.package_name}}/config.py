@@ -256,17 +256,24 @@ def load_config(root: Path = Path("."), guesses: bool = False) -> Config:
 def read_yaml(path: Path) -> Any:
     """The content of a YAML file, or one sentence that says why it cannot be read."""
     try:
-        return YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{path.name}: not found in {path.parent.resolve()}; run this in the project.") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path.name}: cannot be read as UTF-8 text ({error}).") from None
+    return parse_yaml(text, path.name)
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """The content of a YAML text, or one sentence that says where in `source` it is wrong."""
+    try:
+        return YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         problem = (error.problem or "").strip().splitlines()
-        raise UserError(f"{path.name}: {line}not valid YAML: {problem[0] if problem else error}.") from None
+        raise UserError(f"{source}: {line}not valid YAML: {problem[0] if problem else error}.") from None
     except YAMLError as error:
-        raise UserError(f"{path.name}: not valid YAML: {str(error).splitlines()[0]}.") from None
+        raise UserError(f"{source}: not valid YAML: {str(error).splitlines()[0]}.") from None
 
 
 def parse(model: type[S], values: Any, where: str) -> S:

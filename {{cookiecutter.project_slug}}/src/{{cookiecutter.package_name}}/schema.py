@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .config import Section, parse, read_yaml
+from .config import Section, parse, parse_yaml, read_yaml
 from .errors import UserError
 from .files import write_file
 from .rules import Column, Target, check_column, check_rows, name_rows
@@ -126,13 +126,22 @@ def load_schema(path: Path) -> Schema:
     """The contract in schema.yaml."""
     if not path.is_file():
         raise UserError(f"{path.name}: not found; run `mlops setup`, which infers it from the dataset.")
-    file = parse(_File, read_yaml(path), path.name)
+    return _checked(read_yaml(path), path.name)
+
+
+def parse_schema(text: str, source: str) -> Schema:
+    """The contract in the text of a schema.yaml; `source` is what it is called in an error."""
+    return _checked(parse_yaml(text, source), source)
+
+
+def _checked(content: object, source: str) -> Schema:
+    file = parse(_File, content, source)
     if not file.columns:
-        raise UserError(f"{path.name}: columns is empty; name at least one column to predict from.")
+        raise UserError(f"{source}: columns is empty; name at least one column to predict from.")
     if file.target.name in file.columns:
-        raise UserError(f"{path.name}: {file.target.name!r} is the target and a column; remove it from columns.")
+        raise UserError(f"{source}: {file.target.name!r} is the target and a column; remove it from columns.")
     for name, column in [*file.columns.items(), (file.target.name, file.target)]:
-        check_column(column, f"{path.name}: columns.{name}")
+        check_column(column, f"{source}: columns.{name}")
     return Schema(file.target, file.columns)
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from ..errors import UserError, need
 from ..files import write_file
 from ..metrics import Predictions
+from ..scoring.model import MANIFEST, REFERENCE, SCHEMA, open_onnx, read_parts
 
 LIBRARIES = ("sklearn", "numpy", "scipy")
 # Of XGBoost these alone: a booster is its trees, read by XGBoost itself.
@@ -41,34 +42,28 @@ class Bundle:
         return said.about(self.manifest.get("positive"))
 
 
-def write_bundle(path: Path, model: bytes, manifest: dict[str, Any], schema: str) -> None:
-    """Writes the one zip that is released: the model, manifest.json and schema.yaml."""
+def write_bundle(path: Path, model: bytes, manifest: dict[str, Any], schema: str, reference: dict[str, Any]) -> None:
+    """Writes the one zip that is released: the model, manifest.json, schema.yaml and reference.json."""
     files = {
-        "manifest.json": (json.dumps(manifest, indent=2, ensure_ascii=False) + "\n").encode(),
-        "schema.yaml": schema.encode(),
+        SCHEMA: schema.encode(),
+        REFERENCE: (json.dumps(reference, ensure_ascii=False) + "\n").encode(),
         f"model.{manifest['format']}": model,
     }
-    write_file(path, pack(files))
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+    text = json.dumps(manifest | {"sha256": digests}, indent=2, ensure_ascii=False) + "\n"
+    write_file(path, pack({MANIFEST: text.encode(), **files}))
 
 
 def load_bundle(path: Path) -> Bundle:
     """A bundle ready to predict; anything in it that could run code is refused."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            manifest = json.loads(archive.read("manifest.json"))
-            schema = archive.read("schema.yaml").decode()
-            model = archive.read(f"model.{manifest['format']}")
-            inputs, classes = manifest["inputs"], manifest["classes"]
-            numbers, categories = list(inputs["numbers"]), list(inputs["categories"])
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found; run `mlops train` or `mlops pull`.") from None
-    except (zipfile.BadZipFile, OSError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{path}: not a model bundle ({error}); fetch it again or run `mlops train`.") from None
+    parts = read_parts(path)
+    manifest = parts.manifest
     if manifest["format"] == "onnx":
-        return Bundle(manifest, schema, onnx_answer(model, numbers, categories, classes is not None, str(path)))
+        inputs = manifest["inputs"]
+        return Bundle(manifest, parts.schema, onnx_answer(parts.model, inputs["numbers"], inputs["categories"], path))
     if manifest["format"] == "skops":
-        pipeline = load_model(model, manifest.get("trusted", []), str(path))
-        return Bundle(manifest, schema, lambda features: answer_of(pipeline, features))
+        pipeline = load_model(parts.model, manifest["trusted"], str(path))
+        return Bundle(manifest, parts.schema, lambda features: answer_of(pipeline, features))
     raise UserError(f"{path}: its format {manifest['format']!r} cannot be read by this version; update the project.")
 
 
@@ -85,28 +80,14 @@ def classes_of(pipeline: Any) -> list[str] | None:
 
 
 def onnx_answer(
-    model: bytes, numbers: list[str], categories: list[str], classifies: bool, source: str = "the model"
+    model: bytes, numbers: list[str], categories: list[str], source: Path | str = "the model"
 ) -> Callable[[pd.DataFrame], np.ndarray]:
     """A function that runs an ONNX model on a feature table."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only
-    try:
-        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises its own classes, which share no base but this one
-        raise UserError(
-            f"{source}: its ONNX model cannot be read ({str(error).splitlines()[0]}); fetch it again."
-        ) from None
+    run = open_onnx(model, str(source))
 
     def answer(features: pd.DataFrame) -> np.ndarray:
-        feed = {}
-        if numbers:
-            feed["numbers"] = features[numbers].to_numpy("float32")
-        if categories:
-            feed["categories"] = features[categories].to_numpy(object)
-        outputs = session.run(None, feed)
-        return outputs[1] if classifies else outputs[0].reshape(-1)
+        said = run(features[numbers].to_numpy("float32"), features[categories].to_numpy(object))
+        return said.reshape(-1) if said.shape[1] == 1 else said
 
     return answer
 

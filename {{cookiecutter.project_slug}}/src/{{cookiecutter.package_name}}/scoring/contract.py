@@ -1,0 +1,290 @@
+"""Rows of JSON typed as the contract says, without pandas: a value means here what `values.py` says that it means.
+
+`mlops stage export` proves that on the test rows: both ways must give the model the same bits.
+"""
+
+import datetime as dt
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+# Kept in step with values.py, which a test compares.
+MISSING_WORDS = frozenset(["", "NA", "N/A", "NaN", "nan", "null", "NULL", "<NA>"])
+EPOCHS = {"epoch s": 1_000_000, "epoch ms": 1_000}  # microseconds in one
+NUMBERS = {"1,234.5": (r"[,' \xa0\u202f]", "."), "1.234,5": (r"[.' \xa0\u202f]", ",")}
+LARGEST = 3.4028234663852886e38  # of float32, which the model computes with
+AHEAD = dt.timedelta(hours=14)  # no clock on Earth is further ahead of UTC
+SEEN = 4096  # texts of a column whose meaning is remembered
+SHOWN = 60  # characters of a value in a sentence
+
+_MOMENT = re.compile(
+    r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?(?:Z|[+-]\d{2}:?\d{2})?", re.ASCII
+)
+_WHOLE = re.compile(r"(-?[0-9]+)\.0+")
+_EPOCH = dt.datetime(1970, 1, 1)
+_US = dt.timedelta(microseconds=1)
+_ABSENT = object()
+_PLAIN: frozenset[type] = frozenset([float, int])
+
+
+class Problem(NamedTuple):
+    """Why a row cannot be answered: the column, None where it is the row itself, and the reason."""
+
+    column: str | None
+    reason: str
+
+
+class Wrong(Exception):
+    """A value that its column cannot hold; the text says why."""
+
+
+# Values in, values typed; raises Wrong or OverflowError where one of them does not fit.
+Reader = Callable[[Sequence[Any]], list[Any]]
+
+
+class Contract:
+    """What each column holds, and how values of it are read."""
+
+    def __init__(self, columns: Mapping[str, Mapping[str, Any]], enforce: bool = True) -> None:
+        """`columns` are those of schema.yaml; without `enforce`, missing values and limits are no errors."""
+        self.columns = columns
+        self._readers = {name: _reader(column, enforce) for name, column in columns.items()}
+
+    def read(self, rows: Sequence[Any]) -> tuple[dict[str, list[Any]], dict[int, Problem]]:
+        """The columns of the rows that fit, in order, and what is wrong with each of the others, by its number.
+
+        Numbers and booleans are floats (missing: NaN), moments microseconds since 1970 (missing: None), the rest str
+        (missing: None).
+        """
+        try:
+            return {name: read([row[name] for row in rows]) for name, read in self._readers.items()}, {}
+        except (Wrong, KeyError, TypeError, OverflowError):
+            problems = {number: problem for number, row in enumerate(rows) if (problem := self._problem(row))}
+        return self.read([row for number, row in enumerate(rows) if number not in problems])[0], problems
+
+    def _problem(self, row: Any) -> Problem | None:
+        if not isinstance(row, dict):
+            return Problem(None, f"must be an object with a value for each column, not {shown(row)}")
+        for name, read in self._readers.items():
+            value = row.get(name, _ABSENT)
+            if value is _ABSENT:
+                return Problem(name, "is absent; send it, null where it is not known")
+            try:
+                read([value])
+            except Wrong as wrong:
+                return Problem(name, str(wrong))
+        return None
+
+
+def shown(value: Any) -> str:
+    """A value as a sentence shows it."""
+    text = repr(value) if isinstance(value, str) else str(value) if value is not None else "null"
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def as_text(value: Any) -> str | None:
+    """A value trimmed as text, None where it means that it is missing; 1, 1.0, "1" and "1.0" are all "1"."""
+    if isinstance(value, str):
+        text = value.strip()
+        whole = _WHOLE.fullmatch(text) if text.endswith("0") else None
+        return whole[1] if whole else None if text in MISSING_WORDS else text
+    if value is None or isinstance(value, bool):
+        return None if value is None else str(value)
+    if isinstance(value, int | float):
+        return None if math.isnan(value) else repr(float(value)).removesuffix(".0")
+    raise Wrong(f"must hold text, but is {shown(value)}")
+
+
+def _reader(column: Mapping[str, Any], enforce: bool) -> Reader:
+    kind = column["type"]
+    if kind == "number":
+        return _read_numbers(column, enforce)
+    if kind == "boolean":
+        return _each(_checked(_as_boolean(column), column, enforce), math.nan)
+    if kind == "datetime":
+        moment = _as_moment(column)
+        moment = moment if "future" in column else lru_cache(SEEN)(moment)
+        return _each(_checked(moment, column, enforce), None)
+    return _each(lru_cache(SEEN, typed=True)(_checked(_as_category(column), column, enforce)), None)
+
+
+def _each(convert: Callable[[Any], Any], missing: Any) -> Reader:
+    def read(values: Sequence[Any]) -> list[Any]:
+        return [missing if (found := convert(value)) is None else found for value in values]
+
+    return read
+
+
+def _read_numbers(column: Mapping[str, Any], enforce: bool) -> Reader:
+    convert = _checked(_as_number(column), column, enforce)
+    each = _each(convert, math.nan)
+    low = max(column.get("min", -LARGEST), -LARGEST) if enforce else -LARGEST
+    high = min(column.get("max", LARGEST), LARGEST) if enforce else LARGEST
+    ruled = bool(column.get("missing_values") or (enforce and column.get("values")))
+
+    def read(values: Sequence[Any]) -> list[Any]:
+        if not ruled and _PLAIN.issuperset(map(type, values)) and values and low <= min(values) <= max(values) <= high:
+            return list(values)
+        return each(values)
+
+    return read
+
+
+def _as_number(column: Mapping[str, Any]) -> Callable[[Any], float | None]:
+    gaps = _gaps(column)
+    parse = _as_plain(column) if column.get("format") or column.get("unit") else None
+
+    def convert(value: Any) -> float | None:
+        if value is None or (gaps and not isinstance(value, list | dict) and as_text(value) in gaps):
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            number = parse(value) if parse and isinstance(value, str) else math.nan
+            if number is None:
+                return None
+            if math.isnan(number):
+                raise Wrong(f"must hold a number, but is {shown(value)}")
+            value = number
+        if not -LARGEST <= value <= LARGEST:
+            raise Wrong(f"must be finite in float32, but is {shown(value)}")
+        return float(value)
+
+    return convert
+
+
+def _as_plain(column: Mapping[str, Any]) -> Callable[[str], float | None]:
+    """How a number that is written for people is read: "(€ 1.234,50)" is -1234.5; NaN where it is none."""
+    divider, point = NUMBERS[column.get("format") or "1,234.5"]
+    unit = column.get("unit")
+    digits = rf"(?:[0-9]{{1,3}}(?:{divider}[0-9]{{3}})+|[0-9]+)(?:\{point}[0-9]*)?|\{point}[0-9]+"
+    space = r"[\t\n\f\r \xa0\u202f]*"
+    near = f"{space}(?:{re.escape(unit)})?{space}" if unit else space
+    fits = re.compile(rf"[-+−]?{near}[-+−]?(?:{digits}){near}|\({near}(?:{digits}){near}\)")
+
+    def parse(value: str) -> float | None:
+        text = value.strip()
+        if text in MISSING_WORDS:
+            return None
+        if not fits.fullmatch(text):
+            return math.nan
+        bare = text.replace(unit, "") if unit else text
+        plain = re.sub(rf"[^0-9\{point}]", "", bare).replace(",", ".")
+        return -float(plain) if re.search("[-−(]", bare) else float(plain)
+
+    return parse
+
+
+def _as_boolean(column: Mapping[str, Any]) -> Callable[[Any], float | None]:
+    def convert(value: Any) -> float | None:
+        if value is None or isinstance(value, bool):
+            return None if value is None else float(value)
+        raise Wrong(f"must be true or false, but is {shown(value)}")
+
+    return convert
+
+
+def _as_category(column: Mapping[str, Any]) -> Callable[[Any], str | None]:
+    gaps = _gaps(column)
+
+    def convert(value: Any) -> str | None:
+        text = as_text(value)
+        return None if text in gaps else text
+
+    return convert
+
+
+def _as_moment(column: Mapping[str, Any]) -> Callable[[Any], int | None]:
+    gaps, format = _gaps(column), column.get("format")
+    unit = EPOCHS.get(format or "")
+
+    def convert(value: Any) -> int | None:
+        if unit and isinstance(value, int | float) and not isinstance(value, bool):
+            value = repr(value)
+        text = as_text(value) if isinstance(value, str) else None
+        if value is None or (isinstance(value, str) and (text is None or text in gaps)):
+            return None
+        try:
+            return _parse_moment(text or "", format, unit)
+        except (ValueError, OverflowError):
+            like = f"as {format}" if format else "such as 2026-01-31 or 2026-01-31T12:00:00Z"
+            raise Wrong(f"must hold a moment {like}, but is {shown(value)}") from None
+
+    return convert
+
+
+def _parse_moment(text: str, format: str | None, unit: int | None) -> int:
+    """The microseconds since 1970, in UTC; ValueError where the text is no moment."""
+    if _MOMENT.fullmatch(text):
+        moment = dt.datetime.fromisoformat(text)
+    elif unit:
+        return math.floor(float(text) * unit)
+    elif format:
+        moment = dt.datetime.strptime(text, format)
+    else:
+        raise ValueError(text)
+    if moment.tzinfo is not None:
+        moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
+    return (moment - _EPOCH) // _US
+
+
+def _gaps(column: Mapping[str, Any]) -> frozenset[str | None]:
+    """The texts that mean a missing value in this column, besides the usual ones."""
+    return frozenset(map(as_text, column.get("missing_values", [])))
+
+
+def _checked(
+    convert: Callable[[Any], Any], column: Mapping[str, Any], enforce: bool
+) -> Callable[[Any], Any]:
+    """The conversion, with the column's rules after it."""
+    if not enforce:
+        return convert
+    rules = [*_rules(column)]
+    missing = column.get("missing", False)
+
+    def check(value: Any) -> Any:
+        found = convert(value)
+        if found is None:
+            if not missing:
+                raise Wrong(f"is missing ({shown(value)}), which schema.yaml does not allow")
+            return None
+        for breaks, must in rules:
+            if breaks(found):
+                raise Wrong(f"must {must}, but is {shown(value)}")
+        return found
+
+    return check
+
+
+def _rules(column: Mapping[str, Any]) -> list[tuple[Callable[[Any], bool], str]]:
+    """Each rule of a column: what tells that a typed value breaks it, and what the value must."""
+    rules: list[tuple[Callable[[Any], bool], str]] = []
+    moment, boolean = column["type"] == "datetime", column["type"] == "boolean"
+    read = (lambda text: _parse_moment(text, None, None)) if moment else float
+    if "min" in column:
+        least, said = read(column["min"]), column["min"] if moment else f"{column['min']:g}"
+        rules.append((lambda value: value < least, f"be {said} or later" if moment else f"be at least {said}"))
+    if "max" in column:
+        most, told = read(column["max"]), column["max"] if moment else f"{column['max']:g}"
+        rules.append((lambda value: value > most, f"be {told} or earlier" if moment else f"be at most {told}"))
+    if not column.get("future", True):
+        rules.append((_is_ahead, "be no later than now"))
+    if (allowed := column.get("values")) is not None:
+        known = frozenset(allowed)
+        rules.append(
+            (
+                lambda value: (str(bool(value)) if boolean else as_text(value)) not in known,
+                f"be one of {', '.join(allowed[:20])}",
+            )
+        )
+    if "max_length" in column:
+        longest = column["max_length"]
+        rules.append((lambda value: len(value) > longest, f"be at most {longest} characters long"))
+    if "pattern" in column:
+        pattern = re.compile(column["pattern"])
+        rules.append((lambda value: pattern.fullmatch(value) is None, f"be text like {column['pattern']}"))
+    return rules
+
+
+def _is_ahead(moment: int) -> bool:
+    return moment > (dt.datetime.now(dt.UTC).replace(tzinfo=None) + AHEAD - _EPOCH) // _US

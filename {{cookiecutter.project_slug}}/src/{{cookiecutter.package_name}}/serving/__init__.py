@@ -1,0 +1,1 @@
+"""Published versions that answer requests: as champion, canary or shadow."""

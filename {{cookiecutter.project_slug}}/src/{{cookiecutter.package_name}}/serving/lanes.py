@@ -1,0 +1,241 @@
+"""What answers the rows of one version: in this process where ONNX does, in a child process where it takes more.
+
+Rows that wait are answered together: under load, one run of the model serves many requests.
+"""
+
+import asyncio
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from ..errors import UserError
+from ..scoring.contract import Contract, Problem
+from ..scoring.model import Answers, Model, Parts, answers_of, check_reference, needs_code, ordered, read_parts
+from .state import Served
+
+TOGETHER = 256  # rows that are answered in one go: more would keep requests of other rows waiting
+STARTING = 60.0  # seconds that a child process may take until it answers
+
+
+class Overloaded(Exception):
+    """More rows wait than may."""
+
+
+class Broken(Exception):
+    """A model that fails on rows that it should answer; the text says how."""
+
+
+Outcome = dict[str, Any] | Problem  # of a row
+
+
+class Lane(ABC):
+    """The rows that wait for one version."""
+
+    def __init__(self, served: Served, parts: Parts, waiting: int) -> None:
+        """`waiting` rows may wait at most."""
+        self.served, self.manifest = served, parts.manifest
+        self.classes = ordered(parts.manifest["classes"], parts.manifest["positive"])
+        self.example = parts.reference["rows"][0]
+        self.limit, self.waiting = waiting, 0
+        self._queue: deque[tuple[Sequence[Any], asyncio.Future[list[Outcome]]]] = deque()
+
+    def answer(self, rows: Sequence[Any]) -> "asyncio.Future[list[Outcome]]":
+        """The outcome of each row, once they have been answered; Broken is raised from it where the model fails.
+
+        Raises:
+            Overloaded: more rows wait than may.
+        """
+        if self.waiting + len(rows) > self.limit:
+            raise Overloaded
+        future = asyncio.get_running_loop().create_future()
+        self.waiting += len(rows)
+        self._queue.append((rows, future))
+        self._wake()
+        return future
+
+    @abstractmethod
+    def _wake(self) -> None:
+        """See to it that what waits is answered."""
+
+    async def close(self) -> None:
+        """Answer what waits, then end."""
+        while self._queue:
+            await asyncio.sleep(0.01)
+
+    def _take(self) -> list[tuple[Sequence[Any], "asyncio.Future[list[Outcome]]"]]:
+        """The requests that are answered next; those whose callers have gone are left out."""
+        taken, rows = [], 0
+        while self._queue and (not taken or rows + len(self._queue[0][0]) <= TOGETHER):
+            waiting = self._queue.popleft()
+            if waiting[1].done():
+                self.waiting -= len(waiting[0])
+                continue
+            taken.append(waiting)
+            rows += len(waiting[0])
+        return taken
+
+    def _deliver(
+        self, taken: list[tuple[Sequence[Any], "asyncio.Future[list[Outcome]]"]], found: Answers | Exception
+    ) -> None:
+        if isinstance(found, Answers):
+            outcomes = iter(merge(found, self.classes))
+        for rows, future in taken:
+            self.waiting -= len(rows)
+            own = [next(outcomes) for _ in rows] if isinstance(found, Answers) else []
+            if future.done():
+                continue
+            if isinstance(found, Answers):
+                future.set_result(own)
+            else:
+                future.set_exception(Broken(f"{type(found).__name__}: {str(found)[:300]}"))
+
+
+def merge(found: Answers, classes: list[str] | None) -> list[Outcome]:
+    """The outcome of each row, in order."""
+    answers: list[Outcome] = [*answers_of(found.values, classes)] if len(found.values) else []
+    if not found.problems:
+        return answers
+    rest = iter(answers)
+    return [
+        found.problems[row] if row in found.problems else next(rest)
+        for row in range(len(answers) + len(found.problems))
+    ]
+
+
+class OnnxLane(Lane):
+    """A version that answers in this process."""
+
+    def __init__(self, served: Served, parts: Parts, waiting: int) -> None:
+        """`waiting` rows may wait at most."""
+        super().__init__(served, parts, waiting)
+        check_reference(Model(parts, served.bundle, enforce=False).answer, parts, served.bundle)
+        self._model = Model(parts, served.bundle)
+        self._busy = False  # until the requests that have arrived by now were looked at
+
+    def _wake(self) -> None:
+        """Answer at once the first request of those that arrived together, and the others together."""
+        if not self._busy:
+            self._busy = True
+            self._answer()
+            asyncio.get_running_loop().call_soon(self._run)
+
+    def _run(self) -> None:
+        self._busy = False
+        if self._queue:
+            self._wake()
+
+    def _answer(self) -> None:
+        taken = self._take()
+        if not taken:
+            return
+        rows = taken[0][0] if len(taken) == 1 else [row for rows, _ in taken for row in rows]
+        try:
+            found: Answers | Exception = self._model.answer(rows)
+        except Exception as error:  # whatever a model fails with, it must fail its own requests only
+            found = error
+        self._deliver(taken, found)
+
+
+class ChildLane(Lane):
+    """A version that answers in a process of its own: it needs pandas or scikit-learn, or must not slow this one."""
+
+    def __init__(self, served: Served, parts: Parts, waiting: int, nice: int = 0) -> None:
+        """`waiting` rows may wait at most; `nice` lets other processes go before."""
+        super().__init__(served, parts, waiting)
+        self._contract, self._nice = Contract(parts.manifest["contract"]), nice
+        self._process: asyncio.subprocess.Process | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @classmethod
+    async def start(cls, served: Served, parts: Parts, waiting: int, nice: int = 0) -> "ChildLane":
+        """The lane, once its child has proved that it answers as the bundle's reference says."""
+        lane = cls(served, parts, waiting, nice)
+        try:
+            await lane._start()
+        except BaseException:
+            await lane.close()
+            raise
+        return lane
+
+    def _wake(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        while taken := self._take():
+            rows = [row for rows, _ in taken for row in rows]
+            _, problems = self._contract.read(rows)
+            fitting = [row for number, row in enumerate(rows) if number not in problems]
+            try:
+                values = await self._ask(fitting) if fitting else np.empty(0)
+                found: Answers | Exception = Answers(values, problems)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:  # whatever the child fails with, it must fail its own requests only
+                found = error
+            self._deliver(taken, found)
+
+    async def _start(self) -> None:
+        command = [sys.executable, "-m", f"{__package__}.child", self.served.bundle]
+        if self._nice:
+            command = ["nice", "-n", str(self._nice), *command]
+        pipe = asyncio.subprocess.PIPE
+        self._process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+        async with asyncio.timeout(STARTING):
+            said = msgspec.json.decode(await self._read())
+        if said != "ready":
+            raise UserError(str(said))
+
+    async def _ask(self, rows: list[Any]) -> np.ndarray:
+        if self._process is None or self._process.returncode is not None:
+            await self._start()
+        assert self._process and self._process.stdin
+        content = msgspec.json.encode(rows)
+        self._process.stdin.write(len(content).to_bytes(4, "big") + content)
+        await self._process.stdin.drain()
+        said = msgspec.json.decode(await self._read())
+        if isinstance(said, str):
+            raise Broken(said)
+        return np.array(said)
+
+    async def _read(self) -> bytes:
+        assert self._process and self._process.stdout
+        try:
+            size = int.from_bytes(await self._process.stdout.readexactly(4), "big")
+            return await self._process.stdout.readexactly(size)
+        except asyncio.IncompleteReadError:
+            raise Broken(f"the process that answers for {self.served.version} ended") from None
+
+    async def close(self) -> None:
+        """Answer what waits, then end the child."""
+        await super().close()
+        if self._task:
+            await asyncio.wait([self._task], timeout=STARTING)
+        if self._process and self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                self._process.terminate()
+            await self._process.wait()
+
+
+async def open_lane(served: Served, waiting: int, shadow: bool = False) -> Lane:
+    """The lane of a version, checked: its digest, its parts, and that it answers as its reference says.
+
+    Raises:
+        UserError: the bundle is not what it should be.
+    """
+    started = time.monotonic()
+    parts = await asyncio.to_thread(read_parts, Path(served.bundle), served.sha256)
+    if shadow or needs_code(parts.manifest):
+        lane: Lane = await ChildLane.start(served, parts, waiting, nice=10 if shadow else 0)
+    else:
+        lane = await asyncio.to_thread(OnnxLane, served, parts, waiting)
+    print(f"serve: {served.version} passed its self-test in {time.monotonic() - started:.2f} s", flush=True)
+    return lane

@@ -1,0 +1,112 @@
+"""The process, or processes, that listen."""
+
+import asyncio
+import os
+import socket
+import tempfile
+from functools import partial
+from pathlib import Path
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
+
+from ..config import Serving
+from ..errors import UserError
+from .app import make_app
+from .lanes import Broken, open_lane
+from .metrics import SHARED
+from .state import State, served_file
+
+BACKLOG = 2048
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP from clients that must get on with it: a connection that sends no whole request head in time is closed."""
+
+    seconds = 10.0
+
+    def connection_made(self, transport) -> None:  # type: ignore[no-untyped-def]
+        """Begin to count."""
+        super().connection_made(transport)
+        self._watch = self.loop.call_later(self.seconds, self._give_up)
+
+    def on_headers_complete(self) -> None:
+        """Stop counting."""
+        self._watch.cancel()
+        super().on_headers_complete()
+
+    def on_response_complete(self) -> None:
+        """Count for the next request, which may begin as late as keep-alive allows."""
+        super().on_response_complete()
+        self._watch = self.loop.call_later(self.seconds + self.timeout_keep_alive, self._give_up)
+
+    def connection_lost(self, exc) -> None:  # type: ignore[no-untyped-def]
+        """Stop counting."""
+        self._watch.cancel()
+        super().connection_lost(exc)
+
+    def _give_up(self) -> None:
+        if self.transport and not self.transport.is_closing():
+            self.transport.close()
+
+
+def serve(settings: Serving, bundle: Path | None = None) -> None:
+    """Answer requests until a signal ends it: with `bundle` that one version, else those at the stages.
+
+    Raises:
+        UserError: the address cannot be had, or the bundle is refused.
+    """
+    fixed = asyncio.run(_only(bundle, settings)) if bundle else None
+    Protocol.seconds = settings.limits.seconds
+    with tempfile.TemporaryDirectory(prefix="mlops-metrics-") as shared, _listen(settings) as listening:
+        if settings.workers > 1:
+            os.environ[SHARED] = shared
+        config = uvicorn.Config(
+            partial(make_app, settings, fixed),
+            factory=True,
+            workers=settings.workers,
+            loop="uvloop",
+            http=Protocol,
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            log_level="warning",
+            proxy_headers=False,
+            server_header=False,
+            date_header=False,
+            timeout_graceful_shutdown=int(settings.limits.seconds) + 1,
+        )
+        host, port = listening.getsockname()[:2]
+        print(f"serve: http://{host}:{port}/docs with {settings.workers} worker(s)", flush=True)
+        if settings.workers > 1:
+            Multiprocess(config, target=uvicorn.Server(config).run, sockets=[listening]).run()
+        else:
+            uvicorn.Server(config).run(sockets=[listening])
+
+
+async def _only(bundle: Path, settings: Serving) -> State:
+    """The state that serves one bundle, which answers as it should."""
+    served = served_file(bundle)
+    try:
+        lane = await open_lane(served, settings.limits.waiting)
+    except Broken as error:
+        raise UserError(f"{bundle}: {error}.") from None
+    await lane.close()
+    return State(champion=served)
+
+
+def _listen(settings: Serving) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    listening = socket.socket(family)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((settings.host, settings.port))
+        listening.listen(BACKLOG)
+        listening.set_inheritable(True)
+    except OSError as error:
+        listening.close()
+        raise UserError(
+            f"{settings.host}:{settings.port} cannot be listened on ({error.strerror}); give --host or --port another."
+        ) from None
+    return listening

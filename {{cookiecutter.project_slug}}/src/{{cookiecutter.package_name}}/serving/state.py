@@ -1,0 +1,73 @@
+"""Which versions are served, in which role: a file that the follower writes and every worker reads."""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from ..errors import UserError
+from ..files import write_file
+
+FOLDER = Path(".mlops/serving")
+STATE = FOLDER / "state.json"
+CUT_OFF = FOLDER / "cut-off.json"
+
+
+class Served(msgspec.Struct, frozen=True):
+    """A version in a role: its bundle's file and digest, the tag that gave it the role, a canary's share in percent."""
+
+    version: str
+    bundle: str
+    sha256: str
+    assignment: str = ""
+    share: float = 0.0
+
+
+class State(msgspec.Struct, frozen=True):
+    """The version in each role; without a champion, `why` says what there is to do."""
+
+    champion: Served | None = None
+    canary: Served | None = None
+    shadow: Served | None = None
+    why: str = "no version is published yet: merge a first model to main"
+
+
+def served_file(path: Path) -> Served:
+    """A bundle's file as it is served by itself: its version is what its release says, else its digest.
+
+    Raises:
+        UserError: there is no such file.
+    """
+    try:
+        digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); name a release's bundle.zip.") from None
+    return Served(digest[:12], str(path.resolve()), digest)
+
+
+def read_state(path: Path = STATE) -> State | None:
+    """The state that was written last, None before the first."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=State)
+    except FileNotFoundError:
+        return None
+    except msgspec.MsgspecError as error:
+        raise UserError(f"{path}: cannot be read ({error}); delete it, and it is made anew.") from None
+
+
+def write_state(state: State, path: Path = STATE) -> None:
+    """Put a state where every worker looks."""
+    write_file(path, msgspec.json.encode(state))
+
+
+def read_cut_off(path: Path = CUT_OFF) -> dict[str, str]:
+    """The assignments whose canary was cut off, each with the reason."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
+    except FileNotFoundError:
+        return {}
+
+
+def cut_off(assignment: str, reason: str, path: Path = CUT_OFF) -> None:
+    """Note, for every worker and every later start, that a canary got no more requests, and why."""
+    write_file(path, msgspec.json.encode({**read_cut_off(path), assignment: reason}))
