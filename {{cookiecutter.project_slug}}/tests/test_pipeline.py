@@ -7,11 +7,15 @@ from sklearn.pipeline import Pipeline
 
 from {{cookiecutter.package_name}}.config import Config
 from {{cookiecutter.package_name}}.errors import UserError
-from {{cookiecutter.package_name}}.pipeline.bundle import answer_of, load_bundle
+from {{cookiecutter.package_name}}.metrics import Predictions
+from {{cookiecutter.package_name}}.pipeline.bundle import load_bundle
+from {{cookiecutter.package_name}}.pipeline.fitted import answer_of
 from {{cookiecutter.package_name}}.pipeline.export import build_bundle
 from {{cookiecutter.package_name}}.pipeline.predict import predict
+from {{cookiecutter.package_name}}.pipeline.proof import as_json
 from {{cookiecutter.package_name}}.pipeline.split import TEST, combine, parts_of, words_of
 from {{cookiecutter.package_name}}.schema import Schema
+from {{cookiecutter.package_name}}.scoring.model import Model, check_reference, needs_code, read_parts
 
 
 def test_test_rows_stay_test_rows_when_rows_are_added_or_moved(config: Config, rows: pd.DataFrame) -> None:
@@ -41,9 +45,23 @@ def test_the_schema_leaves_its_own_rows_as_they_are(schema: Schema, rows: pd.Dat
 def test_the_bundle_answers_like_the_pipeline(
     config: Config, rows: pd.DataFrame, features: pd.DataFrame, pipeline: Pipeline, tmp_path: Path
 ) -> None:
-    build_bundle(config, pipeline, features, tmp_path / "bundle.zip")
+    build_bundle(config, pipeline, [(rows, features)], tmp_path / "bundle.zip")
     bundle = load_bundle(tmp_path / "bundle.zip")
     expected = answer_of(pipeline, features)
     np.testing.assert_allclose(bundle.predict(features).values, expected, rtol=1e-4, atol=1e-6)
     predicted = predict(config, rows.drop(columns=config.data.target), bundle)
     assert len(predicted) == len(rows) and predicted["prediction"].notna().all()
+
+
+def test_what_is_served_answers_like_the_pipeline(
+    config: Config, rows: pd.DataFrame, features: pd.DataFrame, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    manifest = build_bundle(config, pipeline, [(rows, features)], tmp_path / "bundle.zip")
+    if needs_code(manifest):
+        pytest.skip(f"the server runs the pipeline itself: it {needs_code(manifest)}")
+    parts = read_parts(tmp_path / "bundle.zip")
+    check_reference(Model(parts, "bundle.zip", enforce=False).answer, parts, "bundle.zip")
+    values, problems = Model(parts, "bundle.zip").answer(as_json(rows.drop(columns=config.data.target)))
+    expected = Predictions(answer_of(pipeline, features), manifest["classes"]).about(manifest["positive"])
+    np.testing.assert_allclose(values, expected.values, rtol=1e-4, atol=1e-6)
+    assert not problems

@@ -9,7 +9,7 @@ from sklearn.compose import ColumnTransformer, TransformedTargetRegressor
 from sklearn.pipeline import Pipeline
 
 from ..errors import need
-from .bundle import classes_of
+from .fitted import classes_of
 
 
 def convert(pipeline: Any, numbers: list[str], categories: list[str]) -> tuple[bytes | None, str]:

@@ -12,7 +12,7 @@ from ..files import write_file
 from ..metrics import Predictions, compute_metrics, metrics_of, one_vs_rest
 from ..outputs import METRICS, PIPELINE, PLOTS, TEST_FEATURES
 from ..table import read_typed
-from .bundle import answer_of, classes_of, read_model
+from .fitted import answer_of, classes_of, read_model
 
 POINTS = 1000
 

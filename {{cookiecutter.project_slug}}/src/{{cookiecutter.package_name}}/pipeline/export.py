@@ -15,7 +15,8 @@ from ..outputs import BUNDLE, PIPELINE, TEST_FEATURES, TEST_ROWS
 from ..schema import SCHEMA, load_schema
 from ..table import columns_of, read_groups
 from ..values import MISSING_CATEGORY
-from .bundle import classes_of, dump_model, read_model, types_of, write_bundle
+from .bundle import write_bundle
+from .fitted import classes_of, dump_model, read_model, types_of
 from .convert import convert
 from .proof import Case, FeaturesProof, OnnxProof, blank, make_edges, make_reference
 from .trace import Untraceable, trace
@@ -40,7 +41,7 @@ def build_bundle(
     contract = {name: column.model_dump(exclude_defaults=True) for name, column in schema.columns.items()}
     batches = iter(batches)
     first = Case.of(*next(batches), [*contract])
-    edges = make_edges(config, first, contract)
+    edges = make_edges(config, pipeline, first, contract)
     numbers, categories = columns_of(first.features)
     onnx, why = convert(pipeline, numbers, categories)
     program, compiled = _compile(config, contract)
@@ -91,5 +92,5 @@ def _compile(config: Config, contract: dict[str, Any]) -> tuple[dict[str, Any] |
 
 def code_digests(config: Config) -> dict[str, str]:
     """The SHA-256 of the code that a prediction may need besides the bundle."""
-    files = [Path(features_module.__file__), config.path("features.sql")]
+    files = [Path(features_module.__file__), *([config.path("features.sql")] if config.history.entity else [])]
     return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}

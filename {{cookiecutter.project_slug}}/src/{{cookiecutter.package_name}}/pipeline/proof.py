@@ -3,6 +3,7 @@
 Each row goes both ways: through pandas and scikit-learn, and as JSON through what serves it.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,8 @@ from ..metrics import Predictions
 from ..scoring.contract import LARGEST, Contract
 from ..scoring.program import Program
 from ..values import MISSING_CATEGORY
-from .bundle import answer_of, classes_of, onnx_answer
+from .bundle import onnx_answer
+from .fitted import answer_of, classes_of
 from .featurize import make_features
 
 PROBABILITY_TOLERANCE = 1e-6
@@ -55,12 +57,12 @@ def as_json(typed: pd.DataFrame) -> list[dict[str, Any]]:
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def make_edges(config: Config, first: Case, contract: dict[str, Any]) -> Case:
+def make_edges(config: Config, pipeline: Any, first: Case, contract: dict[str, Any]) -> Case:
     """What production will send one day: nothing known, categories never seen, extremes, ties of float32."""
     typed = first.typed.iloc[np.arange(10) % len(first.typed)].reset_index(drop=True)
     for name, column in contract.items():
         typed[name] = _edges(typed[name], column["type"])
-    return _case_alone(config, typed)
+    return _case_alone(config, pipeline, typed)
 
 
 def _edges(values: pd.Series, kind: str) -> pd.Series:
@@ -80,16 +82,20 @@ def _edges(values: pd.Series, kind: str) -> pd.Series:
     return values
 
 
-def _case_alone(config: Config, typed: pd.DataFrame) -> Case:
-    """The case of typed rows, each with features of its own, as some may be refused."""
+def _case_alone(config: Config, pipeline: Any, typed: pd.DataFrame) -> Case:
+    """The case of typed rows, each by itself, as some are beyond add_features or beyond the pipeline."""
     made, kept, refused = [], [], []
     for number in range(len(typed)):
         row = typed.iloc[[number]].reset_index(drop=True)
         try:
-            made.append(make_features(join_history(row, config), config))
-            kept.append(row)
+            features = make_features(join_history(row, config), config)
         except UserError:
             refused += as_json(row)
+            continue
+        with suppress(ValueError):  # scikit-learn refuses what overflows in it
+            answer_of(pipeline, features)
+            made.append(features)
+            kept.append(row)
     if not made:
         raise UserError("features.py: add_features refuses every row of extremes; make it miss what it cannot compute.")
     rows, features = pd.concat(kept, ignore_index=True), pd.concat(made, ignore_index=True)
@@ -213,8 +219,8 @@ class FeaturesProof:
             self.failure = f"compiled, it fails: {type(error).__name__}: {error}"
             return
         self._rows += len(rows)
-        same = np.equal(numbers, features[self.numbers].to_numpy("float32"))
-        same |= np.isnan(numbers) & features[self.numbers].isna().to_numpy()
+        expected = features[self.numbers].to_numpy("float32")
+        same = (numbers == expected) | (np.isnan(numbers) & np.isnan(expected))
         alike = np.equal(categories, features[self.categories].to_numpy(object)).astype(bool)
         differing = [name for name, fits in zip(self.numbers, same.all(axis=0), strict=True) if not fits]
         differing += [name for name, fits in zip(self.categories, alike.all(axis=0), strict=True) if not fits]
@@ -248,7 +254,7 @@ def make_reference(config: Config, pipeline: Any, first: Case, edges: Case) -> d
     luck = np.random.default_rng(0)
     sample = first.typed.head(SAMPLE).reset_index(drop=True)
     columns = {name: values.iloc[luck.permutation(len(sample))].array for name, values in sample.items()}
-    mixed = _case_alone(config, pd.DataFrame(columns))
+    mixed = _case_alone(config, pipeline, pd.DataFrame(columns))
     rows = [*mixed.rows, *edges.rows]
     expected = answer_of(pipeline, pd.concat([mixed.features, edges.features], ignore_index=True))
     tolerance = PROBABILITY_TOLERANCE if expected.ndim == 2 else NUMBER_TOLERANCE

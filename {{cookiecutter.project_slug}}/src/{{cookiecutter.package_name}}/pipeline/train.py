@@ -15,7 +15,7 @@ from ..files import write_file
 from ..model import build_model
 from ..outputs import PIPELINE, TRAIN_FEATURES
 from ..table import kinds_of, read_typed
-from .bundle import dump_model
+from .fitted import dump_model
 from .target import check_plain, check_scale, check_weighable, on_scale, weigh_rows
 from .train_on_dask import fit_on_dask
 

@@ -22,6 +22,8 @@ ALIKE = 6  # digits of a probability: classes that are equal to these tie, and t
 # The largest that a bundle's parts may be: a hostile zip must not fill the memory.
 LARGEST = 2**31
 
+BEYOND = Problem(None, "is beyond what the model can compute")
+
 Answer = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -120,22 +122,35 @@ class Model:
         except (KeyError, TypeError) as error:
             raise UserError(f"{source}: its features need {error}, which this version cannot do; update it.") from None
         self._answer = open_onnx(parts.model, source, threads=1)
+        self._none = np.empty((0, len(self.classes)) if self.classes else 0)
 
     def answer(self, rows: Sequence[Any]) -> Answers:
         """The probabilities of `classes` (n × c), or numbers (n), for the rows that fit the contract."""
         columns, problems = self.contract.read(rows)
         if len(problems) == len(rows):
-            return Answers(np.empty((0, len(self.classes or []))), problems)
+            return Answers(self._none, problems)
         numbers, categories, infinite = self._program.run(columns)
         if infinite:
-            fitting = [number for number in range(len(rows)) if number not in problems]
-            problems |= {fitting[number]: problem for number, problem in infinite.items()}
-            kept = [number for number in range(len(fitting)) if number not in infinite]
-            numbers, categories = numbers[kept], categories[kept]
-        if not len(numbers):
-            return Answers(np.empty((0, len(self.classes or []))), problems)
+            numbers, categories = _without(infinite, numbers), _without(infinite, categories)
+            problems = among(problems, infinite, len(rows))
+            if not len(numbers):
+                return Answers(self._none, problems)
         values = self._answer(numbers, categories)
-        return Answers(values.reshape(-1) if self._order is None else values[:, self._order], problems)
+        values = values.reshape(-1) if self._order is None else values[:, self._order]
+        if not np.isfinite(values).all():
+            lost = {int(row): BEYOND for row in np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))}
+            values, problems = _without(lost, values), among(problems, lost, len(rows))
+        return Answers(values, problems)
+
+
+def _without(left_out: dict[int, Problem], values: np.ndarray) -> np.ndarray:
+    return np.delete(values, list(left_out), axis=0)
+
+
+def among(problems: dict[int, Problem], found: dict[int, Problem], rows: int) -> dict[int, Problem]:
+    """The problems of so many rows, with those that were found among the rows that had none."""
+    fitting = [number for number in range(rows) if number not in problems]
+    return problems | {fitting[number]: problem for number, problem in found.items()}
 
 
 def check_reference(answer: Callable[[Sequence[Any]], Answers], parts: Parts, source: str) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from ..errors import UserError
+from ..scoring.contract import Problem
 from ..scoring.model import Answers, Model, Parts, check_reference, needs_code, read_parts
 
 
@@ -29,10 +30,9 @@ def main() -> None:
         rows = msgspec.json.decode(source.read(int.from_bytes(size, "big")))
         try:
             values, problems = answer(rows)
-            said = next(iter(problems.values())).reason if problems else values.tolist()
+            send(sink, (values.tolist(), problems))
         except Exception as error:  # the code is the user's: whatever it fails with is the answer
-            said = f"{type(error).__name__}: {error}"
-        send(sink, said)
+            send(sink, f"{type(error).__name__}: {error}")
 
 
 def send(sink: BinaryIO, said: Any) -> None:
@@ -65,10 +65,20 @@ def with_code(path: Path, parts: Parts) -> Callable[[Sequence[Any]], Answers]:
             "commit."
         )
 
+    def answer_all(rows: Sequence[Any]) -> np.ndarray:
+        typed = schema.apply(pd.DataFrame(list(rows)), with_target=False, source="the rows", enforce=False, new=True)
+        return np.asarray(bundle.predict(make_features(join_history(typed, config), config)).values)
+
     def answer(rows: Sequence[Any]) -> Answers:
-        frame = pd.DataFrame(list(rows))
-        typed = schema.apply(frame, with_target=False, source="the rows", enforce=False, new=True)
-        return Answers(np.asarray(bundle.predict(make_features(join_history(typed, config), config)).values), {})
+        try:
+            return Answers(answer_all(rows), {})
+        except (UserError, ValueError) as error:  # a row that features.py or scikit-learn refuses; which one?
+            if len(rows) == 1:
+                return Answers(np.empty(0), {0: Problem(None, f"is beyond what the model can compute: {error}")})
+        each = [answer([row]) for row in rows]
+        problems = {number: one.problems[0] for number, one in enumerate(each) if one.problems}
+        values = [one.values for one in each if not one.problems]
+        return Answers(np.concatenate(values) if values else np.empty(0), problems)
 
     return answer
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..errors import UserError
 from ..scoring.contract import Contract, Problem
-from ..scoring.model import Answers, Model, Parts, answers_of, check_reference, needs_code, ordered, read_parts
+from ..scoring.model import Answers, Model, Parts, among, answers_of, check_reference, needs_code, ordered, read_parts
 from .state import Served
 
 TOGETHER = 256  # rows that are answered in one go: more would keep requests of other rows waiting
@@ -175,8 +175,10 @@ class ChildLane(Lane):
             _, problems = self._contract.read(rows)
             fitting = [row for number, row in enumerate(rows) if number not in problems]
             try:
-                values = await self._ask(fitting) if fitting else np.empty(0)
-                found: Answers | Exception = Answers(values, problems)
+                found: Answers | Exception = Answers(np.empty(0), problems)
+                if fitting:
+                    values, beyond = await self._ask(fitting)
+                    found = Answers(values, among(problems, beyond, len(rows)))
             except asyncio.CancelledError:
                 raise
             except Exception as error:  # whatever the child fails with, it must fail its own requests only
@@ -194,7 +196,7 @@ class ChildLane(Lane):
         if said != "ready":
             raise UserError(str(said))
 
-    async def _ask(self, rows: list[Any]) -> np.ndarray:
+    async def _ask(self, rows: list[Any]) -> Answers:
         if self._process is None or self._process.returncode is not None:
             await self._start()
         assert self._process and self._process.stdin
@@ -204,7 +206,8 @@ class ChildLane(Lane):
         said = msgspec.json.decode(await self._read())
         if isinstance(said, str):
             raise Broken(said)
-        return np.array(said)
+        values, problems = said
+        return Answers(np.array(values), {int(row): Problem(*problem) for row, problem in problems.items()})
 
     async def _read(self) -> bytes:
         assert self._process and self._process.stdout

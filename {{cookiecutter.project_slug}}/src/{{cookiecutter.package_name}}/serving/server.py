@@ -14,6 +14,7 @@ from uvicorn.supervisors import Multiprocess
 from ..config import Serving
 from ..errors import UserError
 from .app import make_app
+from .follow import Follower
 from .lanes import Broken, open_lane
 from .metrics import SHARED
 from .state import State, served_file
@@ -79,10 +80,17 @@ def serve(settings: Serving, bundle: Path | None = None) -> None:
         )
         host, port = listening.getsockname()[:2]
         print(f"serve: http://{host}:{port}/docs with {settings.workers} worker(s)", flush=True)
-        if settings.workers > 1:
-            Multiprocess(config, target=uvicorn.Server(config).run, sockets=[listening]).run()
-        else:
-            uvicorn.Server(config).run(sockets=[listening])
+        follower = None if fixed else Follower(settings.follow_seconds)
+        if follower:
+            follower.start()
+        try:
+            if settings.workers > 1:
+                Multiprocess(config, target=uvicorn.Server(config).run, sockets=[listening]).run()
+            else:
+                uvicorn.Server(config).run(sockets=[listening])
+        finally:
+            if follower:
+                follower.end()
 
 
 async def _only(bundle: Path, settings: Serving) -> State:

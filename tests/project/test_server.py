@@ -1,0 +1,106 @@
+"""`mlops serve --bundle`: what is asked over HTTP, and what is answered."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pandas as pd
+import pytest
+from baked import Project
+from process import Inside
+from serving import Server, serve
+from tables import DATA
+
+Rows = list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def trained(inside: Inside, fresh: Callable[..., Project]) -> Project:
+    project = fresh(400)
+    inside("train", project.path)
+    return project
+
+
+@pytest.fixture(scope="module")
+def server(trained: Project, borrowed: Callable[[Project], dict[str, str]]) -> Iterator[Server]:
+    with serve(trained, borrowed(trained), "--bundle", "models/bundle.zip") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def rows(trained: Project) -> Rows:
+    return json.loads(pd.read_csv(trained.path / DATA).drop(columns="churn").to_json(orient="records"))
+
+
+def test_a_row_gets_its_prediction_probabilities_version_and_id(server: Server, rows: Rows) -> None:
+    status, body, _ = server.ask("/predict", rows[0])
+    assert status == 200
+    assert body["prediction"] in ("yes", "no") and body["probabilities"].keys() == {"yes", "no"}
+    assert sum(body["probabilities"].values()) == pytest.approx(1)
+    assert body["version"] and body["id"] != server.ask("/predict", rows[0]).body["id"]
+
+
+def test_every_row_is_answered_as_the_command_predicts_it(
+    server: Server, trained: Project, rows: Rows, inside: Inside
+) -> None:
+    expected = inside("predict", trained.path, rows=DATA)
+    said = server.ask("/predict", rows).body["predictions"]
+    assert [one["prediction"] for one in said] == expected["prediction"]
+    assert [one["probabilities"]["yes"] for one in said] == pytest.approx(expected["probability_yes"], abs=1e-6)
+    alone = [server.ask("/predict", row).body["probabilities"]["yes"] for row in rows[:20]]
+    assert alone == pytest.approx(expected["probability_yes"][:20], abs=1e-6)
+
+
+def test_one_bad_row_does_not_sink_a_batch(server: Server, rows: Rows) -> None:
+    bad = {**rows[1], "total_day_calls": "many"}
+    status, body, _ = server.ask("/predict", [rows[0], bad, rows[2], 7])
+    assert status == 200
+    first, second, third, fourth = body["predictions"]
+    assert second["column"] == "total_day_calls" and "must hold a number, but is 'many'" in second["error"]
+    assert "must be an object" in fourth["error"] and fourth["column"] is None
+    assert [first["prediction"], third["prediction"]] == [
+        server.ask("/predict", row).body["prediction"] for row in (rows[0], rows[2])
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "column", "reason"),
+    [
+        ({"state": None}, "state", "is missing (null), which schema.yaml does not allow"),
+        ({"state": ["KS"]}, "state", "must hold text"),
+        ({"total_day_calls": True}, "total_day_calls", "must hold a number, but is True"),
+        ({"total_day_calls": 1e39}, "total_day_calls", "must be finite in float32"),
+        ({"total_day_calls": 10**400}, "total_day_calls", "must be finite in float32"),
+        ({"total_day_calls": {}}, "total_day_calls", "must hold a number"),
+        ({"total_day_calls": ...}, "total_day_calls", "is absent"),
+    ],
+)
+def test_a_value_that_breaks_the_contract_is_named(
+    server: Server, rows: Rows, change: dict[str, Any], column: str, reason: str
+) -> None:
+    row = {name: value for name, value in {**rows[0], **change}.items() if value is not ...}
+    status, body, _ = server.ask("/predict", row)
+    assert (status, body["column"]) == (422, column)
+    assert reason in body["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (b"", 400, "not valid JSON"),
+        (b"{", 400, "not valid JSON"),
+        (b"\xff\xfe", 400, "not valid JSON"),
+        (b'{"a": NaN}', 400, "not valid JSON"),
+        (b"[" * 100_000, 400, "not valid JSON"),
+        (b"[]", 422, "no rows"),
+        (b"null", 422, "must be an object"),
+        (b'"text"', 422, "must be an object"),
+        (b"[[1]]", 422, "must be an object"),
+        (json.dumps([{}] * 2001).encode(), 413, "2001 rows are more than 2000"),
+        (b" " * 11_000_000, 413, "larger than 10 MB"),
+    ],
+)
+def test_a_body_that_is_no_rows_is_refused(server: Server, body: bytes, status: int, said: str) -> None:
+    found = server.ask("/predict", body)
+    problem = found.body.get("error") or found.body["predictions"][0]["error"]
+    assert found.status == status and said in problem

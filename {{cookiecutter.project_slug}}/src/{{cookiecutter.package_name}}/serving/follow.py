@@ -1,0 +1,117 @@
+"""Follows the stages on origin: what is promoted there is served here, without a restart.
+
+The server looks at the tags' list, which costs little; when it has changed, a process of its own finds out what to serve,
+fetches the bundles and writes the state, so that the server itself never holds DVC, GTO or pandas.
+"""
+
+import hashlib
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from ..errors import UserError
+from ..files import write_file
+from ..git import remote_url, run
+from ..outputs import BUNDLE, locked, output_file
+from ..versions import CANARY_STAGE, CHAMPION_STAGE, MODEL, SHADOW_STAGE, Assignment, current_stages, fetch_tags
+from .state import FOLDER, Served, State, read_state, write_state
+
+KEPT = 10  # bundles, for a way back that needs no network
+ROLES = {"champion": CHAMPION_STAGE, "canary": CANARY_STAGE, "shadow": SHADOW_STAGE}
+
+
+class Follower(threading.Thread):
+    """Looks at origin every so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        """Does not begin yet."""
+        super().__init__(name="follower", daemon=True)
+        self.seconds, self._ended = seconds, threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._seen: bytes | None = None
+        self._said = ""
+
+    def run(self) -> None:
+        """Look until the end; origin may be away for a while."""
+        while not self._ended.is_set():
+            self._look()
+            self._ended.wait(self.seconds)
+
+    def end(self) -> None:
+        """Stop looking."""
+        self._ended.set()
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+        self.join()
+
+    def _look(self) -> None:
+        listed = run("ls-remote", "--tags", "origin", f"refs/tags/{MODEL}*")
+        if listed.returncode == 0 and listed.stdout == self._seen:
+            return
+        self._process = subprocess.Popen([sys.executable, "-m", __name__], stderr=subprocess.PIPE)
+        _, errors = self._process.communicate()
+        said = errors.decode(errors="replace").strip()
+        if self._process.returncode == 0:
+            self._seen = listed.stdout
+        elif said != self._said and not self._ended.is_set():
+            print(f"serve: {said}", flush=True)
+        self._said = said
+
+
+def find_state() -> State:
+    """What origin's stages say is to be served, with the bundles on this machine.
+
+    Raises:
+        UserError: origin cannot be reached, or no store has a bundle.
+    """
+    if remote_url():
+        fetch_tags()
+    stages = current_stages()
+    found = {role: _served(stages[stage]) for role, stage in ROLES.items() if stage in stages}
+    return State(**found)
+
+
+def _served(assignment: Assignment) -> Served:
+    path = fetch_bundle(assignment.version, assignment.commit)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Served(assignment.version, str(path), digest, assignment.tag, assignment.share or 0.0)
+
+
+def fetch_bundle(version: str, commit: str) -> Path:
+    """The file of a version's bundle, as its commit's dvc.lock names it, fetched where it is not here yet.
+
+    Raises:
+        UserError: no store has it.
+    """
+    md5 = locked(BUNDLE, commit)
+    if md5 is None:
+        raise UserError(f"{version} was published without {BUNDLE}: train it, and merge.")
+    path = (FOLDER / "bundles" / f"{version}-{md5[:8]}.zip").resolve()
+    if not path.exists() or hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != md5:
+        content = output_file(BUNDLE, commit).read_bytes()
+        if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
+            raise UserError(f"{version}: the store's {BUNDLE} is damaged; `mlops push --replace` mends it.")
+        write_file(path, content)
+    return path
+
+
+def main() -> int:
+    """Write the state; exit 1 where it could not be found out."""
+    try:
+        state = find_state()
+    except UserError as error:
+        print(error, file=sys.stderr)
+        return 1
+    if state != read_state():
+        write_state(state)
+    served = {Path(one.bundle).name for one in (state.champion, state.canary, state.shadow) if one}
+    kept = sorted((FOLDER / "bundles").glob("*.zip"), key=lambda path: path.stat().st_mtime)[-KEPT:]
+    for path in (FOLDER / "bundles").glob("*.zip"):
+        if path not in kept and path.name not in served:
+            path.unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
