@@ -19,6 +19,8 @@ _SELECTED = {
     "boolean": ("boolean",), "bool": ("boolean",),
     "str": ("category", "text"), "object": ("category", "text"), "string": ("category", "text"),
 }  # fmt: skip
+_TRUTHS = "of a column of true and false, which may be missing"
+_ENDLESS = 2**31  # characters
 _PARTS = {"day_of_week": "dayofweek", "weekday": "dayofweek", "day_of_year": "dayofyear"}
 
 
@@ -64,10 +66,11 @@ class _Tracer:
             value = value.item()
         if isinstance(value, pd.Timestamp | np.datetime64):
             moment = pd.Timestamp(value)
-            moment = moment.tz_convert("UTC").tz_localize(None) if moment.tzinfo else moment
-            value = {"moment": (moment - pd.Timestamp(0)) // pd.Timedelta(microseconds=1)}
+            if moment.tzinfo:
+                raise Untraceable("a moment with a time zone; typed rows have none, and mean UTC")
+            value = {"moment": int(moment.to_numpy().astype("datetime64[us]").astype(int))}
         elif isinstance(value, pd.Timedelta | np.timedelta64):
-            value = {"span": pd.Timedelta(value) // pd.Timedelta(microseconds=1)}
+            value = {"span": int(pd.Timedelta(value).to_numpy().astype("timedelta64[us]").astype(int))}
         elif isinstance(value, float) and np.isnan(value):
             value = None
         elif not isinstance(value, bool | int | float | str | None):
@@ -91,9 +94,8 @@ class _Column:
         """The column after one more step; an argument that is no column is a constant."""
         if name not in STEPS:
             raise Untraceable(f"`{name}`")
-        columns = [one for one in (self, *arguments) if isinstance(one, _Column)]
-        if any(column.kind == "boolean" for column in columns):
-            raise Untraceable(f"`{name}` of a column of true and false, which may be missing")
+        if any(isinstance(one, _Column) and one.kind == "boolean" for one in (self, *arguments)):
+            raise Untraceable(f"`{name}` {_TRUTHS}")
         steps = [one.step if isinstance(one, _Column) else self.tracer.constant(one) for one in arguments]
         return _Column(self.tracer, self.tracer.add(name, self.step, *steps), kind)
 
@@ -101,7 +103,8 @@ class _Column:
         if not isinstance(other, _Column):
             other = _Column(self.tracer, self.tracer.constant(other), _kind_of(other))
         left, right = (other, self) if turned else (self, other)
-        return left.then(name, right, kind=_kind_after(name, left.kind, right.kind))
+        kind = _kind_after(name, left.kind, right.kind)
+        return left.then("join" if kind == "category" else name, right, kind=kind)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> "_Column":
         if method != "__call__" or options:
@@ -275,7 +278,7 @@ class _Text:
         return self._column.then("replace", part, other, kind="category")
 
     def slice(self, start: int | None = None, stop: int | None = None) -> _Column:
-        return self._column.then("slice", start, stop, kind="category")
+        return self._column.then("slice", start or 0, _ENDLESS if stop is None else stop, kind="category")
 
     def __getitem__(self, part: Any) -> _Column:
         if not isinstance(part, slice) or part.step is not None:
@@ -393,6 +396,8 @@ def _kind_after(name: str, left: str, right: str) -> str:
     """What the result of a binary step is."""
     left, right = ("category" if kind == "text" else kind for kind in (left, right))
     left, right = ("number" if kind == "nothing" else kind for kind in (left, right))
+    if "boolean" in (left, right):
+        raise Untraceable(f"`{name}` {_TRUTHS}")
     if name in _COMPARISONS and left == right:
         return "bool"
     if name.startswith("logical_") and left == right == "bool":

@@ -71,6 +71,8 @@ class Contract:
             value = row.get(name, _ABSENT)
             if value is _ABSENT:
                 return Problem(name, "is absent; send it, null where it is not known")
+            if isinstance(value, list | dict):
+                return Problem(name, f"must hold one value, but is {shown(value)}")
             try:
                 read([value])
             except Wrong as wrong:
@@ -137,7 +139,7 @@ def _as_number(column: Mapping[str, Any]) -> Callable[[Any], float | None]:
     parse = _as_plain(column) if column.get("format") or column.get("unit") else None
 
     def convert(value: Any) -> float | None:
-        if value is None or (gaps and not isinstance(value, list | dict) and as_text(value) in gaps):
+        if value is None or (gaps and as_text(value) in gaps):
             return None
         if isinstance(value, bool) or not isinstance(value, int | float):
             number = parse(value) if parse and isinstance(value, str) else math.nan

@@ -54,6 +54,11 @@ def _text(change: Callable[..., Any]) -> Callable[..., np.ndarray]:
     return step
 
 
+def _join(left: Any, right: Any) -> np.ndarray:
+    pairs = np.broadcast(np.asarray(left, object), np.asarray(right, object))
+    return _objects(None if None in pair else pair[0] + pair[1] for pair in pairs)
+
+
 def _length(values: np.ndarray) -> np.ndarray:
     return np.array([np.nan if text is None else len(text) for text in values], float)
 
@@ -115,6 +120,7 @@ STEPS: dict[str, Callable[..., np.ndarray]] = {
     "strip": _text(str.strip),
     "slice": _text(lambda text, start, stop: text[start:stop]),
     "replace": _text(str.replace),
+    "join": _join,
     "length": _length,
     "contains": _ask(lambda text, part: part in text),
     "startswith": _ask(str.startswith),
