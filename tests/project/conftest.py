@@ -57,6 +57,14 @@ def fresh(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Callable[...,
 
 
 @pytest.fixture(scope="session")
+def trained(inside: Inside, fresh: Callable[..., Project]) -> Project:
+    """A project of 400 rows whose model was trained; not a repository. Read it only."""
+    project = fresh(400)
+    inside("train", project.path)
+    return project
+
+
+@pytest.fixture(scope="session")
 def shop(fresh: Callable[..., Project]) -> Shop:
     """`shop(rows, sql, change)`: a project of orders, not set up, with this features.sql and changed params."""
     return lambda rows=None, sql=SQL, *changes: open_shop(fresh(1), rows, sql, *changes)

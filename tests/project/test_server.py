@@ -1,24 +1,20 @@
 """`mlops serve --bundle`: what is asked over HTTP, and what is answered."""
 
 import json
+import re
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
-import pandas as pd
+import pandas
 import pytest
-from baked import Project
+from baked import Project, run
 from process import Inside
 from serving import Server, serve
 from tables import DATA
 
 Rows = list[dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def trained(inside: Inside, fresh: Callable[..., Project]) -> Project:
-    project = fresh(400)
-    inside("train", project.path)
-    return project
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +25,7 @@ def server(trained: Project, borrowed: Callable[[Project], dict[str, str]]) -> I
 
 @pytest.fixture(scope="module")
 def rows(trained: Project) -> Rows:
-    return json.loads(pd.read_csv(trained.path / DATA).drop(columns="churn").to_json(orient="records"))
+    return json.loads(pandas.read_csv(trained.path / DATA).drop(columns="churn").to_json(orient="records"))
 
 
 def test_a_row_gets_its_prediction_probabilities_version_and_id(server: Server, rows: Rows) -> None:
@@ -96,7 +92,7 @@ def test_a_value_that_breaks_the_contract_is_named(
         (b"null", 422, "must be an object"),
         (b'"text"', 422, "must be an object"),
         (b"[[1]]", 422, "must be an object"),
-        (json.dumps([{}] * 2001).encode(), 413, "2001 rows are more than 2000"),
+        (json.dumps([{}] * 2001).encode(), 422, "2001 rows are more than 2000"),
         (b" " * 11_000_000, 413, "larger than 10 MB"),
     ],
 )
@@ -104,3 +100,46 @@ def test_a_body_that_is_no_rows_is_refused(server: Server, body: bytes, status: 
     found = server.ask("/predict", body)
     problem = found.body.get("error") or found.body["predictions"][0]["error"]
     assert found.status == status and said in problem
+
+
+def test_an_unknown_path_or_method_is_an_error_in_json(server: Server) -> None:
+    assert server.ask("/nothing") == (404, {"error": "Not Found"}, server.ask("/nothing").headers)
+    status, body, headers = server.ask("/predict")
+    assert (status, headers["allow"]) == (405, "POST")
+    assert body["error"]
+
+
+def test_metrics_count_what_was_answered(server: Server, rows: Rows) -> None:
+    version = server.ask("/predict", rows[0]).body["version"]
+
+    def count() -> float:
+        name = f'mlops_predictions_total{{role="champion",version="{version}"}}'
+        lines = dict(line.rsplit(" ", 1) for line in server.ask("/metrics").body.splitlines() if line[0] != "#")
+        return float(lines[name])
+
+    before = count()
+    server.ask("/predict", rows[:7])
+    assert count() == before + 7
+    assert f'mlops_served{{role="champion",version="{version}"}} 1.0' in server.ask("/metrics").body
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--exclude-path", "/v2/models/model/infer"),
+        # That there is one tensor for each column is more than OpenAPI can say, so some that it allows are refused.
+        ("--include-path", "/v2/models/model/infer", "--exclude-checks", "positive_data_acceptance"),
+    ],
+)
+def test_the_server_keeps_to_its_openapi_document(server: Server, tmp_path: Path, words: tuple[str, ...]) -> None:
+    schemathesis = Path(sys.executable).with_name("schemathesis")
+    options = ["--max-examples", "40", "--generation-deterministic", "--no-color", *words]
+    done = run(schemathesis, "run", f"{server.url}/openapi.json", *options, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_the_page_has_all_it_shows_on_this_server(server: Server) -> None:
+    page = server.ask("/docs").body
+    named = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(named) == 2 and all(server.ask(path).status == 200 for path in named)
+    assert not re.findall(r"https?://", page)

@@ -76,8 +76,7 @@ async def predict(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
     rows = content if isinstance(content, list) else [content]
     if not rows:
         raise Refused(422, "the list has no rows; send one at least")
-    if len(rows) > engine.settings.limits.waiting:
-        raise Refused(413, f"{len(rows)} rows are more than {engine.settings.limits.waiting}; send fewer at once")
+    engine.require_few(rows)
     exchange = await engine.predict(rows, header(scope, b"x-request-key"))
     said = [problem(outcome) if isinstance(outcome, Problem) else outcome for outcome in exchange.outcomes]
     if all(isinstance(outcome, Problem) for outcome in exchange.outcomes):

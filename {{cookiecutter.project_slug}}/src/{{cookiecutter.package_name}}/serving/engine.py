@@ -11,7 +11,7 @@ from ..config import Serving
 from ..errors import UserError
 from ..scoring.contract import Problem
 from .canary import Canary
-from .http import encode
+from .http import Refused, encode
 from .journal import Journal, Prediction
 from .lanes import Broken, Lane, Outcome, open_lane
 from .metrics import Metrics
@@ -110,6 +110,11 @@ class Engine:
                 )
         if self.shadow and exchange.parts:
             self.shadow.offer(exchange, rows)
+
+    def require_few(self, rows: Sequence[Any]) -> None:
+        """Raise Refused for more rows than may wait."""
+        if len(rows) > self.settings.limits.waiting:
+            raise Refused(422, f"{len(rows)} rows are more than {self.settings.limits.waiting}; send fewer at once")
 
     def lane(self) -> Lane:
         """The champion's lane.

@@ -74,9 +74,7 @@ async def infer(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
     name, _ = _addressed(engine, scope)
     request, binary = _split(scope, body)
     rows = _rows(request, binary)
-    limit = engine.settings.limits.waiting
-    if len(rows) > limit:
-        raise Refused(413, f"{len(rows)} rows are more than {limit}; send fewer at once")
+    engine.require_few(rows)
     exchange = await engine.predict(rows, header(scope, b"x-request-key"))
     answers: list[dict[str, Any]] = []
     for number, outcome in enumerate(exchange.outcomes):
@@ -134,6 +132,8 @@ def _split(scope: Scope, body: bytes) -> tuple[dict[str, Any], bytes]:
     request = read_json(body[:length])
     if not isinstance(request, dict):
         raise Refused(400, "the body must be an object with `inputs`")
+    if not isinstance(request.get("id", ""), str):
+        raise Refused(400, f"`id` must be text, not {request['id']!r}")
     if not all(isinstance(one, dict) for one in request.get("outputs") or []):
         raise Refused(400, "`outputs` must be a list of objects with a `name`")
     return request, body[length:]

@@ -5,7 +5,7 @@ from typing import Any
 
 from swagger_ui_bundle import swagger_ui_path
 
-from ..scoring.contract import LARGEST
+from ..scoring.contract import LARGEST, MISSING_WORDS
 from .engine import Engine
 from .http import Scope
 from .inference import KINDS
@@ -18,7 +18,7 @@ _KEY = {
     "in": "header",
     "required": False,
     "description": "Whose request it is: the same key is always answered by the same version.",
-    "schema": {"type": "string", "pattern": "^[\\x21-\\x7e]([\\x20-\\x7e]*[\\x21-\\x7e])?$"},
+    "schema": {"type": "string"},
 }
 
 
@@ -78,7 +78,7 @@ async def document(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]
         "requestBody": _body(_ref("InferenceRequest"), _as_tensors(example, lane.manifest["contract"])),
         "responses": {
             "200": _response("Tensors: prediction, probabilities, id", {"type": "object"}),
-            **_errors(400, 408, 413, 500, 503),
+            **_errors(400, 408, 413, 422, 500, 503),
         },
     }
     return 200, {
@@ -144,7 +144,7 @@ def _schemas(contract: dict[str, Any], classes: list[str] | None) -> dict[str, A
         "InferenceRequest": {
             "type": "object",
             "required": ["inputs"],
-            "properties": {"id": {"type": "string"}, "inputs": {"type": "array", "items": tensor}},
+            "properties": {"id": {"type": "string"}, "inputs": {"type": "array", "items": tensor, "minItems": 1}},
         },
     }
 
@@ -158,6 +158,9 @@ def _column(column: dict[str, Any]) -> dict[str, Any]:
     elif written and written.startswith("epoch"):
         types.append("number")
     found: dict[str, Any] = {"type": types[0]} if len(types) == 1 else {"anyOf": [{"type": one} for one in types]}
+    if kind in ("category", "text") and not column.get("missing"):
+        gaps = sorted({*MISSING_WORDS, *column.get("missing_values", [])})
+        found |= {"allOf": [{"pattern": r"\S"}], "not": {"enum": gaps}}
     if kind == "number":
         found["minimum"] = max(column.get("min", -LARGEST), -LARGEST)
         found["maximum"] = min(column.get("max", LARGEST), LARGEST)
@@ -200,8 +203,8 @@ _MEANS = {
     400: "The body is not understood",
     408: "The body did not arrive in time",
     409: "No log is kept",
-    413: "Too large a body, or too many rows",
-    422: "What was sent breaks the contract",
+    413: "Too large a body",
+    422: "What was sent breaks the contract, or has too many rows",
     500: "The model failed",
     503: "Not ready, or too much to do: try again",
 }
