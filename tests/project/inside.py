@@ -39,6 +39,7 @@ from customer_churn.pipeline.predict import predict
 from customer_churn.profile.writing import read_writing
 from customer_churn.reading.sniff import sniff
 from customer_churn.schema import load_schema
+from customer_churn.serving.log import read_predictions, read_truths
 from customer_churn.table import read_batches, read_table, read_typed
 from customer_churn.tuning.folds import make_folds
 from customer_churn.tuning.run import CANDIDATES, RESULT, tune
@@ -376,6 +377,16 @@ def plain(cell: Any) -> Any:
         return None
     cell = getattr(cell, "item", lambda: cell)()  # numpy's numbers
     return cell if isinstance(cell, bool | int | float | str) else str(cell)
+
+
+def do_log(root: Path) -> list[dict[str, Any]]:
+    """The predictions that a server kept."""
+    return read_predictions(root / "predictions").drop(columns="time").to_dict("records")
+
+
+def do_truths(root: Path) -> list[dict[str, Any]]:
+    """The truths that came back to a server."""
+    return read_truths(root / "predictions").drop(columns="time").to_dict("records")
 
 
 def train_model(config: Config) -> None:

@@ -51,7 +51,9 @@ def do_compile(root: Path, body: str, kinds: dict[str, str], rows: dict[str, lis
     """What is wrong with a compiled add_features of this body, "" if it gives what pandas gives to the last bit."""
     namespace: dict[str, Any] = {"np": np, "pd": pd}
     exec("def add_features(rows):\n    " + body.replace("\n", "\n    "), namespace)  # noqa: S102
-    schema = Schema(Target(name="y", type="category"), {name: Column(type=kind, missing=True) for name, kind in kinds.items()})
+    schema = Schema(
+        Target(name="y", type="category"), {name: Column(type=kind, missing=True) for name, kind in kinds.items()}
+    )
     typed = schema.apply(pd.DataFrame(rows), with_target=False, enforce=False)
     from customer_churn.pipeline import featurize
 
@@ -65,7 +67,9 @@ def do_compile(root: Path, body: str, kinds: dict[str, str], rows: dict[str, lis
         program = Program(trace(namespace["add_features"], kinds), numbers, categories, MISSING_CATEGORY)
     except Untraceable as error:
         return str(error)
-    columns, problems = Contract({name: {"type": kind, "missing": True} for name, kind in kinds.items()}).read(as_json(typed))
+    columns, problems = Contract({name: {"type": kind, "missing": True} for name, kind in kinds.items()}).read(
+        as_json(typed)
+    )
     assert not problems
     matrix, texts, _ = program.run(columns)
     np.testing.assert_array_equal(matrix, features[numbers].to_numpy("float32"))

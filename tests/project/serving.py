@@ -43,7 +43,10 @@ class Server:
     def ask(self, path: str, body: Any = None, method: str | None = None, **headers: str) -> Reply:
         """What a request is answered; a body that is not bytes is sent as JSON."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        named = {"Content-Type": "application/json", **{name.replace("_", "-"): value for name, value in headers.items()}}
+        named = {
+            "Content-Type": "application/json",
+            **{name.replace("_", "-"): value for name, value in headers.items()},
+        }
         request = urllib.request.Request(self.url + path, data, named, method=method)
         try:
             with urllib.request.urlopen(request, timeout=60) as answer:

@@ -78,7 +78,9 @@ def test_tritons_client_gets_what_predict_answers(
         values = np.array(tensor["data"], dtype=object if tensor["datatype"] == "BYTES" else None).reshape(-1, 1)
         inputs.append(tritonclient.http.InferInput(tensor["name"], list(values.shape), tensor["datatype"]))
         inputs[-1].set_data_from_numpy(values, binary_data=binary)
-    outputs = [tritonclient.http.InferRequestedOutput(name, binary_data=binary) for name in ("prediction", "probabilities")]
+    outputs = [
+        tritonclient.http.InferRequestedOutput(name, binary_data=binary) for name in ("prediction", "probabilities")
+    ]
     said = client.infer("model", inputs, outputs=outputs, request_id="7")
     assert said.get_response()["id"] == "7"
     assert said.as_numpy("prediction").astype(str).tolist() == [answer["prediction"] for answer in expected]

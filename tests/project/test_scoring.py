@@ -49,7 +49,10 @@ COLUMNS: dict[str, tuple[Any, Any]] = {
         st.sampled_from([{}, {"min": "2000-01-01"}, {"max": "2030-01-01T12:00:00"}, {"format": "%d.%m.%Y"}]),
         MOMENTS,
     ),
-    "epoch": (st.sampled_from([{"format": "epoch s"}, {"format": "epoch ms"}]), st.one_of(MOMENTS, st.integers(0, 2**31))),
+    "epoch": (
+        st.sampled_from([{"format": "epoch s"}, {"format": "epoch ms"}]),
+        st.one_of(MOMENTS, st.integers(0, 2**31)),
+    ),
 }
 
 
@@ -101,10 +104,12 @@ COMPILED = {
     "numpy": "rows['x'] = np.log1p(rows['n'].clip(lower=0))\nrows['y'] = np.hypot(rows['n'], rows['m'])",
     "logic": "rows['x'] = (rows['n'] > 0) & ~(rows['m'] >= 2) | (rows['n'] == 0)\nrows['y'] = rows['x'].astype(float)",
     "choices": "rows['x'] = np.where(rows['n'] > 1, rows['m'], 0.0)\nrows['y'] = rows['n'].where(rows['n'] > 0, -1.0)",
-    "between": "rows['x'] = rows['n'].between(0, 2)\nrows['y'] = rows['n'].isin([1.5, 0.0])\nrows['z'] = rows['t'].isin(['blue'])",
+    "between": "rows['x'] = rows['n'].between(0, 2)\nrows['y'] = rows['n'].isin([1.5, 0.0])\n"
+    "rows['z'] = rows['t'].isin(['blue'])",
     "gaps": "rows['x'] = rows['n'].fillna(-1)\nrows['y'] = rows['n'].isna()\nrows['z'] = rows['t'].fillna('none')",
     "maps": "rows['x'] = rows['t'].map({'blue': 1.0, 'RED': 2.0})\nrows['y'] = rows['t'].map({'blue': 'b'})",
-    "words": "rows['x'] = rows['t'].str.lower().str.strip()\nrows['y'] = rows['t'].str.len()\nrows['z'] = rows['t'].str[:3]",
+    "words": "rows['x'] = rows['t'].str.lower().str.strip()\nrows['y'] = rows['t'].str.len()\n"
+    "rows['z'] = rows['t'].str[:3]",
     "parts of words": "rows['x'] = rows['t'].str.contains('e')\nrows['y'] = rows['t'].str.startswith('R')",
     "words joined": "rows['x'] = rows['t'] + '/' + rows['t'].str.upper()",
     "moments": "w = rows['when'].dt\n"
@@ -113,7 +118,8 @@ COMPILED = {
         for part in ("year", "month", "day", "hour", "minute", "second", "dayofweek", "day_of_year", "quarter")
     ),
     "spans": "s = rows['when'] - rows['then']\nrows['x'] = s.dt.days\nrows['y'] = s.dt.total_seconds()\n"
-    "rows['z'] = (rows['when'] - pd.Timestamp('2020-01-01')) / pd.Timedelta(hours=1)\nrows['w'] = rows['when'] > rows['then']",
+    "rows['z'] = (rows['when'] - pd.Timestamp('2020-01-01')) / pd.Timedelta(hours=1)\n"
+    "rows['w'] = rows['when'] > rows['then']",
     "frames": "rows = rows.assign(x=lambda made: made['n'] + 1).rename(columns={'x': 'y'}).drop(columns=['b'])",
     "a loop over columns": "for name in rows.select_dtypes('number').columns:\n    rows[name + '_2'] = rows[name] * 2",
     "nothing": "pass",

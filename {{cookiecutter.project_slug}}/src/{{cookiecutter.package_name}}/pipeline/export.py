@@ -16,8 +16,8 @@ from ..schema import SCHEMA, load_schema
 from ..table import columns_of, read_groups
 from ..values import MISSING_CATEGORY
 from .bundle import write_bundle
-from .fitted import classes_of, dump_model, read_model, types_of
 from .convert import convert
+from .fitted import classes_of, dump_model, read_model, types_of
 from .proof import Case, FeaturesProof, OnnxProof, blank, make_edges, make_reference
 from .trace import Untraceable, trace
 
@@ -30,7 +30,9 @@ def run(config: Config) -> None:
     batches = zip(read_groups(config.path(TEST_ROWS)), features, strict=True)
     manifest = build_bundle(config, read_model(config.path(PIPELINE)), batches, config.path(BUNDLE))
     print(f"export: {manifest['format']} ({manifest['why']})")
-    print(f"export: features.py is {'compiled' if manifest['features'] else 'served by pandas'} ({manifest['compiled']})")
+    print(
+        f"export: features.py is {'compiled' if manifest['features'] else 'served by pandas'} ({manifest['compiled']})"
+    )
 
 
 def build_bundle(

@@ -1,4 +1,4 @@
-"""Proof that a bundle answers like the pipeline it was made from, row by row, and the rows that prove it again elsewhere.
+"""Proof that a bundle answers like the pipeline it was made from, row by row, and rows to prove it again elsewhere.
 
 Each row goes both ways: through pandas and scikit-learn, and as JSON through what serves it.
 """
@@ -19,8 +19,8 @@ from ..scoring.contract import LARGEST, Contract
 from ..scoring.program import Program
 from ..values import MISSING_CATEGORY
 from .bundle import onnx_answer
-from .fitted import answer_of, classes_of
 from .featurize import make_features
+from .fitted import answer_of, classes_of
 
 PROBABILITY_TOLERANCE = 1e-6
 # Of the larger of a prediction and the predictions' spread: float32 keeps 1.2e-7 of a number, sums of trees
@@ -53,7 +53,7 @@ def as_json(typed: pd.DataFrame) -> list[dict[str, Any]]:
         if pd.api.types.is_datetime64_any_dtype(values.dtype):
             values = pd.Series(np.datetime_as_string(values.to_numpy("datetime64[us]"), unit="us"), dtype="object")
             values = values.where(values != "NaT")
-        columns[name] = values.astype("object").where(values.notna(), None).tolist()
+        columns[str(name)] = values.astype("object").where(values.notna(), None).tolist()
     return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 

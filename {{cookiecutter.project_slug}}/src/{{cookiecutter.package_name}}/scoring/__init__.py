@@ -1,1 +1,1 @@
-"""A released model answering rows with NumPy and ONNX Runtime alone: pandas and scikit-learn stay where it was trained."""
+"""A released model answering rows with NumPy and ONNX Runtime alone: pandas and scikit-learn stay behind."""

@@ -19,9 +19,7 @@ AHEAD = dt.timedelta(hours=14)  # no clock on Earth is further ahead of UTC
 SEEN = 4096  # texts of a column whose meaning is remembered
 SHOWN = 60  # characters of a value in a sentence
 
-_MOMENT = re.compile(
-    r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?(?:Z|[+-]\d{2}:?\d{2})?", re.ASCII
-)
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?(?:Z|[+-]\d{2}:?\d{2})?", re.ASCII)
 _WHOLE = re.compile(r"(-?[0-9]+)\.0+")
 _EPOCH = dt.datetime(1970, 1, 1)
 _US = dt.timedelta(microseconds=1)
@@ -235,9 +233,7 @@ def _gaps(column: Mapping[str, Any]) -> frozenset[str | None]:
     return frozenset(map(as_text, column.get("missing_values", [])))
 
 
-def _checked(
-    convert: Callable[[Any], Any], column: Mapping[str, Any], enforce: bool
-) -> Callable[[Any], Any]:
+def _checked(convert: Callable[[Any], Any], column: Mapping[str, Any], enforce: bool) -> Callable[[Any], Any]:
     """The conversion, with the column's rules after it."""
     if not enforce:
         return convert

@@ -138,7 +138,9 @@ class Model:
         values = self._answer(numbers, categories)
         values = values.reshape(-1) if self._order is None else values[:, self._order]
         if not np.isfinite(values).all():
-            lost = {int(row): BEYOND for row in np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))}
+            lost = {
+                int(row): BEYOND for row in np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
+            }
             values, problems = _without(lost, values), among(problems, lost, len(rows))
         return Answers(values, problems)
 

@@ -131,7 +131,9 @@ STEPS: dict[str, Callable[..., np.ndarray]] = {
 class Program:
     """The features of typed rows, as the model wants them: a matrix of float32 and one of str."""
 
-    def __init__(self, program: dict[str, Any], numbers: Sequence[str], categories: Sequence[str], missing: str) -> None:
+    def __init__(
+        self, program: dict[str, Any], numbers: Sequence[str], categories: Sequence[str], missing: str
+    ) -> None:
         """`missing` is what the model sees in place of a missing text.
 
         Raises:
@@ -154,7 +156,7 @@ class Program:
         with np.errstate(all="ignore"):
             numbers, texts = self._direct(columns) if self._as_is else self._stepwise(columns)
             matrix = numbers.astype(np.float32).T + np.float32(0)  # there is one zero
-        problems = {}
+        problems: dict[int, Problem] = {}
         if self._as_is is None and np.isinf(matrix).any():
             for row, column in zip(*np.nonzero(np.isinf(matrix)), strict=True):
                 problems.setdefault(

@@ -62,7 +62,7 @@ class Engine:
             self.why = self.problems.get("champion", state.why)
         if state.canary != (self.canary and self.canary.lane.served):
             lane = await self._open("canary", state.canary)
-            self._retire(self.canary and self.canary.lane, None)
+            self._retire(self.canary.lane if self.canary else None, None)
             self.canary = Canary(lane, self.settings.canary, self.settings.key) if lane else None
         if state.shadow != (self.shadow and self.shadow.lane.served):
             lane = await self._open("shadow", state.shadow)
@@ -105,7 +105,16 @@ class Engine:
                 said = answers if error is None else None
                 self.journal.keep(
                     Prediction(
-                        exchange.id, exchange.time, version, role, exchange.key, 1000 * seconds, rows, numbers, said, error
+                        exchange.id,
+                        exchange.time,
+                        version,
+                        role,
+                        exchange.key,
+                        1000 * seconds,
+                        rows,
+                        numbers,
+                        said,
+                        error,
                     )
                 )
         if self.shadow and exchange.parts:
@@ -196,7 +205,9 @@ class Engine:
                 if isinstance(outcome, dict):
                     outcome["id"], outcome["version"] = f"{exchange.id}-{number}", version
 
-    def _note_shadow(self, exchange: "Exchange", rows: bytes, said: list[Outcome] | None, why: str | None, took: float) -> None:
+    def _note_shadow(
+        self, exchange: "Exchange", rows: bytes, said: list[Outcome] | None, why: str | None, took: float
+    ) -> None:
         """Log what the shadow said of the rows of a request, or why it failed."""
         if self.shadow is None:
             return
@@ -231,7 +242,7 @@ class Engine:
 
     async def close(self) -> None:
         """Answer what waits, and end every lane."""
-        for lane in (self.champion, self.canary and self.canary.lane, self.shadow):
+        for lane in (self.champion, self.canary.lane if self.canary else None, self.shadow):
             self._retire(lane, None)
         if self._closing:
             await asyncio.wait(self._closing)

@@ -1,7 +1,7 @@
 """Follows the stages on origin: what is promoted there is served here, without a restart.
 
-The server looks at the tags' list, which costs little; when it has changed, a process of its own finds out what to serve,
-fetches the bundles and writes the state, so that the server itself never holds DVC, GTO or pandas.
+The server looks at the tags' list, which costs little; when it has changed, a process of its own finds out what to
+serve, fetches the bundles and writes the state, so that the server itself never holds DVC, GTO or pandas.
 """
 
 import hashlib
@@ -18,7 +18,6 @@ from ..versions import CANARY_STAGE, CHAMPION_STAGE, MODEL, SHADOW_STAGE, Assign
 from .state import FOLDER, Served, State, read_state, write_state
 
 KEPT = 10  # bundles, for a way back that needs no network
-ROLES = {"champion": CHAMPION_STAGE, "canary": CANARY_STAGE, "shadow": SHADOW_STAGE}
 
 
 class Follower(threading.Thread):
@@ -68,8 +67,10 @@ def find_state() -> State:
     if remote_url():
         fetch_tags()
     stages = current_stages()
-    found = {role: _served(stages[stage]) for role, stage in ROLES.items() if stage in stages}
-    return State(**found)
+    champion, canary, shadow = (
+        _served(stages[stage]) if stage in stages else None for stage in (CHAMPION_STAGE, CANARY_STAGE, SHADOW_STAGE)
+    )
+    return State(champion, canary, shadow)
 
 
 def _served(assignment: Assignment) -> Served:

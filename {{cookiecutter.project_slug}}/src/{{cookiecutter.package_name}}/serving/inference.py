@@ -58,7 +58,9 @@ async def model(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
     outputs: list[dict[str, Any]] = [{"name": "prediction", "datatype": kind, "shape": [-1]}]
     if lane.classes:
         shape = [-1, len(lane.classes)]
-        outputs.append({"name": "probabilities", "datatype": "FP64", "shape": shape, "parameters": _labels(lane.classes)})
+        outputs.append(
+            {"name": "probabilities", "datatype": "FP64", "shape": shape, "parameters": _labels(lane.classes)}
+        )
     outputs.append({"name": "id", "datatype": "BYTES", "shape": [-1]})
     return 200, {
         "name": name,
@@ -166,18 +168,19 @@ def _values(name: str, tensor: dict[str, Any], rows: int, binary: bytes) -> tupl
     datatype = tensor.get("datatype")
     if datatype != "BYTES" and datatype not in DTYPES:
         raise Refused(400, f"the input {name!r} has the datatype {datatype!r}; give one of {', '.join(DTYPES)}, BYTES")
-    size = (tensor.get("parameters") or {}).get("binary_data_size")
-    if size is not None:
+    parameters = tensor.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise Refused(400, f"the input {name!r} has `parameters` that are no object")
+    values: Any = tensor.get("data")
+    if (size := parameters.get("binary_data_size")) is not None:
         if not isinstance(size, int) or not 0 <= size <= len(binary):
             raise Refused(400, f"the input {name!r} has binary_data_size {size!r}, and {len(binary)} bytes are left")
         content, binary = binary[:size], binary[size:]
         values = _texts(name, content) if datatype == "BYTES" else _numbers(name, content, DTYPES[datatype])
-    else:
-        values = tensor.get("data")
-        if not isinstance(values, list):
-            raise Refused(400, f"the input {name!r} has no `data`")
-        if values and all(isinstance(value, list) and len(value) == 1 for value in values):
-            values = [value for [value] in values]
+    elif not isinstance(values, list):
+        raise Refused(400, f"the input {name!r} has no `data`")
+    elif values and all(isinstance(value, list) and len(value) == 1 for value in values):
+        values = [value for [value] in values]
     if len(values) != rows:
         raise Refused(400, f"the input {name!r} has {len(values)} values, and its shape says {rows}")
     if datatype == "BOOL":

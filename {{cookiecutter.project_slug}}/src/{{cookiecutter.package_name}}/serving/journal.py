@@ -27,7 +27,7 @@ LARGEST = 64 * 2**20  # bytes of a journal before it is rotated
 class Prediction(msgspec.Struct, tag="prediction", array_like=True):
     """What a version said of some rows of a request, or why it failed.
 
-    `rows` and `answers` are the JSON of a row or of a list of them; `numbers` are the rows that it is about (null: all).
+    `rows` and `answers` are the JSON of one or of a list of them; `numbers` are the rows that it is about (null: all).
     """
 
     id: str
@@ -101,6 +101,7 @@ class Journal:
         self._thread.join()
 
     def _run(self) -> None:
+        self._sweep()  # what a killed worker left
         while not self._ended:
             self._due.wait(FLUSHED)
             self._due.clear()

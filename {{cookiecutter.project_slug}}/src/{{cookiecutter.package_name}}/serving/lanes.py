@@ -34,6 +34,7 @@ class Broken(Exception):
 
 
 Outcome = dict[str, Any] | Problem  # of a row
+Waiting = tuple[Sequence[Any], "asyncio.Future[list[Outcome]]"]
 
 
 class Lane(ABC):
@@ -45,7 +46,7 @@ class Lane(ABC):
         self.classes = ordered(parts.manifest["classes"], parts.manifest["positive"])
         self.example = parts.reference["rows"][0]
         self.limit, self.waiting = waiting, 0
-        self._queue: deque[tuple[Sequence[Any], asyncio.Future[list[Outcome]]]] = deque()
+        self._queue: deque[Waiting] = deque()
 
     def answer(self, rows: Sequence[Any]) -> "asyncio.Future[list[Outcome]]":
         """The outcome of each row, once they have been answered; Broken is raised from it where the model fails.
@@ -70,9 +71,10 @@ class Lane(ABC):
         while self._queue:
             await asyncio.sleep(0.01)
 
-    def _take(self) -> list[tuple[Sequence[Any], "asyncio.Future[list[Outcome]]"]]:
+    def _take(self) -> list[Waiting]:
         """The requests that are answered next; those whose callers have gone are left out."""
-        taken, rows = [], 0
+        taken: list[Waiting] = []
+        rows = 0
         while self._queue and (not taken or rows + len(self._queue[0][0]) <= TOGETHER):
             waiting = self._queue.popleft()
             if waiting[1].done():
@@ -82,9 +84,7 @@ class Lane(ABC):
             rows += len(waiting[0])
         return taken
 
-    def _deliver(
-        self, taken: list[tuple[Sequence[Any], "asyncio.Future[list[Outcome]]"]], found: Answers | Exception
-    ) -> None:
+    def _deliver(self, taken: list[Waiting], found: Answers | Exception) -> None:
         if isinstance(found, Answers):
             outcomes = iter(merge(found, self.classes))
         for rows, future in taken:

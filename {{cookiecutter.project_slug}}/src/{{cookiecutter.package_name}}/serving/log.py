@@ -115,8 +115,12 @@ def _truths(records: list[Record]) -> pa.Table:
 
 
 def _table(lines: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
-    columns = list(zip(*lines, strict=True)) if lines else [[] for _ in schema]
-    return pa.table([pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)], schema=schema)
+    if not lines:
+        return schema.empty_table()
+    columns = zip(*lines, strict=True)
+    return pa.table(
+        [pa.array(values, field.type) for values, field in zip(columns, schema, strict=True)], schema=schema
+    )
 
 
 def as_list(content: Any) -> list[Any]:

@@ -21,7 +21,11 @@ class Metrics:
         self._registry = registry = CollectorRegistry()
         self.requests = Counter("mlops_requests", "Requests by path and status", ["path", "status"], registry=registry)
         self.seconds = Histogram(
-            "mlops_request_seconds", "Seconds until a request was answered", ["path"], buckets=SECONDS, registry=registry
+            "mlops_request_seconds",
+            "Seconds until a request was answered",
+            ["path"],
+            buckets=SECONDS,
+            registry=registry,
         )
         self._rows = Counter(
             "mlops_predictions", "Rows answered, by role and version", ["role", "version"], registry=registry
@@ -45,6 +49,7 @@ class Metrics:
         self._missed = Gauge(
             "mlops_shadow_missed", "Rows that the shadow missed", registry=registry, multiprocess_mode="livesum"
         )
+        self._shown: set[tuple[str, str]] = set()
         self._children: dict[tuple[str, str], tuple[Counter, Counter, Histogram]] = {}
         self._ended: dict[tuple[str, int], Counter] = {}
         self._paths: dict[str, Histogram] = {}
@@ -53,10 +58,15 @@ class Metrics:
         """Count rows that a model answered, or failed on."""
         kept = self._children.get((role, version))
         if kept is None:
-            kept = tuple(one.labels(role, version) for one in (self._rows, self._failed, self._model))
+            kept = (
+                self._rows.labels(role, version),
+                self._failed.labels(role, version),
+                self._model.labels(role, version),
+            )
             self._children[role, version] = kept
-        kept[1 if failed else 0].inc(rows)
-        kept[2].observe(seconds)
+        answers, failures, model = kept
+        (failures if failed else answers).inc(rows)
+        model.observe(seconds)
 
     def ended(self, path: str, status: int, seconds: float) -> None:
         """Count a request."""
@@ -69,9 +79,10 @@ class Metrics:
 
     def show_roles(self, engine: "Engine") -> None:
         """Show which versions are served."""
-        self._role.clear()
-        for role, version in engine.roles().items():
-            self._role.labels(role, version).set(1)
+        roles = set(engine.roles().items())
+        for role, version in self._shown | roles:
+            self._role.labels(role, version).set(int((role, version) in roles))
+        self._shown |= roles
         self._cut.set(int(engine.canary is not None and engine.canary.cut_off is not None))
 
     def page(self, engine: "Engine") -> bytes:

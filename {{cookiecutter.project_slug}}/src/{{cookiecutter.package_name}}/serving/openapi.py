@@ -25,7 +25,9 @@ _KEY = {
 async def page(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
     """The page that shows the document and sends requests."""
     assets = html.escape(scope.get("root_path", "") + "/docs/assets")
-    return 200, f"""<!doctype html>
+    return (
+        200,
+        f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -38,7 +40,8 @@ async def page(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
 <script>SwaggerUIBundle({{url: "openapi.json", dom_id: "#page"}})</script>
 </body>
 </html>
-""".encode()
+""".encode(),
+    )
 
 
 async def document(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
@@ -102,14 +105,14 @@ async def document(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]
 
 def _schemas(contract: dict[str, Any], classes: list[str] | None) -> dict[str, Any]:
     says = {"type": "string", "enum": classes} if classes else {"type": "number"}
-    probabilities = {
+    probabilities: dict[str, Any] = {
         "type": "object",
         "required": classes,
         "properties": {name: {"type": "number", "minimum": 0, "maximum": 1} for name in classes or []},
     }
-    properties = {"id": {"type": "string"}, "version": {"type": "string"}, "prediction": says}
+    properties: dict[str, Any] = {"id": {"type": "string"}, "version": {"type": "string"}, "prediction": says}
     properties |= {"probabilities": probabilities} if classes else {}
-    error = {
+    error: dict[str, Any] = {
         "type": "object",
         "required": ["error"],
         "properties": {

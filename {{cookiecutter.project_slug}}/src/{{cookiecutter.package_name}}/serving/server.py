@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import signal
 import socket
+import sys
 import tempfile
 from functools import partial
 from pathlib import Path
@@ -22,15 +24,21 @@ from .state import State, served_file
 BACKLOG = 2048
 
 
-class Protocol(HttpToolsProtocol):
-    """HTTP from clients that must get on with it: a connection that sends no whole request head in time is closed."""
+class Settings(uvicorn.Config):
+    """What uvicorn is told, and how many seconds a client may take."""
 
     seconds = 10.0
+
+
+class Protocol(HttpToolsProtocol):
+    """HTTP from clients that must get on with it: a connection that sends no whole request head in time is closed."""
 
     def connection_made(self, transport) -> None:  # type: ignore[no-untyped-def]
         """Begin to count."""
         super().connection_made(transport)
-        self._watch = self.loop.call_later(self.seconds, self._give_up)
+        assert isinstance(self.config, Settings)
+        self._seconds = self.config.seconds
+        self._watch = self.loop.call_later(self._seconds, self._give_up)
 
     def on_headers_complete(self) -> None:
         """Stop counting."""
@@ -40,7 +48,7 @@ class Protocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Count for the next request, which may begin as late as keep-alive allows."""
         super().on_response_complete()
-        self._watch = self.loop.call_later(self.seconds + self.timeout_keep_alive, self._give_up)
+        self._watch = self.loop.call_later(self._seconds + self.timeout_keep_alive, self._give_up)
 
     def connection_lost(self, exc) -> None:  # type: ignore[no-untyped-def]
         """Stop counting."""
@@ -58,12 +66,12 @@ def serve(settings: Serving, bundle: Path | None = None) -> None:
     Raises:
         UserError: the address cannot be had, or the bundle is refused.
     """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn ends in peace first, then sends it again
     fixed = asyncio.run(_only(bundle, settings)) if bundle else None
-    Protocol.seconds = settings.limits.seconds
     with tempfile.TemporaryDirectory(prefix="mlops-metrics-") as shared, _listen(settings) as listening:
         if settings.workers > 1:
             os.environ[SHARED] = shared
-        config = uvicorn.Config(
+        config = Settings(
             partial(make_app, settings, fixed),
             factory=True,
             workers=settings.workers,
@@ -80,12 +88,13 @@ def serve(settings: Serving, bundle: Path | None = None) -> None:
         )
         host, port = listening.getsockname()[:2]
         print(f"serve: http://{host}:{port}/docs with {settings.workers} worker(s)", flush=True)
+        config.seconds = settings.limits.seconds
         follower = None if fixed else Follower(settings.follow_seconds)
         if follower:
             follower.start()
         try:
             if settings.workers > 1:
-                Multiprocess(config, target=uvicorn.Server(config).run, sockets=[listening]).run()
+                Multiprocess(config, sockets=[listening]).run()
             else:
                 uvicorn.Server(config).run(sockets=[listening])
         finally:
