@@ -13,6 +13,7 @@ from bench.datasets import measure_datasets
 from bench.generation import OWNER, compare_generation
 from bench.project import publish_project
 from bench.scale import measure_scale
+from bench.serving import measure_serving
 from bench.verdict import measure_verdict
 from bench.workflows import compare_docs, compare_params
 
@@ -26,12 +27,19 @@ def main() -> int:
         "ratios": measure_ratios,
         "datasets": lambda _: measure_datasets(),
         "scale": measure_scale,
+        "serving": measure_servers,
         "verdict": measure_verdict,
     }
     parser.add_argument("--only", choices=measures, help="one part of it")
     arguments = parser.parse_args()
     met = [measure(arguments.repeats) for name, measure in measures.items() if arguments.only in (None, name)]
     return 0 if all(met) else 1
+
+
+def measure_servers(repeats: int) -> bool:
+    """Print how fast the served model answers, against others; return False where it misses its bar."""
+    with tempfile.TemporaryDirectory() as name:
+        return measure_serving(Path(name), repeats)
 
 
 def measure_ratios(repeats: int) -> bool:

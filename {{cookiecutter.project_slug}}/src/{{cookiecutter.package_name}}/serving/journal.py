@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -55,15 +54,19 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Record).decode
 
 
-def read_records(path: Path) -> Iterator[Record]:
-    """The records of a journal; the last is left out where its writer was killed within it."""
-    with path.open("rb") as file:
-        while len(head := file.read(4)) == 4:
-            size = int.from_bytes(head, "big")
-            content = file.read(size)
-            if len(content) < size:
-                return
-            yield _decode(content)
+def read_records(path: Path) -> tuple[list[Record], bool]:
+    """The records of a journal, and whether they are all of it: a writer that is killed may leave half a record."""
+    content = memoryview(path.read_bytes())
+    records: list[Record] = []
+    at = 0
+    while at < len(content):
+        end = at + 4 + int.from_bytes(content[at : at + 4], "big")
+        try:
+            records.append(_decode(content[at + 4 : end]))
+        except msgspec.MsgspecError:
+            return records, False
+        at = end
+    return records, True
 
 
 class Journal:

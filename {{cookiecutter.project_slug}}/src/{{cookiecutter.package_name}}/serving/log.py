@@ -68,24 +68,14 @@ def write_truths(folder: Path, truths: pd.DataFrame) -> None:
 
 def _convert(path: Path) -> None:
     name = path.stem.removeprefix("journal-")
-    records = list(read_records(path))
-    if _is_cut(path):
+    records, whole = read_records(path)
+    if not whole:
         print(f"log: {path.name} ends in half a record: its server was killed; at most its last second is lost")
     tables = {"log": _predictions(records), "feedback": _truths(records)}
     for kind, table in tables.items():
         if len(table):
             _write(table, path.with_name(f"{kind}-{name}.parquet"))
     path.unlink()
-
-
-def _is_cut(path: Path) -> bool:
-    with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        at = 0
-        while at + 4 <= end:
-            file.seek(at)
-            at += 4 + int.from_bytes(file.read(4), "big")
-    return at != end
 
 
 def _predictions(records: list[Record]) -> pa.Table:
@@ -146,7 +136,7 @@ def _read(folder: Path, kind: str, schema: pa.Schema, columns: list[str] | None,
     tables = []
     for path in sorted(folder.glob("journal-*.log")):
         with suppress(FileNotFoundError):
-            records = list(read_records(path))
+            records, _ = read_records(path)
             tables.append((_predictions(records) if kind == "log" else _truths(records)).select(wanted))
     for path in sorted(folder.glob(f"{kind}-*.parquet")):
         with suppress(FileNotFoundError):
