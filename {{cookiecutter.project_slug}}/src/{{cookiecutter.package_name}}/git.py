@@ -1,9 +1,11 @@
 """The one place that runs git, so that its environment, credentials and errors are handled once."""
 
 import base64
+import io
 import os
 import re
 import subprocess
+import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 
@@ -102,6 +104,15 @@ def show_file(rev: str, path: str | PurePath, cwd: Path | None = None) -> bytes 
         raise UserError(f"There is no commit named {rev}: fetch it with `git fetch --tags origin`.")
     done = run("cat-file", "blob", f"{commit}:./{PurePath(path).as_posix()}", cwd=cwd)
     return done.stdout if done.returncode == 0 else None
+
+
+def check_out(commit: str, directory: Path) -> None:
+    """Writes the files of a commit into `directory`, which knows nothing of the repository."""
+    done = run("archive", "--format=tar", commit)
+    if done.returncode:
+        raise UserError(f"`git archive` failed: {complaint(done.stderr)}.")
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        archive.extractall(directory, filter="data")
 
 
 def list_files(rev: str | None = None, cwd: Path | None = None) -> list[str]:

@@ -44,6 +44,13 @@ def run_url() -> str | None:
     return f"{server_url()}/{repository()}/actions/runs/{run}" if run else None
 
 
+def set_output(name: str, value: str) -> None:
+    """Tell later steps and jobs a value, where this is a step of a workflow."""
+    if path := os.environ.get("GITHUB_OUTPUT"):
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(f"{name}={value}\n")
+
+
 def token() -> str:
     """Return the job's token.
 

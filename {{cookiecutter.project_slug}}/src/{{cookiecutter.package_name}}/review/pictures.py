@@ -11,7 +11,6 @@ import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from .. import github
@@ -43,9 +42,7 @@ def pictures() -> None:
     if commit is None:
         return
     print(f"Stored {len(found)} pictures of pull request {report.pull_request} in {commit[:10]}.")
-    if output := os.environ.get("GITHUB_OUTPUT"):
-        with Path(output).open("a", encoding="utf-8") as file:
-            file.write(f"commit={commit}\n")
+    github.set_output("commit", commit)
 
 
 def addresses(packed: bytes) -> dict[str, str] | None:

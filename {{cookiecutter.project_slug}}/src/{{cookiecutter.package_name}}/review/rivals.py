@@ -3,18 +3,16 @@
 import os
 import subprocess
 import sys
-import tarfile
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from ..config import PARAMS, Config, Data
-from ..git import run
+from ..git import check_out
 from ..history import join_history
 from ..metrics import Predictions
 from ..outputs import BUNDLE, HISTORY, TEST_ROWS, TRAIN_ROWS, fetch_outputs, locked, output_file, place_output
@@ -147,7 +145,7 @@ def ask(champion: Champion, rev: str | None, data: Data) -> Predictions:
     bundle = output_file(BUNDLE, champion.commit).resolve()
     with tempfile.TemporaryDirectory() as directory:
         home = Path(directory)
-        _check_out(champion.commit, home)
+        check_out(champion.commit, home)
         if history.get("entity"):
             place_output(HISTORY, champion.commit, home)
             for path in (*ROWS, *filter(None, [history.get("events")])):
@@ -175,9 +173,3 @@ def read_predictions(frame: pd.DataFrame) -> Predictions:
     if probabilities.empty:
         return Predictions(frame["prediction"].to_numpy())
     return Predictions(probabilities.to_numpy(), [str(name).removeprefix("probability_") for name in probabilities])
-
-
-def _check_out(commit: str, directory: Path) -> None:
-    archive = run("archive", "--format=tar", commit)
-    with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
-        tar.extractall(directory, filter="data")
