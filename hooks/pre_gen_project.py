@@ -102,6 +102,12 @@ def check_names() -> None:
         refuse(
             f"github_owner {owner!r} is no GitHub login: use up to 39 letters and digits, with single '-' between them."
         )
+    image = re.fullmatch(r"[A-Za-z0-9]+((\.|__?|-+)[A-Za-z0-9]+)*", slug)
+    if ANSWERS["container_registry"] != "none" and not image:
+        refuse(
+            f"project_slug {slug!r} is no name of a container image: put single '.', '_' or '-' between letters and "
+            "digits, or answer container_registry with none."
+        )
 
 
 def is_comparison() -> bool:

@@ -86,6 +86,22 @@ def mlops(borrowed: Callable[[Project], dict[str, str]]) -> Callable[..., subpro
 
 
 @pytest.fixture(scope="session")
+def released(fresh: Callable[..., Project], mlops: Callable[..., Any], shared: Share) -> Project:
+    """Share a project whose model, a linear one, is version v1.0.0: read it, or change a copy."""
+
+    def make(folder: Path) -> None:
+        small = fresh(400)
+        small.write("params.yaml", small.read("params.yaml").replace("hist_gradient_boosting\n", "logistic\n"))
+        mlops(small, "setup")
+        mlops(small, "train")
+        small.commit("First model")
+        small.run("git", "tag", "--annotate", "--message=First", "model@v1.0.0")
+        shutil.copytree(small.path, folder / small.path.name, symlinks=True)
+
+    return Project(shared("released", make) / "customer-churn")
+
+
+@pytest.fixture(scope="session")
 def drawn(project: Project, shared: Share) -> Path:
     """The reports, pages and pictures of made-up models: see drawing.py."""
     python = [project.path / ".venv/bin/python", "-W", "error::RuntimeWarning"]

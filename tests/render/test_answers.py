@@ -118,6 +118,21 @@ def test_names_follow_from_the_project_name(bake: Bake) -> None:
     assert (project.path / "src" / "grosse_gewicht_2").is_dir()
 
 
+@pytest.mark.parametrize("registry", QUESTIONS["container_registry"])
+def test_images_go_where_the_answer_says(bake: Bake, registry: str) -> None:
+    project = bake(container_registry=registry, github_owner="Acme_Corp", project_slug="My.Churn-2")
+    assert_clean(project)
+    wanted = None if registry == "none" else "ghcr.io/acme_corp/my.churn-2"
+    assert yaml.safe_load(project.read("params.yaml"))["serving"]["image"] == wanted
+
+
+@pytest.mark.parametrize("python", QUESTIONS["python_version"])
+def test_the_container_runs_the_python_that_ci_runs(bake: Bake, python: str) -> None:
+    lines = bake(python_version=python).read("deploy/Dockerfile").splitlines()
+    bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
+    assert bases == [f"python:{python}-slim"] * 2
+
+
 def test_a_dataset_is_found_from_where_the_command_was_typed(
     bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,6 +12,15 @@ def test_dependabot_files_are_valid(bake: Bake) -> None:
         run("check-jsonschema", *schema, ".github/dependabot.yml", cwd=folder)
 
 
+def test_dependabot_finds_what_it_is_to_keep_and_leaves_the_python_to_its_owner(bake: Bake) -> None:
+    project = bake()
+    updates = yaml.safe_load(project.read(".github/dependabot.yml"))["updates"]
+    (docker,) = [update for update in updates if update["package-ecosystem"] == "docker"]
+    assert project.has_file(f"{docker['directory'].strip('/')}/Dockerfile")
+    levels = ["version-update:semver-major", "version-update:semver-minor"]
+    assert docker["ignore"] == [{"dependency-name": "python", "update-types": levels}]
+
+
 def test_the_templates_own_workflow_is_valid_and_safe() -> None:
     run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", ".github/workflows/ci.yml", cwd=TEMPLATE)
     run("zizmor", "--offline", "--persona", "pedantic", "--no-progress", ".github", cwd=TEMPLATE)

@@ -31,6 +31,8 @@ ANSWERS = [
     ({"github_owner": "-me"}, "github_owner '-me' is no GitHub login"),
     ({"github_owner": "me/you"}, "github_owner 'me/you' is no GitHub login"),
     ({"github_owner": "x" * 40}, "is no GitHub login"),
+    ({"container_registry": "ghcr.io", "project_slug": "a..b"}, "project_slug 'a..b' is no name of a container image"),
+    ({"container_registry": "ghcr.io", "project_slug": "a._b"}, "put single '.', '_' or '-' between letters"),
     ({"description": "one\ntwo"}, "description must be one line"),
     ({"author_name": " "}, "author_name is empty"),
     ({"description": "{{ '{{' }} x }}"}, "description must not contain template syntax"),

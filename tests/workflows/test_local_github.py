@@ -275,6 +275,27 @@ def test_cml_refuses_what_the_real_one_would_or_what_is_unsafe(
     assert done.returncode and said in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ("login ghcr.io --username ada --password-stdin", "denied"),
+        ("login ghcr.io --username ada", "required"),
+        ("build --file=Dockerfile --tag=a/b:1 --bogus .", "unrecognized"),
+        ("build --file=Dockerfile --tag=a/b:1 --build-arg=GROPU=full .", "not consumed"),
+        ("build --file=Dockerfile --tag=a/b:1 --build-arg=FROM=gone .", '"/gone": not found'),
+        ("push a/b:1", "does not exist"),
+        ("run a/b:1", "invalid choice"),
+    ],
+)
+def test_docker_refuses_what_the_real_one_would(hub: LocalGitHub, tmp_path: Path, arguments: str, said: str) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nARG FROM=here\nCOPY ${FROM} /\n")
+    (tmp_path / "here").touch()
+    environment = hub.laptop("acme") | {"HOME": str(tmp_path)}
+    command = [str(hub.tools / "docker"), *arguments.split()]
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, input="wrong")
+    assert done.returncode and said in done.stderr
+
+
 def test_a_release_is_drafted_filled_published_and_then_immutable(project: Project) -> None:
     host = project.hub.host
     project.commit(

@@ -23,7 +23,7 @@ PERMISSIONS = {
         "report": {"contents": "read", "actions": "read", "pull-requests": "write"},
         "pass": {},
     },
-    "publish": {"publish": {"contents": "write"}, "pass": {}},
+    "publish": {"publish": {"contents": "write"}, "image": {"contents": "read", "packages": "write"}, "pass": {}},
 }
 CANCELS = {"checks": True, "retrain": True, "report": False, "publish": False}
 EXPLAINED = {"dangerous-triggers", "github-env"}
@@ -112,12 +112,14 @@ def test_one_last_job_passes_only_if_all_others_did(name: str, workflow: dict[st
     accepted = ["success", "skipped"] if name == "report" else ["success"]
     (step,) = job["steps"]
     assert re.findall(r'test "\$RESULT" = (\w+)', step["run"]) == accepted
+    assert re.findall(r'test "\$IMAGE" = (\w+)', step["run"]) == (["success", "skipped"] if name == "publish" else [])
+    assert step["env"].pop("IMAGE", None) == ("${{ needs.image.result }}" if name == "publish" else None)
     assert step["env"] == {"RESULT": f"${{{{ needs.{name}.result }}}}"}
 
 
 def test_no_checkout_leaves_credentials(generated: Project) -> None:
     checkouts = [step for step in all_steps(generated) if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == 5
+    assert len(checkouts) == 6
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
@@ -175,6 +177,18 @@ def test_a_repository_variable_names_the_runner_of_the_jobs_that_train_and_of_no
         for step in content["steps"]:
             place = step.get("env", {}).get("COMPUTE")
             assert place == ("${{ vars.COMPUTE }}" if step.get("run", "").startswith("mlops train") else None)
+
+
+def test_the_job_that_may_push_images_holds_no_other_write_and_gets_one_version(generated: Project) -> None:
+    jobs = read_yaml(generated.read(".github/workflows/publish.yml"))["jobs"]
+    image = jobs["image"]
+    (release,) = [step["id"] for step in jobs["publish"]["steps"] if step.get("run") == "mlops release"]
+    assert jobs["publish"]["outputs"] == {"image": f"${{{{ steps.{release}.outputs.image }}}}"}
+    assert (image["if"], image["needs"]) == ("needs.publish.outputs.image", ["publish"])
+    *_, login, build = image["steps"]
+    assert login["run"].startswith("docker login ghcr.io ") and "--password-stdin" in login["run"]
+    assert build["run"] == 'mlops image "$VERSION" --push'
+    assert build["env"]["VERSION"] == "${{ needs.publish.outputs.image }}"
 
 
 def test_only_publish_may_skip_no_training(generated: Project) -> None:

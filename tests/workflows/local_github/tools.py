@@ -52,15 +52,15 @@ def install_emulate() -> Path:
 
 
 def make_tool_directory(directory: Path) -> Path:
-    """A directory for a runner's PATH with what a hosted runner has, and cml."""
+    """A directory for a runner's PATH with what a hosted runner has: real, but for docker and cml."""
     directory.mkdir()
     python = Path(sys._base_executable)
     tools = {"gh": find_program("gh"), "node": find_node(), "python3": python, "python": python}
     tools[f"python3.{sys.version_info.minor}"] = python
     for name, program in tools.items():
         (directory / name).symlink_to(program.resolve())
-    cml = f'#!/bin/sh\nexec "{sys.executable}" -I "{HERE / "cml.py"}" "$@"\n'
-    write_script(directory / "cml", cml)
+    for name in ("cml", "docker"):
+        write_script(directory / name, f'#!/bin/sh\nexec "{sys.executable}" -I "{HERE / name}.py" "$@"\n')
     return directory
 
 

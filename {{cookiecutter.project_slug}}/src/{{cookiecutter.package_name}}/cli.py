@@ -159,6 +159,14 @@ def release(args: argparse.Namespace) -> int:
     return 0
 
 
+def image(args: argparse.Namespace) -> int:
+    """Build the container image of a version, the newest unless it is named, and push it if asked to."""
+    from .release.image import image
+
+    image(args.version, push=args.push)
+    return 0
+
+
 def serve(args: argparse.Namespace) -> int:
     """Answer requests with the versions at the stages prod, canary and shadow, or with one bundle."""
     from .config import load_config
@@ -216,6 +224,9 @@ def parser() -> argparse.ArgumentParser:
     verb(comment)
     verb(version)
     verb(release)
+    building = verb(image)
+    building.add_argument("version", nargs="?", metavar="VERSION", help="such as v1.2.0")
+    building.add_argument("--push", action="store_true", help="send it to the registry that serving.image names")
     serving = verb(serve)
     serving.add_argument("--bundle", type=Path, metavar="FILE", help="serve this one version, without git")
     serving.add_argument("--host", help="the address to listen on, instead of params.yaml's")

@@ -26,6 +26,7 @@ from .metrics import find_metric
 
 PARAMS = "params.yaml"
 LEAST_MEMORY = 500_000_000  # bytes: Python and its libraries take two thirds of it
+IMAGE = re.compile(r"[a-z0-9.-]+(:\d+)?(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)+")  # what docker takes, without a tag
 Task = Literal["classification", "regression", "guess"]
 S = TypeVar("S", bound="Section")
 
@@ -208,6 +209,14 @@ class Serving(Section):
     limits: ServingLimits = ServingLimits()
     log: PredictionLog = PredictionLog()
     canary: Canary = Canary()
+    image: str | None = None
+
+    @field_validator("image")
+    @classmethod
+    def _refuse_tag(cls, value: str | None) -> str | None:
+        if value is not None and not IMAGE.fullmatch(value):
+            raise ValueError(f"must be a registry and a name in small letters, without a tag, not {value!r}")
+        return value
 
 
 class Params(Section):

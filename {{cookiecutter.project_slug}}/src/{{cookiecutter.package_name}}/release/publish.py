@@ -123,6 +123,8 @@ def is_ancestor(commit: str, of: str) -> bool:
 def release() -> None:
     """Publish the GitHub Release of the version that this commit's model got: draft, upload, publish.
 
+    Where params.yaml asks for images, the workflow is told which version to build one of.
+
     Raises:
         UserError: GitHub refuses, or the published release lacks a file.
     """
@@ -130,6 +132,17 @@ def release() -> None:
     if ours is None:
         print("This commit has no version of its own: nothing to release.")
         return
+    publish_release(ours)
+    if load_config().serving.image:
+        github.set_output("image", str(ours))
+
+
+def publish_release(ours: Version) -> None:
+    """Bring the release of a version to its end, from wherever an earlier run left it.
+
+    Raises:
+        UserError: GitHub refuses, or the published release lacks a file.
+    """
     with tempfile.TemporaryDirectory() as directory:
         assets = write_assets(ours, Path(directory))
         found = find_release(ours)

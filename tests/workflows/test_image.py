@@ -1,0 +1,57 @@
+"""A merge that releases a version builds and pushes its image, where params.yaml asks for one."""
+
+from collections.abc import Callable
+
+from desk import Desk, find_run
+from local_github import Repository
+
+Clone = Callable[..., Desk]
+PLACE = "ghcr.io/acme/churn"
+
+
+def test_no_image_is_built_unless_asked_for(first: Repository) -> None:
+    (run,) = first.runs("publish")
+    assert run.jobs == {"publish": "success", "image": "skipped", "pass": "success"}
+
+
+def test_a_release_is_followed_by_its_image_and_again_when_rerun(published: Repository, clone: Clone) -> None:
+    published.disabled |= {"retrain"}
+    desk = clone(published)
+    desk.run("git", "switch", "--quiet", "--detach", "origin/tuned")
+    desk.replace("params.yaml", "image: null", f"image: {PLACE}")
+    run = find_run(published.merge(desk.propose("with-image", "Build images")), "publish").expect("success")
+    assert run.jobs == {"publish": "success", "image": "success", "pass": "success"}
+    assert "Login Succeeded" in run.log
+    commit = published.bare.resolve("model@v1.1.0^{commit}")
+    for told in (
+        "GROUP=serving",
+        f"revision={commit}",
+        "image.version=v1.1.0",
+        f"image.source={published.url.removesuffix('.git')}",
+    ):
+        assert told in run.log, told
+    assert f"The push refers to repository [{PLACE}]" in run.log and "v1.1.0: digest: sha256:" in run.log
+
+    (again,) = published.rerun(run)
+    assert "is published already" in again.expect("success").log
+    assert again.jobs["image"] == "success" and f"Pushed {PLACE}:v1.1.0" in again.log
+
+
+def test_a_merge_that_releases_nothing_builds_nothing(published: Repository, clone: Clone) -> None:
+    published.disabled |= {"retrain"}
+    desk = clone(published)
+    desk.replace("params.yaml", "image: null", f"image: {PLACE}")
+    run = find_run(published.merge(desk.propose("image-alone", "Build images from now on")), "publish")
+    assert "nothing to publish" in run.expect("success").log
+    assert run.jobs == {"publish": "success", "image": "skipped", "pass": "success"}
+
+
+def test_an_image_that_fails_is_seen(published: Repository, clone: Clone) -> None:
+    published.disabled |= {"retrain"}
+    desk = clone(published)
+    desk.run("git", "switch", "--quiet", "--detach", "origin/tuned")
+    desk.replace("params.yaml", "image: null", "image: elsewhere.example.com/churn")
+    run = find_run(published.merge(desk.propose("elsewhere", "Push where nobody logged in")), "publish")
+    assert "denied" in run.expect("failure").log
+    assert run.jobs == {"publish": "success", "image": "failure", "pass": "failure"}
+    assert published.tags() == ["model@v1.0.0", "model@v1.1.0"], "the release is there all the same"

@@ -1,0 +1,101 @@
+"""The container image of a version, built from its own commit and bundle by docker, podman or buildah."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from ..config import load_config
+from ..errors import UserError
+from ..git import check_out
+from ..github import server_url
+from ..outputs import BUNDLE, output_file
+from ..pipeline.bundle import load_bundle
+from ..versions import MODEL, Version, list_versions
+
+DOCKERFILE = "deploy/Dockerfile"
+ENGINES = ("docker", "podman", "buildah")
+
+
+def image(name: str | None = None, push: bool = False) -> None:
+    """Build the image of the version `name`, the newest where it is None; with `push`, send it to its registry.
+
+    Raises:
+        UserError: there is no such version or no program to build with, or that program failed.
+    """
+    place = load_config().serving.image
+    if place is None:
+        print("serving.image in params.yaml is null: no image is asked for.")
+        return
+    version = find_version(name)
+    reference = f"{place}:{version}"
+    engine = find_engine()
+    with tempfile.TemporaryDirectory() as directory:
+        context = Path(directory)
+        group = lay_context(version, context)
+        file, arguments = f"--file={context / DOCKERFILE}", (f"--build-arg=GROUP={group}", *labels(version))
+        run_engine(engine, "build", file, *arguments, f"--tag={reference}", str(context))
+    print(f"Built {reference}")
+    if push:
+        run_engine(engine, "push", reference)
+        print(f"Pushed {reference}")
+
+
+def find_version(name: str | None) -> Version:
+    """Return the version called `name`, the newest where it is None.
+
+    Raises:
+        UserError: there is none.
+    """
+    versions = list_versions()
+    found = next((version for version in versions if name in (None, version.name)), None)
+    if found is None:
+        lacking = f"{name} is not a version" if name else "there is no version yet"
+        raise UserError(f"{lacking}: `git tag --list '{MODEL}@*'` lists them, `git fetch --tags origin` brings more.")
+    return found
+
+
+def find_engine() -> str:
+    """Return the program that builds: docker, else podman, else buildah.
+
+    Raises:
+        UserError: none is installed.
+    """
+    engine = next(filter(shutil.which, ENGINES), None)
+    if engine is None:
+        raise UserError(f"none of {', '.join(ENGINES)} is on PATH: install one, it builds the image.")
+    return engine
+
+
+def lay_context(version: Version, context: Path) -> str:
+    """Write what the image is made of, as it was at the version, into `context`; return what it needs installed.
+
+    Raises:
+        UserError: the version is older than its container.
+    """
+    check_out(version.commit, context)
+    if not (context / DOCKERFILE).exists():
+        raise UserError(f"{version} has no {DOCKERFILE}: build the image of a later version.")
+    bundle = context / Path(BUNDLE).name
+    shutil.copyfile(output_file(BUNDLE, version.commit), bundle)
+    return "full" if load_bundle(bundle).manifest["format"] == "skops" else "serving"
+
+
+def labels(version: Version) -> list[str]:
+    """Return the options that tell an image's reader where it comes from, in the words of the OCI."""
+    told = {"version": str(version), "revision": version.commit}
+    if repository := os.environ.get("GITHUB_REPOSITORY"):
+        told["source"] = f"{server_url()}/{repository}"
+    return [f"--label=org.opencontainers.image.{name}={value}" for name, value in told.items()]
+
+
+def run_engine(*command: str) -> None:
+    """Run the program that builds, which says itself how it fares.
+
+    Raises:
+        UserError: it failed.
+    """
+    # Of the two formats that podman and buildah write, docker's is the one that has a HEALTHCHECK.
+    if subprocess.run(command, env={**os.environ, "BUILDAH_FORMAT": "docker"}).returncode:
+        raise UserError(f"`{' '.join(command[:2])}` failed: its own message is above.")
