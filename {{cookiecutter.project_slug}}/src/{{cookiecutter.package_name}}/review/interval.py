@@ -4,8 +4,9 @@ Both models predict the same rows, so a row's two answers are drawn together. Wh
 interval held the truth, is in docs/verdict.md of the template.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy import special
@@ -48,19 +49,23 @@ class Interval:
 
 @dataclass(frozen=True)
 class _Pair:
-    """One metric of two models on the same rows."""
+    """One metric of two models on the same rows, or of the candidate alone."""
 
     metric: Metric
     truth: np.ndarray
-    champion: Predictions
+    champion: Predictions | None
     candidate: Predictions
 
     def gain(self, rows: np.ndarray | None = None) -> float:
         """Return how much better the candidate is, on some of the rows or all; NaN where it is not defined."""
-        truth, champion, candidate = self.truth, self.champion, self.candidate
-        if rows is not None:
-            truth, champion, candidate = truth[rows], champion.take(rows), candidate.take(rows)
-        return self.sign * (self.metric.compute(truth, candidate) - self.metric.compute(truth, champion))
+        truth = self.truth if rows is None else self.truth[rows]
+        values = [self.metric.compute(truth, model if rows is None else model.take(rows)) for model in self.models]
+        return self.sign * _less(values)
+
+    @property
+    def models(self) -> list[Predictions]:
+        """The candidate, and the champion it is compared with."""
+        return [self.candidate] if self.champion is None else [self.candidate, self.champion]
 
     @property
     def sign(self) -> int:
@@ -69,7 +74,7 @@ class _Pair:
     @property
     def same(self) -> bool:
         """Whether both models answer the same everywhere."""
-        return np.array_equal(self.champion.values, self.candidate.values)
+        return self.champion is not None and np.array_equal(self.champion.values, self.candidate.values)
 
 
 def paired_intervals(
@@ -142,12 +147,26 @@ def paired_estimate(
         return float("nan"), float("nan"), float("nan")
     if pair.same:
         return 0.0, 0.0, float("inf")
-    if metric.weigh is not None:
-        return _estimate(pair, gain, _numbered(groups))[:3]
-    gains, share = _bootstrap_of_rows(pair, _numbered(groups), QUICK_RESAMPLES)
-    if len(gains) < QUICK_RESAMPLES / 2:
+    return _quick_estimate(pair, gain, _numbered(groups), QUICK_RESAMPLES)
+
+
+def estimate(
+    metric: Metric,
+    truth: np.ndarray,
+    model: Predictions,
+    rival: Predictions | None = None,
+    groups: np.ndarray | None = None,
+) -> tuple[float, float, float]:
+    """Return how good a model is, the greater the better, with that estimate's standard error and degrees of freedom.
+
+    With a `rival` it is how much better the model is on the same rows, and equal answers are no proof of equal models.
+    All are NaN where the metric is not defined.
+    """
+    pair = _Pair(metric, truth, rival, model)
+    gain = pair.gain()
+    if not np.isfinite(gain):
         return float("nan"), float("nan"), float("nan")
-    return gain, float(gains.std(ddof=1) * np.sqrt(share)), len(gains) - 1.0
+    return _quick_estimate(pair, gain, _numbered(groups), BLACK_BOX_RESAMPLES)
 
 
 def p_not_below(gain: float, error: float, df: float, margin: float) -> float:
@@ -183,6 +202,20 @@ def _numbered(groups: np.ndarray | None) -> np.ndarray | None:
     return None if groups is None else np.unique(groups, return_inverse=True)[1]
 
 
+def _less(values: Sequence[Any]) -> Any:
+    """Return the first less the second, or the first where it is alone."""
+    return values[0] - values[1] if len(values) == 2 else values[0]
+
+
+def _quick_estimate(pair: _Pair, gain: float, labels: np.ndarray | None, resamples: int) -> tuple[float, float, float]:
+    if pair.metric.weigh is not None:
+        return _estimate(pair, gain, labels)[:3]
+    gains, share = _bootstrap_of_rows(pair, labels, resamples)
+    if len(gains) < resamples / 2:
+        return float("nan"), float("nan"), float("nan")
+    return gain, float(gains.std(ddof=1) * np.sqrt(share)), len(gains) - 1.0
+
+
 def _estimate(pair: _Pair, gain: float, labels: np.ndarray | None) -> tuple[float, float, float, float]:
     """Return the gain, its standard error, that error's degrees of freedom, and what the bootstrap would find for it.
 
@@ -213,7 +246,7 @@ def _estimate(pair: _Pair, gain: float, labels: np.ndarray | None) -> tuple[floa
         worst = max(one * (size / (size + 2)) ** 2 for one, size in zip(imagined, sizes, strict=True))
         variance += worst / 2 * (rows / len(plain)) ** 2
     if not variance:
-        usual = sum(_influence(pair, model).var() for model in (pair.champion, pair.candidate))
+        usual = sum(_influence(pair, model).var() for model in pair.models)
         if usual or pair.candidate.classes is None:
             return gain, float(np.sqrt(usual)) / rows, 2.0, 0.0
         return gain, _fall_by_one_row(pair), max(1.0, len(plain) - 1.0), 0.0
@@ -270,11 +303,12 @@ def _influences(pair: _Pair) -> tuple[np.ndarray, np.ndarray]:
     """Return what each row adds to the gain, and the squares that rows would add which one model alone has right.
 
     The latter are for each class that is there: of a row that only the champion has right, and one that only the
-    candidate has. They are empty where the metric is not one of labels.
+    candidate has; of a model alone, one that it has right, and one that it has wrong. They are empty where the metric
+    is not one of labels.
     """
     metric, truth = pair.metric, pair.truth
     if not metric.of_labels:
-        return _influence(pair, pair.candidate) - _influence(pair, pair.champion), np.zeros(0)
+        return _less([_influence(pair, model) for model in pair.models]), np.zeros(0)
     assert metric.weigh is not None
     classes = pair.candidate.classes or []
     counts = {label: int(np.sum(truth == label)) for label in classes}
@@ -284,16 +318,14 @@ def _influences(pair: _Pair) -> tuple[np.ndarray, np.ndarray]:
     }
     weights = np.append(np.ones(len(truth)), np.zeros(2 * len(there)))
     parts = []
-    for model, said in (
-        (pair.candidate, [*there, *wrong.values()]),
-        (pair.champion, [*wrong.values(), *there]),
-    ):
+    right_and_wrong = [*there, *wrong.values()], [*wrong.values(), *there]
+    for model, said in zip(pair.models, right_and_wrong, strict=False):
         sure = np.array(said, dtype=object)[:, None] == np.array(classes, dtype=object)
         both = Predictions(np.vstack([model.values, sure]), classes)
         prepared = metric.weigh(np.concatenate([truth, there, there]), both)
         assert isinstance(prepared, Sums)
         parts.append(prepared.influence(weights))
-    added = parts[0] - parts[1]
+    added = _less(parts)
     return added[: len(truth)], (added[len(truth) :].reshape(2, len(there)) ** 2).sum(axis=0)
 
 
@@ -330,7 +362,7 @@ def _bootstrap(pairs: list[_Pair], labels: np.ndarray | None) -> list[np.ndarray
     if not pairs:
         return []
     truth = pairs[0].truth
-    prepared = [(pair.metric.weigh(truth, pair.champion), pair.metric.weigh(truth, pair.candidate)) for pair in pairs]  # type: ignore[misc]
+    prepared = [[pair.metric.weigh(truth, model) for model in pair.models] for pair in pairs]  # type: ignore[misc]
     gains = [np.empty(RESAMPLES) for _ in pairs]
     classes = None
     if pairs[0].candidate.classes is not None and labels is None:
@@ -345,8 +377,7 @@ def _bootstrap(pairs: list[_Pair], labels: np.ndarray | None) -> list[np.ndarray
             weights = counts.astype(float)
             rows = slice(done, done + len(weights))
             for index in chosen:
-                champion, candidate = prepared[index]
-                gains[index][rows] = pairs[index].sign * (candidate(weights) - champion(weights))
+                gains[index][rows] = pairs[index].sign * _less([model(weights) for model in prepared[index]])
             done += len(weights)
     return gains
 

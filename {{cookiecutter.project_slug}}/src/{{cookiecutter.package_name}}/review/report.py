@@ -202,7 +202,7 @@ def read_report(text: bytes) -> Report:
         UserError: it is not a report that this version writes.
     """
     try:
-        report = _typed(Report, json.loads(text))
+        report = typed(Report, json.loads(text))
     except (ValueError, TypeError, OverflowError, RecursionError) as error:
         raise UserError(f"report.json is not a report: {type(error).__name__}") from error
     if report.format != FORMAT:
@@ -210,19 +210,19 @@ def read_report(text: bytes) -> Report:
     return report
 
 
-def _typed(kind: Any, value: Any) -> Any:
+def typed(kind: Any, value: Any) -> Any:
     """Return `value`, parsed from JSON, as `kind`: a dataclass, a list of one, a scalar or an optional scalar."""
     if isinstance(kind, type) and is_dataclass(kind):
         hints = typing.get_type_hints(kind)
         if not isinstance(value, dict) or set(value) != {field.name for field in fields(kind)}:
             raise TypeError(kind)
-        return kind(**{name: _typed(hints[name], value[name]) for name in hints})
+        return kind(**{name: typed(hints[name], value[name]) for name in hints})
     if typing.get_origin(kind) is list:
         if not isinstance(value, list):
             raise TypeError(kind)
-        return [_typed(get_args(kind)[0], item) for item in value]
+        return [typed(get_args(kind)[0], item) for item in value]
     if isinstance(kind, types.UnionType) or typing.get_origin(kind) is typing.Union:
-        return None if value is None else _typed(get_args(kind)[0], value)
+        return None if value is None else typed(get_args(kind)[0], value)
     if typing.get_origin(kind) is Literal:
         if value not in get_args(kind):
             raise ValueError(kind)
