@@ -177,6 +177,16 @@ def serve(args: argparse.Namespace) -> int:
     return 0
 
 
+def canary_report(args: argparse.Namespace) -> int:
+    """Compare the canary with the champion on live traffic, and say whether to promote it."""
+    from .serving.report import fetch_report, report_here
+    from .serving.show import render
+
+    report = fetch_report(args.url) if args.url else report_here()
+    print(report.to_json() if args.json else render(report), end="")
+    return 0
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of every verb."""
     top = argparse.ArgumentParser(prog="mlops", description="Train, judge, publish and use this project's model.")
@@ -232,6 +242,13 @@ def parser() -> argparse.ArgumentParser:
     serving.add_argument("--host", help="the address to listen on, instead of params.yaml's")
     serving.add_argument("--port", type=int)
     serving.add_argument("--workers", type=int)
+    canary_verbs = verbs.add_parser("canary", help="Try a version on a part of live traffic.").add_subparsers(
+        dest="act", required=True, metavar="VERB"
+    )
+    reporting = canary_verbs.add_parser("report", help=canary_report.__doc__, description=canary_report.__doc__)
+    reporting.set_defaults(run=canary_report)
+    reporting.add_argument("--json", action="store_true", help="print it as JSON")
+    reporting.add_argument("--url", metavar="URL", help="ask the server there, such as http://127.0.0.1:8000")
     return top
 
 

@@ -6,12 +6,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet
 
 from ..files import replacing
@@ -46,14 +48,14 @@ def sweep(folder: Path, days: float | None = None) -> None:
             path.unlink(missing_ok=True)
 
 
-def read_predictions(folder: Path, columns: list[str] | None = None) -> pd.DataFrame:
-    """Every prediction kept, the latest included; the columns are those of PREDICTIONS."""
-    return _read(folder, "log", PREDICTIONS, columns, ["id", "role"])
+def read_predictions(folder: Path, columns: list[str] | None = None, since: datetime | None = None) -> pd.DataFrame:
+    """Every prediction kept, the latest included, made since a moment; the columns are some or all of PREDICTIONS."""
+    return _read(folder, "log", PREDICTIONS, ["id", "role"], columns, since)
 
 
 def read_truths(folder: Path) -> pd.DataFrame:
     """Every truth that came back; of an id that has several, the last one."""
-    return _read(folder, "feedback", TRUTHS, None, ["id"])
+    return _read(folder, "feedback", TRUTHS, ["id"])
 
 
 def write_truths(folder: Path, truths: pd.DataFrame) -> None:
@@ -129,18 +131,27 @@ def _write(table: pa.Table, path: Path) -> None:
         pa.parquet.write_table(table, partial, compression="zstd")
 
 
-def _read(folder: Path, kind: str, schema: pa.Schema, columns: list[str] | None, unique: list[str]) -> pd.DataFrame:
+def _read(
+    folder: Path,
+    kind: str,
+    schema: pa.Schema,
+    unique: list[str],
+    columns: list[str] | None = None,
+    since: datetime | None = None,
+) -> pd.DataFrame:
     # Journals first: one that becomes Parquet meanwhile is then read twice rather than not at all.
     names = columns or schema.names
     wanted = [*dict.fromkeys([*names, *unique, "time"])]
+    recent = None if since is None else pc.field("time") >= pa.scalar(since, schema.field("time").type)
     tables = []
     for path in sorted(folder.glob("journal-*.log")):
         with suppress(FileNotFoundError):
             records, _ = read_records(path)
-            tables.append((_predictions(records) if kind == "log" else _truths(records)).select(wanted))
+            table = _predictions(records) if kind == "log" else _truths(records)
+            tables.append((table if recent is None else table.filter(recent)).select(wanted))
     for path in sorted(folder.glob(f"{kind}-*.parquet")):
         with suppress(FileNotFoundError):
-            tables.append(pa.parquet.read_table(path, columns=wanted, schema=schema))
+            tables.append(pa.parquet.read_table(path, columns=wanted, schema=schema, filters=recent))
     frame = pa.concat_tables([schema.empty_table().select(wanted), *tables]).to_pandas()
     frame = frame.sort_values("time", kind="stable").drop_duplicates(unique, keep="last")
     return frame[names].reset_index(drop=True)
