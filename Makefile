@@ -14,7 +14,7 @@ demo: | $(UV) ## play the whole story on this machine: push, pull request, comme
 	@$(UV) run --locked python -m demo
 
 REPEATS := 3
-bench: | $(UV) ## measure against the plain way, and how well the gate decides (REPEATS=1, ONLY=ratios, datasets, scale, serving or verdict)
+bench: | $(UV) ## measure against the plain way, and how well the gate decides (REPEATS=1, ONLY=ratios, datasets, scale, serving, verdict or canary)
 	@$(UV) run --locked python -m bench --repeats $(REPEATS) $(ONLY:%=--only %)
 
 WORKERS := logical

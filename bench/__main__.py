@@ -1,4 +1,4 @@
-"""Ratios against the plain way: generation, retraining, the report and the workflows; data by size; and the gate."""
+"""Ratios against the plain way: generation, retraining, report, workflows; data by size; the gate; the canary."""
 
 import argparse
 import os
@@ -14,14 +14,14 @@ from bench.generation import OWNER, compare_generation
 from bench.project import publish_project
 from bench.scale import measure_scale
 from bench.serving import measure_serving
-from bench.verdict import measure_verdict
+from bench.verdict import measure_canary, measure_verdict
 from bench.workflows import compare_docs, compare_params
 
 
 def main() -> int:
     """Print every figure; exit 1 where one misses its bar."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
-    help = "rounds of the workflows and of the gate's test sets; commands get twice as many"
+    help = "rounds of the workflows, of the gate's test sets and of canaries; commands get twice as many"
     parser.add_argument("--repeats", type=int, default=3, help=help)
     measures = {
         "ratios": measure_ratios,
@@ -29,6 +29,7 @@ def main() -> int:
         "scale": measure_scale,
         "serving": measure_servers,
         "verdict": measure_verdict,
+        "canary": measure_canary,
     }
     parser.add_argument("--only", choices=measures, help="one part of it")
     arguments = parser.parse_args()

@@ -252,7 +252,7 @@ def sets_of(rows: int) -> int:
     return ROUNDS * SETS[rows]
 
 
-def shifted(name: str, metric: Any, gain: float) -> Population | None:
+def shifted(name: str, metric: Any, gain: float, near: float = 1e-3) -> Population | None:
     """Return a population in which the candidate's true gain is `gain`, None where these models cannot be made so bad.
 
     The two models stay different: the better one is made worse until the population's difference is `gain`. A
@@ -278,7 +278,7 @@ def shifted(name: str, metric: Any, gain: float) -> Population | None:
         middle = (low + high) / 2
         low, high = (middle, high) if (at(middle).gain(metric) < gain) == rising else (low, middle)
     found = at(low)
-    return found if abs(found.gain(metric) - gain) < 1e-3 else None
+    return found if abs(found.gain(metric) - gain) < near else None
 
 
 def show_coverage(found: dict[tuple[str, int], dict[str, Coverage]]) -> int:
