@@ -190,13 +190,13 @@ def write(said: Predictions) -> list[str]:
     return [json.dumps({"prediction": label, "probabilities": chance}) for label, chance in pairs]
 
 
-def configure(root: Path, task: str, gate: dict[str, Any], canary: dict[str, Any]) -> Config:
+def configure(root: Path, task: str, gate: dict[str, Any], canary: dict[str, Any], data: dict[str, Any]) -> Config:
     config = load_config(root)
     primary = {"primary": "mae" if task == "regression" else "accuracy", "margin": 0.01, "guards": {}} | gate
     settings = config.serving.canary.model_copy(update=canary)
     return config.model_copy(
         update={
-            "data": config.data.model_copy(update={"task": task}),
+            "data": config.data.model_copy(update={"task": task, **data}),
             "gate": config.gate.model_copy(update=primary),
             "serving": config.serving.model_copy(update={"canary": settings}),
         }
@@ -208,6 +208,7 @@ def do_report(
     task: str = "classification",
     gate: dict[str, Any] | None = None,
     canary: dict[str, Any] | None = None,
+    data: dict[str, Any] | None = None,
     change: str = "",
     stage: str = "canary",
     paired: bool = False,
@@ -219,7 +220,7 @@ def do_report(
     log, truths = make_log(task, **traffic)
     frames = {"log": log, "truths": truths, "pd": pd, "np": np, "begin": pd.Timestamp(BEGIN)}
     exec(change, frames)
-    config = configure(root, task, gate or {}, canary or {})
+    config = configure(root, task, gate or {}, canary or {}, data or {})
     assignment = Assignment(stage, "v1.1.0", "model#canary#2", BEGIN + timedelta(seconds=since))
     made = make_report(config, assignment, frames["log"], frames["truths"], paired, cut_off)
     return {**asdict(made), "text": render(made), "same": json.loads(made.to_json()) == asdict(made)}

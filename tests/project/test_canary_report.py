@@ -75,6 +75,12 @@ def test_the_quantile_is_least_at_its_age_and_near_to_that_for_long(bounds: dict
     assert all(student > one for student, one in zip(bounds["student"], bounds["normal"], strict=True))
 
 
+def test_an_interval_is_tightest_at_ten_times_the_truths_that_are_waited_for(canary: Canary) -> None:
+    found = {rows: canary("interval", metric="log_loss", case="plain", rows=rows) for rows in (200, 2000, 20_000)}
+    few, most, many = ((high - low) / 2 / error for _, low, high, error in found.values())
+    assert most == pytest.approx(3.035, abs=0.03) and few > 1.2 * most and many > 1.05 * most
+
+
 def test_the_bounds_of_a_rate_hold_at_every_look(bounds: dict[str, Any]) -> None:
     assert bounds["lost"] <= 0.05
     assert bounds["none"] == [0, 1]
@@ -270,6 +276,17 @@ log.loc[(log.role == "shadow") & (log.index % 50 == 0), ["answer", "error"]] = [
     assert metric["gain"] == 0 and -0.01 < metric["low"] < 0 < metric["high"] and found["advice"] == "promote"
 
 
+def test_a_canary_that_is_a_shadow_too_is_judged_on_the_champions_rows(report: Canary) -> None:
+    same = """
+shadow = log[log.role == "champion"].assign(role="shadow", version="v1.1.0")
+log = pd.concat([log, shadow], ignore_index=True)
+"""
+    apart, paired = (report(paired=both, change=same, gate={"margin": 0.02}) for both in (False, True))
+    assert apart["metrics"][0]["gain"] < -0.02 and paired["metrics"][0]["gain"] == 0
+    assert (apart["verdict"], paired["verdict"]) == ("undecided", "not worse")
+    assert [one["role"] for one in paired["traffic"]] == ["champion", "canary", "shadow"]
+
+
 def test_truths_that_say_nothing_do_not_count(report: Canary) -> None:
     found = report(change="truths.loc[truths.index < 100, 'truth'] = 'maybe'")
     assert found["unusable"] == 97, "three are of the champion's before the first of the canary's"
@@ -303,6 +320,17 @@ log.loc[some, "answer"] = log.answer[some].str.replace('"probabilities": {', '"p
     assert report(change=new)["metrics"] == report()["metrics"]
 
 
+def test_precision_and_its_kin_are_about_the_positive_class_of_the_params(report: Canary) -> None:
+    yes, no = (report(gate={"primary": "recall"}, data={"positive": name})["metrics"][0] for name in ("yes", "no"))
+    assert report(gate={"primary": "recall"})["metrics"][0] == yes
+    assert no["champion"] > yes["champion"] + 0.1
+
+
+def test_a_slow_start_of_few_requests_is_no_reason(report: Canary) -> None:
+    found = report(swapped=True, slow=4, requests=80)
+    assert found["advice"] == "keep watching" and "of the 50 requests that are waited for" in found["reason"]
+
+
 def test_the_text_has_the_advice_first_and_each_version_beside_the_other(report: Canary) -> None:
     text = report(swapped=True, failing=0.005)["text"].splitlines()
     assert text[0].startswith("Promote v1.1.0: the gain in accuracy is between +")
@@ -326,8 +354,13 @@ def live(project: Project, canary: Canary, tmp_path_factory: pytest.TempPathFact
     return there
 
 
-def assign(there: Project, stage: str, number: int, time: str = "2026-11-01T12:00:00Z") -> None:
-    there.run("git", "tag", "--annotate", f"model#{stage}#{number}", "--message", "try it", GIT_COMMITTER_DATE=time)
+def assign(there: Project, **stages: str) -> None:
+    """Give the second version these stages, each since a time, and no other version any."""
+    for tag in there.run("git", "tag", "--list", "model#canary#*", "model#shadow#*").stdout.split():
+        there.run("git", "tag", "--delete", tag)
+    for number, (stage, time) in enumerate(stages.items(), start=2):
+        tag = f"model#{stage}#{number}"
+        there.run("git", "tag", "--annotate", tag, "--message", "try it", GIT_COMMITTER_DATE=f"2026-11-{time}Z")
 
 
 @pytest.fixture
@@ -336,37 +369,37 @@ def mlops(canary: Canary, live: Project) -> Canary:
     return lambda *words: canary("hear", there=str(live.path), words=list(words))
 
 
-def test_without_a_canary_the_command_says_so(mlops: Canary) -> None:
-    assert mlops("canary", "report") == [
-        1,
-        "mlops canary: no version is at stage canary or shadow; `mlops canary start` makes one the canary.\n",
-        "",
-    ]
+def test_without_a_canary_the_command_says_so(mlops: Canary, live: Project) -> None:
+    assign(live)
+    said = "no version is at stage canary or shadow; `mlops canary start` makes one the canary."
+    assert mlops("canary", "report") == [1, f"mlops canary: {said}\n", ""]
 
 
 def test_the_command_reports_what_the_log_holds_of_the_version_at_the_stage(mlops: Canary, live: Project) -> None:
-    assign(live, "canary", 2)
+    assign(live, canary="01T12:00:00")
     status, errors, text = mlops("canary", "report")
     assert (status, errors) == (0, "") and text.startswith("Promote v1.1.0: the gain in ")
     status, errors, text = mlops("canary", "report", "--json")
     found = json.loads(text)
-    assert (status, errors, found["advice"]) == (0, "", "promote")
+    assert (status, errors, found["advice"], found["stage"]) == (0, "", "promote", "canary")
     assert [one["role"] for one in found["traffic"]] == ["champion", "canary"]
 
 
 def test_a_new_assignment_of_the_same_version_begins_anew(mlops: Canary, live: Project) -> None:
-    assign(live, "canary", 3, "2026-11-02T00:30:00Z")
-    found = json.loads(mlops("canary", "report", "--json")[2])
-    assert found["since"].startswith("2026-11-02T00:30:")
-    assign(live, "canary", 4, "2026-11-03T00:00:00Z")
+    assign(live, canary="02T00:30:00")
+    assert json.loads(mlops("canary", "report", "--json")[2])["since"].startswith("2026-11-02T00:30:")
+    assign(live, canary="03T00:00:00")
     status, _, text = mlops("canary", "report")
     assert status == 0 and text.startswith("Keep watching v1.1.0: 0 of the 50 requests")
 
 
 def test_the_command_knows_what_the_server_cut_off(mlops: Canary, live: Project) -> None:
+    assign(live, canary="01T12:00:00")
     off = live.path / ".mlops/serving/cut-off.json"
     off.parent.mkdir(parents=True)
-    off.write_text('{"model#canary#3": "an earlier one", "model#canary#4": "9 of 60 requests failed"}')
+    off.write_text('{"model#canary#1": "an earlier one"}')
+    assert mlops("canary", "report")[2].startswith("Promote")
+    off.write_text('{"model#canary#1": "an earlier one", "model#canary#2": "9 of 60 requests failed"}')
     assert mlops("canary", "report")[2].startswith("Stop v1.1.0: the server cut it off: 9 of 60 requests failed.")
     for broken in ("", "[1", "3"):
         off.write_text(broken)
@@ -375,10 +408,13 @@ def test_the_command_knows_what_the_server_cut_off(mlops: Canary, live: Project)
     off.unlink()
 
 
-def test_a_version_that_is_canary_and_shadow_is_judged_on_the_same_rows(mlops: Canary, live: Project) -> None:
-    assign(live, "shadow", 5)
+def test_a_version_that_is_canary_and_shadow_is_judged_by_the_shadows_rows(mlops: Canary, live: Project) -> None:
+    assign(live, canary="01T12:00:00", shadow="01T13:00:00")
     found = json.loads(mlops("canary", "report", "--json")[2])
-    assert found["stage"] == "canary" and found["metrics"][0]["why"].startswith("0 of the 100 truths")
+    assert found["stage"] == "canary" and found["traffic"][1]["truths"] > 1000
+    assert found["metrics"][0]["why"].startswith("0 of the 100 truths"), "no shadow has answered"
+    assign(live, shadow="01T13:00:00")
+    assert json.loads(mlops("canary", "report", "--json")[2])["stage"] == "shadow"
 
 
 def test_a_project_that_keeps_no_log_says_so(mlops: Canary, live: Project) -> None:
