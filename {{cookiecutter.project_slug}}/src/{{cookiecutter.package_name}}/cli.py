@@ -172,8 +172,11 @@ def serve(args: argparse.Namespace) -> int:
     from .config import load_config
     from .serving.server import serve
 
+    settings = load_config().serving
     given = {name: getattr(args, name) for name in ("host", "port", "workers") if getattr(args, name) is not None}
-    serve(load_config().serving.model_copy(update=given), args.bundle)
+    if args.log:
+        given["log"] = settings.log.model_copy(update={"path": args.log})
+    serve(settings.model_copy(update=given), args.bundle)
     return 0
 
 
@@ -240,8 +243,9 @@ def parser() -> argparse.ArgumentParser:
     serving = verb(serve)
     serving.add_argument("--bundle", type=Path, metavar="FILE", help="serve this one version, without git")
     serving.add_argument("--host", help="the address to listen on, instead of params.yaml's")
-    serving.add_argument("--port", type=int)
-    serving.add_argument("--workers", type=int)
+    serving.add_argument("--port", type=int, help="0 is any free one")
+    serving.add_argument("--workers", type=int, help="how many processes answer")
+    serving.add_argument("--log", metavar="DIR", help="where predictions are kept")
     canary_verbs = verbs.add_parser("canary", help="Try a version on a part of live traffic.").add_subparsers(
         dest="act", required=True, metavar="VERB"
     )

@@ -1,11 +1,11 @@
 """The files of a release, made from the version's own commit: bundle, metrics, schema, model card, checksums."""
 
 import hashlib
-import shutil
 from pathlib import Path
 
 from ..git import show_file
 from ..outputs import BUNDLE, METRICS, output_file
+from ..pipeline.bundle import stamp
 from ..versions import Version
 from .card import write_card
 
@@ -13,10 +13,16 @@ CARD = "MODEL_CARD.md"
 SUMS = "SHA256SUMS"
 
 
+def write_bundle(version: Version, directory: Path) -> Path:
+    """Write the bundle of `version`, which says which version it is, into `directory` and return its file."""
+    path = directory / Path(BUNDLE).name
+    path.write_bytes(stamp(output_file(BUNDLE, version.commit).read_bytes(), version.name, version.commit))
+    return path
+
+
 def write_assets(version: Version, directory: Path) -> list[Path]:
     """Write every file of the release of `version` into `directory` and return them, the model card first."""
-    bundle = directory / Path(BUNDLE).name
-    shutil.copyfile(output_file(BUNDLE, version.commit), bundle)
+    bundle = write_bundle(version, directory)
     committed = []
     for name in (METRICS, "schema.yaml"):
         committed.append(directory / name)

@@ -10,9 +10,9 @@ from ..config import load_config
 from ..errors import UserError
 from ..git import check_out
 from ..github import server_url
-from ..outputs import BUNDLE, output_file
-from ..pipeline.bundle import load_bundle
+from ..scoring.model import needs_code, read_parts
 from ..versions import MODEL, Version, list_versions
+from .assets import write_bundle
 
 DOCKERFILE = "deploy/Dockerfile"
 ENGINES = ("docker", "podman", "buildah")
@@ -77,9 +77,7 @@ def lay_context(version: Version, context: Path) -> str:
     check_out(version.commit, context)
     if not (context / DOCKERFILE).exists():
         raise UserError(f"{version} has no {DOCKERFILE}: build the image of a later version.")
-    bundle = context / Path(BUNDLE).name
-    shutil.copyfile(output_file(BUNDLE, version.commit), bundle)
-    return "full" if load_bundle(bundle).manifest["format"] == "skops" else "serving"
+    return "full" if needs_code(read_parts(write_bundle(version, context)).manifest) else "serving"
 
 
 def labels(version: Version) -> list[str]:

@@ -18,6 +18,7 @@ from .program import Program
 MANIFEST = "manifest.json"
 SCHEMA = "schema.yaml"
 REFERENCE = "reference.json"
+RELEASE = "release.json"  # which version it is; a bundle that was not released has none
 ALIKE = 6  # digits of a probability: classes that are equal to these tie, and the first of them wins
 # The largest that a bundle's parts may be: a hostile zip must not fill the memory.
 LARGEST = 2**31
@@ -35,6 +36,7 @@ class Parts:
     schema: str
     model: bytes
     reference: dict[str, Any]
+    version: str | None
 
 
 class Answers(NamedTuple):
@@ -62,6 +64,8 @@ def read_parts(path: Path, sha256: str | None = None) -> Parts:
             files = {name: archive.read(name) for name in digests}
             schema, model = files[SCHEMA].decode(), files[f"model.{manifest['format']}"]
             reference = json.loads(files[REFERENCE])
+            release = json.loads(archive.read(RELEASE)) if RELEASE in archive.namelist() else {}
+            version = str(release["version"]) if release else None
     except FileNotFoundError:
         raise UserError(f"{path}: not found; run `mlops train` or `mlops pull`.") from None
     except (zipfile.BadZipFile, OSError, KeyError, TypeError, ValueError, NotImplementedError) as error:
@@ -69,7 +73,7 @@ def read_parts(path: Path, sha256: str | None = None) -> Parts:
     for name, content in files.items():
         if hashlib.sha256(content).hexdigest() != digests[name]:
             raise UserError(f"{path}: refused, {name} in it is not what manifest.json says; fetch it again.")
-    return Parts(manifest, schema, model, reference)
+    return Parts(manifest, schema, model, reference, version)
 
 
 def open_onnx(model: bytes, source: str, threads: int = 0) -> Answer:

@@ -1,6 +1,7 @@
 """The server's routes. Rows in, answers out: no framework stands between, for it would take most of the time."""
 
 import asyncio
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -27,6 +28,7 @@ from .metrics import Metrics
 from .state import STATE, State, read_state
 
 LOOK = 0.5  # seconds between looks at the state
+REPORTED = 60.0  # seconds that a report may take
 RETRY = (b"retry-after", b"1")
 
 Answer = Callable[[Engine, Scope, bytes], Awaitable[tuple[int, Any]]]
@@ -35,11 +37,14 @@ Answer = Callable[[Engine, Scope, bytes], Awaitable[tuple[int, Any]]]
 class Endpoint:
     """An answer to requests, with what every answer has: bounds, a metric, errors as JSON."""
 
-    def __init__(self, engine: Engine, path: str, answer: Answer, kind: str = "application/json") -> None:
-        """`path` is what metrics call it, `kind` the content type."""
+    def __init__(
+        self, engine: Engine, path: str, answer: Answer, kind: str = "application/json", seconds: float | None = None
+    ) -> None:
+        """`path` is what metrics call it, `kind` the content type, `seconds` the time it may take if not the usual."""
         self.engine, self.path, self._answer = engine, path, answer
         self._kind = (b"content-type", kind.encode())
-        self._largest, self._seconds = engine.settings.limits.body_mb * 1e6, engine.settings.limits.seconds
+        limits = engine.settings.limits
+        self._largest, self._seconds = limits.body_mb * 1e6, seconds or limits.seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -102,6 +107,22 @@ async def feedback(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]
     return 202, {"kept": len(truths)}
 
 
+async def report_canary(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+    """The canary report, made by a process of its own, one at a time."""
+    async with engine.reporting:
+        command = [sys.executable, "-m", f"{__package__.rpartition('.')[0]}.cli", "canary", "report", "--json"]
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+        try:
+            said, problem = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+    if process.returncode:
+        raise Refused(409, problem.decode(errors="replace").strip().splitlines()[-1])
+    return 200, said
+
+
 async def show_metrics(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
     """The counters, for Prometheus."""
     return 200, await asyncio.to_thread(engine.metrics.page, engine)
@@ -126,14 +147,15 @@ def make_app(settings: Serving, fixed: State | None = None) -> Starlette:
         if engine.journal:
             await asyncio.to_thread(engine.journal.close)
 
-    def route(method: str, path: str, answer: Answer, kind: str = "application/json") -> Route:
-        return Route(path, Endpoint(engine, path, answer, kind), methods=[method])
+    def route(method: str, path: str, answer: Answer, *how: Any) -> Route:
+        return Route(path, Endpoint(engine, path, answer, *how), methods=[method])
 
     return Starlette(
         routes=[
             route("POST", "/predict", predict),
             route("POST", "/feedback", feedback),
             *[route(*each) for each in inference.ROUTES],
+            route("GET", "/canary", report_canary, "application/json", REPORTED),
             route("GET", "/metrics", show_metrics, CONTENT_TYPE_LATEST),
             route("GET", "/openapi.json", openapi.document),
             route("GET", "/docs", openapi.page, "text/html; charset=utf-8"),

@@ -48,6 +48,7 @@ class Engine:
         self.why = "the server is starting"
         self.problems: dict[str, str] = {}  # role: why its version is not served
         self._prefix, self._count = os.urandom(3).hex(), count()
+        self.reporting = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
 
     async def apply(self, state: State) -> None:

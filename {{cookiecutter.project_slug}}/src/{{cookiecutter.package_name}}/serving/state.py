@@ -7,6 +7,7 @@ import msgspec
 
 from ..errors import UserError
 from ..files import write_file
+from ..scoring.model import read_parts
 
 FOLDER = Path(".mlops/serving")
 STATE = FOLDER / "state.json"
@@ -36,13 +37,11 @@ def served_file(path: Path) -> Served:
     """A bundle's file as it is served by itself: its version is what its release says, else its digest.
 
     Raises:
-        UserError: there is no such file.
+        UserError: it is no bundle.
     """
-    try:
-        digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}); name a release's bundle.zip.") from None
-    return Served(digest[:12], str(path.resolve()), digest)
+    version = read_parts(path).version
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Served(version or digest[:12], str(path.resolve()), digest)
 
 
 def read_state(path: Path = STATE) -> State | None:
