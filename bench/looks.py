@@ -181,10 +181,11 @@ def show_cost(seconds: float, megabytes: float) -> int:
 
 def cost() -> tuple[float, float]:
     """Return the seconds and the peak of memory of one process that reads a log and reports on it."""
-    config, assignment, log, report = (
-        import_module(f"{PACKAGE}.{name}") for name in ("config", "serving.assignment", "serving.log", "serving.report")
+    config, versions, log, report = (
+        import_module(f"{PACKAGE}.{name}") for name in ("config", "versions", "serving.log", "serving.report")
     )
-    given = assignment.Assignment("canary", "v1.1.0", "model#canary#2", datetime(2026, 1, 1, tzinfo=UTC))
+    began = datetime(2026, 1, 1, tzinfo=UTC)
+    given = versions.Assignment("canary", "v1.1.0", "model#canary#2", "", began, "Ada", "to try it")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with ProcessPoolExecutor(1) as other:  # whose memory does not count
@@ -193,7 +194,7 @@ def cost() -> tuple[float, float]:
         made = report.make_report(
             config.load_config(),
             given,
-            log.read_predictions(folder, report.COLUMNS, given.since),
+            log.read_predictions(folder, report.COLUMNS, given.time),
             log.read_truths(folder),
         )
     assert made.metrics[0].why is None

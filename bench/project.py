@@ -78,6 +78,7 @@ def publish_project(github: LocalGitHub, directory: Path) -> Project:
     repository.connect(path)
     project.run("git", "add", "--all")
     project.run("git", "commit", "--quiet", "--message", "First model")
+    repository.disabled = {"deploy"}
     for run in repository.push(path):
         run.expect("success")
     project.run("git", "fetch", "--quiet", "--tags", "origin")

@@ -14,11 +14,11 @@ from customer_churn.config import Config, load_config
 from customer_churn.metrics import Predictions, find_metric
 from customer_churn.review.interval import estimate, quantile
 from customer_churn.serving import sequential
-from customer_churn.serving.assignment import Assignment
 from customer_churn.serving.log import PREDICTIONS, TRUTHS
 from customer_churn.serving.report import make_report
 from customer_churn.serving.sequential import Sample, compare_independent, compare_paired
 from customer_churn.serving.show import render
+from customer_churn.versions import Assignment
 from pyarrow import Schema, Table, parquet
 
 BEGIN = datetime(2026, 11, 2, tzinfo=UTC)
@@ -221,9 +221,10 @@ def do_report(
     frames = {"log": log, "truths": truths, "pd": pd, "np": np, "begin": pd.Timestamp(BEGIN)}
     exec(change, frames)
     config = configure(root, task, gate or {}, canary or {}, data or {})
-    assignment = Assignment(stage, "v1.1.0", "model#canary#2", BEGIN + timedelta(seconds=since))
+    began = BEGIN + timedelta(seconds=since)
+    assignment = Assignment(stage, "v1.1.0", "model#canary#2", "", began, "Ada", "to try it")
     made = make_report(config, assignment, frames["log"], frames["truths"], paired, cut_off)
-    return {**asdict(made), "text": render(made), "same": json.loads(made.to_json()) == asdict(made)}
+    return {**asdict(made), "text": render(made), "same": json.loads(made.to_json()).items() >= asdict(made).items()}
 
 
 def do_hear(root: Path, there: str, words: list[str]) -> tuple[int, str, str]:

@@ -144,7 +144,7 @@ def test_a_canary_inside_a_wide_margin_is_promoted_and_inside_a_narrow_one_watch
     few = {"requests": 1000}
     assert report(gate={"margin": 0.3}, **few)["verdict"] == "not worse"
     watched = report(gate={"margin": 0.1}, **few)
-    assert (watched["advice"], watched["verdict"]) == ("keep watching", "undecided")
+    assert (watched["advice"], watched["verdict"]) == ("watch", "undecided")
     assert watched["reason"].endswith(": more truths will tell whether it is within the margin of 0.1")
 
 
@@ -176,7 +176,7 @@ def test_what_is_lacking_is_said(report: Canary, task: str, change: str, reason:
         reason = "0 of the 100 truths that are waited for have arrived for the canary"
     gate = {"primary": "f1"} if task == "classification" else {}
     found = report(task=task, change=change, gate=gate, swapped=True)
-    assert found["advice"] == "keep watching" and found["reason"].startswith(reason)
+    assert found["advice"] == "watch" and found["reason"].startswith(reason)
     assert reason in found["text"] and found["same"]
 
 
@@ -190,7 +190,7 @@ def test_failures_are_counted_and_stop_a_canary_when_there_are_surely_too_many(r
     failed = f"{canary['errors']} of its {canary['requests']:,} requests failed"
     assert (found["advice"], found["reason"]) == ("stop", f"{failed}, surely more than 0.02 of them may")
     unsure = report(swapped=True, failing=0.025)
-    assert unsure["advice"] == "keep watching" and unsure["reason"].endswith("requests failed, where 0.02 of them may")
+    assert unsure["advice"] == "watch" and unsure["reason"].endswith("requests failed, where 0.02 of them may")
 
 
 def test_failing_on_what_is_hard_does_not_make_a_canary_look_good(report: Canary) -> None:
@@ -328,7 +328,7 @@ def test_precision_and_its_kin_are_about_the_positive_class_of_the_params(report
 
 def test_a_slow_start_of_few_requests_is_no_reason(report: Canary) -> None:
     found = report(swapped=True, slow=4, requests=80)
-    assert found["advice"] == "keep watching" and "of the 50 requests that are waited for" in found["reason"]
+    assert found["advice"] == "watch" and "of the 50 requests that are waited for" in found["reason"]
 
 
 def test_the_text_has_the_advice_first_and_each_version_beside_the_other(report: Canary) -> None:

@@ -19,7 +19,7 @@ import pandas
 import pytest
 from baked import Project
 from process import Inside
-from serving import Server, children, is_running, memory, serve, wait_until
+from serving import Server, children, command_of, is_running, memory, serve, wait_until
 from tables import DATA, knob
 
 Serving = Callable[..., Any]
@@ -216,13 +216,6 @@ def test_a_killed_worker_is_replaced_and_the_others_go_on(
         counted = server.ask("/metrics").body
         assert 'mlops_requests_total{path="/predict",status="200"}' in counted
     assert not any(is_running(pid) for pid in workers)
-
-
-def command_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return ""
 
 
 @pytest.fixture(scope="module")

@@ -40,7 +40,8 @@ def test_the_rulesets_require_checks_that_run_and_protect_tags_that_are_made(bak
     assert required == {"checks pass", "retrain pass"} <= jobs
     assert {"deletion", "non_fast_forward", "pull_request"} <= rules.keys()
     tags = json.loads(project.read(".github/rulesets/tags.json"))
-    assert tags["conditions"]["ref_name"]["include"] == ["refs/tags/model@*"]
+    assert tags["conditions"]["ref_name"]["include"] == ["refs/tags/model@*", "refs/tags/model#*"]
+    assert {rule["type"] for rule in tags["rules"]} == {"deletion", "non_fast_forward", "update"}, "made once, kept"
 
 
 def test_the_pre_commit_hooks_need_no_network(bake: Bake) -> None:

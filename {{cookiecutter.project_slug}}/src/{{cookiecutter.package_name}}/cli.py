@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from .errors import UserError
 
@@ -190,15 +191,98 @@ def canary_report(args: argparse.Namespace) -> int:
     return 0
 
 
+def stages(args: argparse.Namespace) -> int:
+    """Show which version is champion (prod), canary and shadow, since when and why."""
+    from .release.show import show_stages
+
+    show_stages(args.json)
+    return 0
+
+
+def promote(args: argparse.Namespace) -> int:
+    """Make a version champion: the canary, or the one that is named."""
+    from .release.stages import promote
+
+    promote(args.version, args.reason)
+    return 0
+
+
+def rollback(args: argparse.Namespace) -> int:
+    """Make that version champion again which the present one replaced."""
+    from .release.stages import rollback
+
+    rollback(args.reason)
+    return 0
+
+
+def canary_start(args: argparse.Namespace) -> int:
+    """Let a version, the newest or the one that is named, answer a share of the traffic."""
+    from .release.stages import start_canary
+
+    start_canary(args.version, args.share, args.reason)
+    return 0
+
+
+def canary_auto(args: argparse.Namespace) -> int:
+    """Start the newest version as canary, if it never had a stage and another one was promoted."""
+    from .release.stages import start_new_canary
+
+    start_new_canary(args.share)
+    return 0
+
+
+def canary_settle(args: argparse.Namespace) -> int:
+    """Do what the canary report of a running server advises: promote, stop, or nothing yet."""
+    from .release.settle import settle
+
+    settle(args.url, args.dry_run)
+    return 0
+
+
+def canary_stop(args: argparse.Namespace) -> int:
+    """Give all traffic back to the champion."""
+    from .release.stages import stop
+    from .versions import CANARY_STAGE
+
+    stop(CANARY_STAGE, args.reason)
+    return 0
+
+
+def shadow_start(args: argparse.Namespace) -> int:
+    """Let a version, the newest or the one that is named, see every request and answer none."""
+    from .release.stages import start_shadow
+
+    start_shadow(args.version, args.reason)
+    return 0
+
+
+def shadow_stop(args: argparse.Namespace) -> int:
+    """End the shadow."""
+    from .release.stages import stop
+    from .versions import SHADOW_STAGE
+
+    stop(SHADOW_STAGE, args.reason)
+    return 0
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of every verb."""
     top = argparse.ArgumentParser(prog="mlops", description="Train, judge, publish and use this project's model.")
     verbs = top.add_subparsers(dest="verb", required=True, metavar="VERB")
 
-    def verb(run: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
+    def verb(run: Callable[[argparse.Namespace], int], to: Any = verbs, name: str = "") -> argparse.ArgumentParser:
         text = (run.__doc__ or "").strip()
-        made = verbs.add_parser(run.__name__, help=text, description=text)
+        made = to.add_parser(name or run.__name__, help=text, description=text)
         made.set_defaults(run=run)
+        return made
+
+    def group(name: str, text: str) -> Any:
+        return verbs.add_parser(name, help=text, description=text).add_subparsers(required=True, metavar="VERB")
+
+    def moves(made: argparse.ArgumentParser, version: str = "") -> argparse.ArgumentParser:
+        if version:
+            made.add_argument("version", nargs="?", default="", metavar="VERSION", help=f"such as v1.2.0, or {version}")
+        made.add_argument("--reason", required=True, type=_sentence, metavar="TEXT", help="why; it is kept in the tag")
         return made
 
     verb(setup)
@@ -246,13 +330,23 @@ def parser() -> argparse.ArgumentParser:
     serving.add_argument("--port", type=int, help="0 is any free one")
     serving.add_argument("--workers", type=int, help="how many processes answer")
     serving.add_argument("--log", metavar="DIR", help="where predictions are kept")
-    canary_verbs = verbs.add_parser("canary", help="Try a version on a part of live traffic.").add_subparsers(
-        dest="act", required=True, metavar="VERB"
-    )
-    reporting = canary_verbs.add_parser("report", help=canary_report.__doc__, description=canary_report.__doc__)
-    reporting.set_defaults(run=canary_report)
+    verb(stages).add_argument("--json", action="store_true", help="as JSON, for programs")
+    moves(verb(promote), "the canary")
+    moves(verb(rollback))
+    canary_verbs = group("canary", "Try a version on a share of the traffic.")
+    share: dict[str, Any] = {"type": _percent, "metavar": "PERCENT", "help": "how much of the traffic it answers"}
+    moves(verb(canary_start, canary_verbs, "start"), "the newest").add_argument("--share", default=10.0, **share)
+    moves(verb(canary_stop, canary_verbs, "stop"))
+    reporting = verb(canary_report, canary_verbs, "report")
     reporting.add_argument("--json", action="store_true", help="print it as JSON")
     reporting.add_argument("--url", metavar="URL", help="ask the server there, such as http://127.0.0.1:8000")
+    verb(canary_auto, canary_verbs, "auto").add_argument("--share", required=True, **share)
+    settling = verb(canary_settle, canary_verbs, "settle")
+    settling.add_argument("--url", required=True, help="where the server is, such as http://127.0.0.1:8000")
+    settling.add_argument("--dry-run", action="store_true", help="only say what would be done")
+    shadow_verbs = group("shadow", "Let a version see the traffic and answer none of it.")
+    moves(verb(shadow_start, shadow_verbs, "start"), "the newest")
+    moves(verb(shadow_stop, shadow_verbs, "stop"))
     return top
 
 
@@ -261,6 +355,23 @@ def _pair(text: str) -> tuple[str, str]:
     if not equals:
         raise argparse.ArgumentTypeError(f"{text!r} has no '=', as in customer=42")
     return name, value
+
+
+def _sentence(text: str) -> str:
+    line = " ".join(text.split())
+    if not line:
+        raise argparse.ArgumentTypeError("it is empty; say why in a few words")
+    return line
+
+
+def _percent(text: str) -> float:
+    try:
+        share = round(float(text.removesuffix("%")), 2)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 100:
+        raise argparse.ArgumentTypeError(f"{text!r} is no percentage above 0 and up to 100, as 10")
+    return share
 
 
 def main() -> int:

@@ -10,6 +10,8 @@ from urllib.parse import urlparse
 
 from .errors import UserError
 
+BOT = ("github-actions[bot]", "41898282+github-actions[bot]@users.noreply.github.com")
+
 
 @cache
 def event() -> dict[str, Any]:

@@ -13,11 +13,10 @@ from ..config import load_config
 from ..errors import UserError
 from ..git import complaint, git, run
 from ..outputs import BUNDLE, RECORDED, locked
-from ..versions import MODEL, Version, list_versions, newest_version
+from ..versions import MODEL, Version, fetch_tags, list_versions, newest_version
 from .assets import write_assets
 from .version import next_version
 
-BOT = ("github-actions[bot]", "41898282+github-actions[bot]@users.noreply.github.com")
 TRIES = 5
 
 
@@ -30,7 +29,7 @@ def version() -> None:
     require_committed()
     commit = release_commit()
     for _ in range(TRIES):
-        git("fetch", "--tags", "--force", "origin")
+        fetch_tags()
         newest = newest_version()
         ours = version_at(commit)
         if ours is None and newest and locked(BUNDLE) == locked(BUNDLE, newest.commit):
@@ -57,7 +56,7 @@ def register(commit: str, newest: Version | None) -> Version | None:
 
     bump = next_version(newest, load_config())
     made = Version(bump.name, commit)
-    name, email = BOT
+    name, email = github.BOT
     message = f"{MODEL} {made}: {bump.reason}"
     try:
         register(".", MODEL, commit, version=made.name, message=message, author=name, author_email=email)
@@ -85,7 +84,7 @@ def release_commit() -> str:
         tree = git("write-tree", env=index)
     if tree == git("rev-parse", "HEAD^{tree}"):
         return git("rev-parse", "HEAD")
-    name, email = BOT
+    name, email = github.BOT
     date = git("show", "--no-patch", "--format=%cI", "HEAD")
     identity = {
         f"GIT_{role}_{key}": value

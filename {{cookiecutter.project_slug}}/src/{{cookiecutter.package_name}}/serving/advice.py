@@ -1,4 +1,4 @@
-"""What follows from live traffic: promote, keep watching or stop."""
+"""What follows from live traffic: promote, watch on or stop."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal
@@ -7,7 +7,7 @@ from ..config import Canary
 from .judge import Judged
 from .traffic import Traffic
 
-Advice = Literal["promote", "keep watching", "stop"]
+Advice = Literal["promote", "watch", "stop"]
 
 
 def advise(
@@ -19,7 +19,7 @@ def advise(
     for reason in _harms(canary, champion, metrics, limits):
         return "stop", reason
     for reason in _doubts(canary, champion, metrics, limits):
-        return "keep watching", reason
+        return "watch", reason
     return "promote", f"{_bounded(metrics[0])}: {metrics[0].verdict}, and errors and latency are within their limits"
 
 

@@ -5,15 +5,18 @@ serve, fetches the bundles and writes the state, so that the server itself never
 """
 
 import hashlib
+import shutil
 import subprocess
 import sys
 import threading
 from pathlib import Path
 
+from ..config import load_config
 from ..errors import UserError
 from ..files import write_file
-from ..git import remote_url, run
-from ..outputs import BUNDLE, locked, output_file
+from ..git import check_out, remote_url, run
+from ..outputs import BUNDLE, HISTORY, locked, output_file, place_output
+from ..scoring.model import needs_code, read_parts
 from ..versions import CANARY_STAGE, CHAMPION_STAGE, MODEL, SHADOW_STAGE, Assignment, current_stages, fetch_tags
 from .state import FOLDER, Served, State, read_state, write_state
 
@@ -75,8 +78,23 @@ def find_state() -> State:
 
 def _served(assignment: Assignment) -> Served:
     path = fetch_bundle(assignment.version, assignment.commit)
+    code = lay_code(assignment) if needs_code(read_parts(path).manifest) else ""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Served(assignment.version, str(path), digest, assignment.tag, assignment.share or 0.0)
+    return Served(assignment.version, str(path), digest, assignment.tag, assignment.share or 0.0, code)
+
+
+def lay_code(assignment: Assignment) -> str:
+    """The folder with the project's files as they were at a version that needs its own features.py or history."""
+    place = (FOLDER / "code" / assignment.commit).resolve()
+    if not place.exists():
+        partial = place.with_name(f".{assignment.commit}")
+        shutil.rmtree(partial, ignore_errors=True)  # what a killed run left
+        partial.mkdir(parents=True)
+        check_out(assignment.commit, partial)
+        if load_config(partial).history.entity:
+            place_output(HISTORY, assignment.commit, partial)
+        partial.replace(place)
+    return str(place)
 
 
 def fetch_bundle(version: str, commit: str) -> Path:

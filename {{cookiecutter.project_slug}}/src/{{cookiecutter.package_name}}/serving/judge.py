@@ -9,9 +9,8 @@ from ..metrics import find_metric
 from ..review.gate import verdict
 from ..review.report import Verdict
 from .answers import number_groups, read_truths
-from .assignment import Stage
 from .sequential import Sample, compare_independent, compare_paired, why_not
-from .traffic import Window
+from .traffic import Stage, Window
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Rows that wait are answered together: under load, one run of the model serves ma
 """
 
 import asyncio
+import os
 import sys
 import time
 from abc import ABC, abstractmethod
@@ -190,7 +191,11 @@ class ChildLane(Lane):
         if self._nice:
             command = ["nice", "-n", str(self._nice), *command]
         pipe = asyncio.subprocess.PIPE
-        self._process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe)
+        code = self.served.code
+        environment = {**os.environ, "PYTHONPATH": f"{code}/src"} if code else None
+        self._process = await asyncio.create_subprocess_exec(
+            *command, stdin=pipe, stdout=pipe, cwd=code or None, env=environment
+        )
         async with asyncio.timeout(STARTING):
             said = msgspec.json.decode(await self._read())
         if said != "ready":

@@ -1,8 +1,6 @@
 """The canary report: champion against canary on live traffic, and what follows from it."""
 
 import json
-import urllib.error
-import urllib.request
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,16 +8,16 @@ import pandas as pd
 
 from ..config import PARAMS, Config, load_config
 from ..errors import UserError
+from ..release.settle import ask
 from ..review.report import Verdict, typed
+from ..versions import CANARY_STAGE, SHADOW_STAGE, Assignment, current_stages
 from .advice import Advice, advise
-from .assignment import Assignment, Stage, find_assignment
 from .judge import Judged, judge_metrics
 from .log import read_predictions, read_truths
-from .traffic import ROLES, Agreement, Traffic, agree, describe, find_window
+from .state import CUT_OFF, read_cut_off
+from .traffic import ROLES, Agreement, Stage, Traffic, agree, describe, find_window
 
-CUT_OFF = ".mlops/serving/cut-off.json"
 COLUMNS = ["id", "time", "version", "role", "key", "answer", "error", "latency_ms"]
-SECONDS = 60  # a server that has a million rows to read takes some
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,9 @@ class Report:
     reason: str
 
     def to_json(self) -> str:
-        """Return the report as JSON text."""
-        return json.dumps(asdict(self), indent=1, allow_nan=False) + "\n"
+        """Return the report as JSON text; its key `canary` is what `mlops canary settle` acts on."""
+        canary = self.version if self.stage == CANARY_STAGE else None
+        return json.dumps({"canary": canary, **asdict(self)}, indent=1, allow_nan=False) + "\n"
 
 
 def canary_report(config: Config, directory: Path) -> Report:
@@ -53,13 +52,15 @@ def canary_report(config: Config, directory: Path) -> Report:
     Raises:
         UserError: no version holds either stage.
     """
-    shadow = find_assignment("shadow")
-    assignment = find_assignment("canary") or shadow
+    stages = current_stages()
+    shadow = stages.get(SHADOW_STAGE)
+    assignment = stages.get(CANARY_STAGE, shadow)
     if assignment is None:
         raise UserError("no version is at stage canary or shadow; `mlops canary start` makes one the canary.")
     paired = shadow is not None and shadow.version == assignment.version
-    predictions = read_predictions(directory, COLUMNS, assignment.since)
-    return make_report(config, assignment, predictions, read_truths(directory), paired, _cut_off(config, assignment))
+    predictions = read_predictions(directory, COLUMNS, assignment.time)
+    cut_off = read_cut_off(config.path(str(CUT_OFF))).get(assignment.tag)
+    return make_report(config, assignment, predictions, read_truths(directory), paired, cut_off)
 
 
 def report_here() -> Report:
@@ -80,30 +81,11 @@ def fetch_report(url: str) -> Report:
     Raises:
         UserError: it does not answer, or not with a report.
     """
-    address = f"{url.rstrip('/')}/canary"
+    content = ask(url)
     try:
-        with urllib.request.urlopen(address, timeout=SECONDS) as answer:
-            text = answer.read()
-    except urllib.error.HTTPError as error:
-        said = error.read(2000).decode(errors="replace")
-        raise UserError(f"{address} answered {error.code}: {said.strip() or error.reason}") from None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{address} cannot be read ({error}); is `mlops serve` running there?") from None
-    try:
-        return typed(Report, json.loads(text))
-    except (ValueError, TypeError, OverflowError, RecursionError):
-        raise UserError(f"{address} answered with no report that this version reads; update one of the two.") from None
-
-
-def _cut_off(config: Config, assignment: Assignment) -> str | None:
-    """Return why the server cut a canary off, None where it did not."""
-    try:
-        reasons = json.loads(config.path(CUT_OFF).read_bytes())
-        return str(reasons[assignment.tag]) if assignment.tag in reasons else None
-    except FileNotFoundError:
-        return None
-    except (ValueError, TypeError):
-        raise UserError(f"{CUT_OFF}: not a JSON object; remove it.") from None
+        return typed(Report, {name: value for name, value in content.items() if name != "canary"})
+    except (AttributeError, ValueError, TypeError, OverflowError):
+        raise UserError(f"{url} answered with no report that this version reads; update one of the two.") from None
 
 
 def make_report(
@@ -124,17 +106,18 @@ def make_report(
         paired: whether the version is a shadow, so that it and the champion answered the same rows.
         cut_off: why the server cut the canary off.
     """
+    stage: Stage = "canary" if assignment.stage == CANARY_STAGE else "shadow"
     window = find_window(predictions, truths, assignment, config.data.task)
-    metrics, unusable = judge_metrics(config, window, assignment.stage, paired)
+    metrics, unusable = judge_metrics(config, window, stage, paired)
     traffic = {role: found for role in ROLES if (found := describe(window, role, config.gate.confidence))}
-    champion, own = traffic.get("champion"), traffic.get(assignment.stage)
+    champion, own = traffic.get("champion"), traffic.get(stage)
     advice, reason = advise(own, champion, metrics, config.serving.canary, cut_off)
-    times = window.rows["time"].iloc[window.roles[assignment.stage]]
+    times = window.rows["time"].iloc[window.roles[stage]]
     return Report(
-        stage=assignment.stage,
+        stage=stage,
         version=assignment.version,
         champion=champion.version if champion else None,
-        since=(times.min() if len(times) else assignment.since).isoformat(),
+        since=(times.min() if len(times) else assignment.time).isoformat(),
         until=times.max().isoformat() if len(times) else None,
         traffic=list(traffic.values()),
         agreement=agree(window),

@@ -7,6 +7,7 @@ from .judge import Judged
 from .report import Report
 from .traffic import Traffic
 
+SAID = {"promote": "Promote", "watch": "Keep watching", "stop": "Stop"}
 MOST_ANSWERS = 10  # classes that are shown
 
 
@@ -15,7 +16,7 @@ def render(report: Report) -> str:
     champion = f"champion {report.champion}" if report.champion else "the champion"
     until = f" to {_moment(report.until)}" if report.until else ""
     lines = [
-        f"{report.advice.capitalize()} {report.version}: {report.reason}.",
+        f"{SAID[report.advice]} {report.version}: {report.reason}.",
         "",
         f"{report.stage.capitalize()} {report.version} against {champion}, {_moment(report.since)}{until}",
     ]

@@ -15,13 +15,17 @@ CUT_OFF = FOLDER / "cut-off.json"
 
 
 class Served(msgspec.Struct, frozen=True):
-    """A version in a role: its bundle's file and digest, the tag that gave it the role, a canary's share in percent."""
+    """A version in a role: its bundle's file and digest, the tag that gave it the role, a canary's share in percent.
+
+    `code` is where the project's files lie as they were at the version, if they are needed; empty is here.
+    """
 
     version: str
     bundle: str
     sha256: str
     assignment: str = ""
     share: float = 0.0
+    code: str = ""
 
 
 class State(msgspec.Struct, frozen=True):
@@ -65,6 +69,8 @@ def read_cut_off(path: Path = CUT_OFF) -> dict[str, str]:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
     except FileNotFoundError:
         return {}
+    except msgspec.MsgspecError as error:
+        raise UserError(f"{path}: not a JSON object of reasons ({error}); remove it.") from None
 
 
 def cut_off(assignment: str, reason: str, path: Path = CUT_OFF) -> None:

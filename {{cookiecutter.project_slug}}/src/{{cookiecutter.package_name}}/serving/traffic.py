@@ -6,11 +6,12 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
+from ..versions import Assignment
 from .answers import Answers, read_answers
-from .assignment import Assignment
 from .sequential import rate_interval
 
 Role = Literal["champion", "canary", "shadow"]
+Stage = Literal["canary", "shadow"]
 ROLES: tuple[Role, ...] = get_args(Role)
 KEPT = ["id", "time", "version", "role", "key", "error", "latency_ms"]
 QUANTILES = (0.5, 0.95, 0.99)
@@ -88,7 +89,7 @@ def find_window(predictions: pd.DataFrame, truths: pd.DataFrame, assignment: Ass
     one, and since the champion is the one that it is. Of several truths of a row the last counts.
     """
     time, role, version = (predictions[name] for name in ("time", "role", "version"))
-    own = time[(role == assignment.stage) & (version == assignment.version) & (time >= assignment.since)]
+    own = time[(role == assignment.stage) & (version == assignment.version) & (time >= assignment.time)]
     inside = time.between(own.min(), own.max())
     versions = {name: _newest(predictions, inside & (role == name)) for name in ROLES}
     changed = time[inside & (role == "champion") & (version != versions["champion"])]

@@ -1,0 +1,765 @@
+"""Versions move between champion, canary and shadow: real git, real GTO, a bare origin, several clones."""
+
+import importlib
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from baked import Bake
+from gto.api import deregister, register, show
+from servers import serve_http
+
+PACKAGE = "stage_verbs"
+VERSIONS = ("v1.0.0", "v1.1.0", "v2.0.0")
+NOBODY = "No version is published yet"
+
+
+@pytest.fixture(scope="module")
+def source(bake: Bake) -> Iterator[Path]:
+    """Where the generated project's package is imported from; the verbs need no more than git, GTO and rich."""
+    folder = bake(project_slug=PACKAGE.replace("_", "-")).path / "src"
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+
+
+@pytest.fixture(scope="module")
+def cli(source: Path) -> ModuleType:
+    return importlib.import_module(f"{PACKAGE}.cli")
+
+
+@pytest.fixture
+def versions(cli: ModuleType) -> ModuleType:
+    return importlib.import_module(f"{PACKAGE}.versions")
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("GIT_", "GITHUB_", "GH_"))]:
+        monkeypatch.delenv(name)
+    (tmp_path / "gitconfig").write_text("[user]\nname = Ada\nemail = ada@example.org\n[init]\ndefaultBranch = main\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+
+
+def git(*words: str | Path, cwd: Path, **variables: str) -> str:
+    done = subprocess.run(
+        ["git", *map(str, words)], cwd=cwd, env=os.environ | variables, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def in_order(tags: Iterable[str]) -> list[str]:
+    return sorted(tags, key=lambda tag: int(tag.rpartition("#")[2]))
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a verb ended with."""
+
+    code: int
+    out: str
+    err: str
+
+    def expect(self, code: int, *parts: str) -> "Said":
+        """Fail unless it ended so, with these words and no traceback."""
+        assert self.code == code and "Traceback" not in self.err, self
+        for part in parts:
+            assert part in self.out + self.err, self
+        return self
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A clone, and the command `mlops` in it."""
+
+    path: Path
+    run: Callable[[Path, tuple[str, ...]], Said]
+
+    def __call__(self, *words: str) -> Said:
+        return self.run(self.path, words)
+
+    def git(self, *words: str, **variables: str) -> str:
+        return git(*words, cwd=self.path, **variables)
+
+    def tags(self) -> list[str]:
+        """The stage tags that are here, in the order of their numbers."""
+        return in_order(self.git("tag", "--list", "model#*").split())
+
+    def published(self) -> list[str]:
+        """The stage tags that origin has, in the same order."""
+        listing = self.git("ls-remote", "--refs", "origin", "refs/tags/model#*").splitlines()
+        return in_order(line.split("refs/tags/")[1] for line in listing)
+
+    def message(self, tag: str) -> str:
+        return self.git("for-each-ref", "--format=%(contents)", f"refs/tags/{tag}")
+
+    def tag(self, name: str, version: str, message: str, minute: int) -> None:
+        """Make a stage tag of the past, as GTO does."""
+        when = f"2026-01-01T00:{minute:02}:00Z"
+        self.git("tag", "-a", name, f"model@{version}^{{}}", "-m", message, GIT_COMMITTER_DATE=when)
+        self.git("push", "--quiet", "origin", f"refs/tags/{name}")
+
+    def champions(self, line: str) -> None:
+        """Make a past of champions: `v1.0.0 v1.1.0 <v1.0.0` was two promotions and a rollback."""
+        before = ""
+        for number, word in enumerate(line.split(), start=1):
+            version = word.removeprefix("<")
+            note = f"\n\nRolled back: {before}" if word != version else ""
+            self.tag(f"model#prod#{number}", version, f"reason {number}{note}", number)
+            before = version
+
+    def stages(self) -> dict[str, str]:
+        """Which version has which stage; GTO, asked on its own, must agree."""
+        found = json.loads(self("stages", "--json").expect(0).out)
+        for stage, one in found.items():
+            assert one["stage"] == stage
+        assigned = {stage: one["version"] for stage, one in found.items() if "#" in one["tag"]}
+        shown = {stage: show(self.path, f"model#{stage}") for stage in ("prod", "canary", "shadow")}
+        assert {stage: held[0]["version"] for stage, held in shown.items() if held} == assigned
+        return {stage: one["version"] for stage, one in found.items()}
+
+
+@pytest.fixture
+def mlops(
+    cli: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[Path, tuple[str, ...]], Said]:
+    """`mlops(path, ("promote", …))`: what the command says and ends with, run in this process."""
+
+    def run(path: Path, words: tuple[str, ...]) -> Said:
+        monkeypatch.chdir(path)
+        monkeypatch.setattr(sys, "argv", ["mlops", *words])
+        capsys.readouterr()
+        try:
+            code = cli.main()
+        except SystemExit as end:  # argparse
+            code = int(str(end.code))
+        return Said(code, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An origin with three versions: copy it."""
+    folder = tmp_path_factory.mktemp("filled")
+    who = {f"GIT_{role}_{key}": key.lower() for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
+    git("init", "--quiet", "--bare", "--initial-branch=main", folder / "origin.git", cwd=folder)
+    git("clone", "--quiet", folder / "origin.git", folder / "work", cwd=folder)
+    (folder / "work/params.yaml").touch()
+    git("add", "--all", cwd=folder / "work")
+    for version in VERSIONS:
+        git("commit", "--quiet", "--allow-empty", "--message", version, cwd=folder / "work", **who)
+        register(folder / "work", "model", "HEAD", version, f"model {version}", author="bot", author_email="bot@x.org")
+    git("push", "--quiet", "--tags", "origin", "HEAD:main", cwd=folder / "work")
+    return folder / "origin.git"
+
+
+@pytest.fixture
+def origin(tmp_path: Path, filled: Path) -> Path:
+    return Path(shutil.copytree(filled, tmp_path / "origin.git"))
+
+
+@pytest.fixture
+def clone(tmp_path: Path, origin: Path, mlops: Callable[[Path, tuple[str, ...]], Said]) -> Callable[[str], Desk]:
+    """`clone("bob")`: one more clone of origin."""
+
+    def make(name: str) -> Desk:
+        git("clone", "--quiet", origin, tmp_path / name, cwd=tmp_path)
+        return Desk(tmp_path / name, mlops)
+
+    return make
+
+
+@pytest.fixture
+def desk(clone: Callable[[str], Desk]) -> Desk:
+    return clone("ada")
+
+
+def commit_of(desk: Desk, version: str) -> str:
+    return desk.git("rev-parse", f"model@{version}^{{}}")
+
+
+# The story
+
+
+def test_a_version_goes_from_shadow_to_canary_to_champion_and_back(desk: Desk, clone: Callable[[str], Desk]) -> None:
+    assert desk.stages() == {"prod": "v2.0.0"}, "the newest, before any promotion"
+    desk("promote", "v1.0.0", "--reason", "proved").expect(0, "v1.0.0 is champion now.")
+    desk("shadow", "start", "v1.1.0", "--reason", "look first").expect(0, "v1.1.0 is shadow now.")
+    assert desk.stages() == {"prod": "v1.0.0", "shadow": "v1.1.0"}
+    desk("canary", "start", "v1.1.0", "--share", "10", "--reason", "try").expect(0, "with 10% of the traffic now")
+    assert desk.stages() == {"prod": "v1.0.0", "canary": "v1.1.0"}, "a version has one part"
+    assert desk.message("model#canary#3") == "try\n\nShare: 10"
+    desk("promote", "--reason", "better by 2 %").expect(0, "v1.1.0 is champion now.")
+    assert desk.stages() == {"prod": "v1.1.0"}
+    desk("canary", "start", "--reason", "the next").expect(0, "v2.0.0 is canary with 10%")
+    assert desk.stages() == {"prod": "v1.1.0", "canary": "v2.0.0"}
+    desk("rollback", "--reason", "too slow").expect(0, "v1.0.0 is champion now.")
+    assert desk.stages() == {"prod": "v1.0.0", "canary": "v2.0.0"}, "and v1.1.0 is no canary again"
+    desk("canary", "stop", "--reason", "wait").expect(0, "There is no canary now.")
+    assert desk.stages() == {"prod": "v1.0.0"}
+
+    numbers = [int(tag.rpartition("#")[2]) for tag in desk.tags()]
+    assert numbers == list(range(1, len(numbers) + 1)) and desk.tags() == desk.published()
+    assert clone("bob").stages() == {"prod": "v1.0.0"}
+    for tag, commit in ((tag, desk.git("rev-parse", f"{tag}^{{}}")) for tag in desk.tags()):
+        assert desk.git("cat-file", "-t", f"refs/tags/{tag}") == "tag", "annotated"
+        assert commit in {commit_of(desk, version) for version in VERSIONS}
+
+
+def test_a_canary_that_took_the_place_of_another_leaves_nobody_there_when_it_stops(desk: Desk) -> None:
+    desk("promote", "v1.0.0", "--reason", "first")
+    for version in VERSIONS[1:]:
+        desk("canary", "start", version, "--reason", "try").expect(0)
+    assert desk.stages()["canary"] == "v2.0.0"
+    desk("canary", "stop", "--reason", "enough").expect(0)
+    assert "canary" not in desk.stages(), "nor by GTO's count is v1.1.0 back"
+
+
+def test_the_table_and_the_json_say_who_when_and_why(desk: Desk) -> None:
+    said = desk("stages").expect(0, "prod", "v2.0.0", "none was promoted yet", "bot")
+    assert "canary" not in said.out
+    desk("promote", "v1.0.0", "--reason", "  proved\n in May  ")
+    desk("canary", "start", "--share", "2.5%", "--reason", "try")
+    lines = desk("stages").expect(0).out.splitlines()
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    assert [line.split()[0] for line in lines] == ["stage", "prod", "canary"]
+    assert all(word in lines[1] for word in ("v1.0.0", today, "Ada", "proved in May"))
+    assert all(word in lines[2] for word in ("v2.0.0", "2.5%", today, "Ada", "try"))
+    canary = json.loads(desk("stages", "--json").out)["canary"]
+    when = datetime.fromisoformat(canary.pop("time"))
+    assert 0 <= (datetime.now(UTC) - when).total_seconds() < 60
+    assert canary == {
+        "stage": "canary",
+        "version": "v2.0.0",
+        "tag": "model#canary#2",
+        "commit": commit_of(desk, "v2.0.0"),
+        "author": "Ada",
+        "reason": "try",
+        "share": 2.5,
+        "rolled_back": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("message", "share", "reason"),
+    [
+        ("try", None, "try"),
+        ("try\n\nShare: 30", 30, "try"),
+        ("try\n\nShare: 0", None, "try"),
+        ("try\n\nShare: nan", None, "try"),
+        ("try\n\nShare: all", None, "try"),
+        ("Share: 30", None, "Share: 30"),
+        ("Share: 30\n\nmore", None, "Share: 30\n\nmore"),
+    ],
+)
+def test_a_share_is_read_from_the_last_line_alone(desk: Desk, message: str, share: float | None, reason: str) -> None:
+    desk.tag("model#prod#1", "v1.0.0", "first", 1)
+    desk.tag("model#canary#2", "v1.1.0", message, 2)
+    canary = json.loads(desk("stages", "--json").out)["canary"]
+    assert (canary["share"], canary["reason"]) == (share, reason)
+
+
+def test_who_is_champion_is_no_canary_whoever_tagged_it(desk: Desk) -> None:
+    desk.tag("model#prod#1", "v1.0.0", "first", 1)
+    desk.tag("model#canary#2", "v1.0.0", "by hand\n\nShare: 5", 2)
+    assert json.loads(desk("stages", "--json").out).keys() == {"prod"}
+    desk.tag("model#staging#3", "v2.0.0", "a stage that nobody serves", 3)
+    assert json.loads(desk("stages", "--json").out).keys() == {"prod"}
+
+
+# Rolling back
+
+PASTS = {
+    "the one before": ("v1.0.0 v1.1.0", "v1.0.0"),
+    "the nearest": ("v1.0.0 v1.1.0 v2.0.0", "v1.1.0"),
+    "one that came back": ("v1.0.0 v1.1.0 v1.0.0", "v1.1.0"),
+    "twice in a row": ("v1.0.0 v1.1.0 v2.0.0 <v1.1.0", "v1.0.0"),
+    "past one that was rolled back": ("v1.0.0 v1.1.0 <v1.0.0 v2.0.0", "v1.0.0"),
+    "one that was rolled back and promoted again": ("v1.0.0 v1.1.0 v2.0.0 <v1.1.0 v2.0.0", "v1.1.0"),
+    "one that was given prod twice": ("v1.0.0 v1.1.0 v1.1.0", "v1.0.0"),
+}
+
+
+@pytest.mark.parametrize(("past", "champion"), PASTS.values(), ids=PASTS)
+def test_a_rollback_undoes_the_promotion(desk: Desk, past: str, champion: str) -> None:
+    desk.champions(past)
+    left = past.split()[-1].removeprefix("<")
+    desk("rollback", "--reason", "errors").expect(0, f"{champion} is champion now.")
+    assert desk.stages()["prod"] == champion
+    assert desk.message(desk.tags()[-1]) == f"errors\n\nRolled back: {left}"
+
+
+@pytest.mark.parametrize("past", ["", "v1.0.0", "v1.0.0 v1.1.0 <v1.0.0", "v1.0.0 v1.0.0"])
+def test_where_there_is_nothing_to_return_to_a_rollback_says_so(desk: Desk, past: str) -> None:
+    desk.champions(past)
+    before = desk.tags()
+    said = desk("rollback", "--reason", "errors").expect(1, "There is nothing to return to", "mlops promote VERSION")
+    assert ("no version was promoted, and v2.0.0 is champion" in said.err) is (not past)
+    assert desk.tags() == desk.published() == before
+
+
+def test_a_rollback_that_is_run_again_does_not_go_further_back_but_another_one_does(desk: Desk) -> None:
+    desk.champions("v1.0.0 v1.1.0 v2.0.0")
+    desk("rollback", "--reason", "slow").expect(0, "v1.1.0 is champion now.")
+    desk("rollback", "--reason", "slow").expect(0, "v1.1.0 is champion already, in place of v2.0.0")
+    desk("rollback", "--reason", "wrong, too").expect(0, "v1.0.0 is champion now.")
+    desk("rollback", "--reason", "and now?").expect(1, "There is nothing to return to")
+    assert desk.published()[3:] == ["model#prod#4", "model#prod#5"]
+
+
+def test_a_version_that_lost_its_registration_is_nobody_to_return_to(desk: Desk) -> None:
+    desk.champions("v1.0.0 v1.1.0 v2.0.0")
+    deregister(desk.path, "model", version="v1.1.0", message="withdrawn")
+    desk.git("push", "--quiet", "origin", "refs/tags/model@v1.1.0!")
+    desk("rollback", "--reason", "errors").expect(0, "v1.0.0 is champion now.")
+
+
+# Said again, and refused
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("promote", "v1.1.0"),
+        ("canary", "start"),
+        ("canary", "start", "v1.1.0", "--share", "33.333"),
+        ("shadow", "start"),
+        ("canary", "stop"),
+        ("shadow", "stop"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_so_already_is_said_and_leaves_no_tag(desk: Desk, words: tuple[str, ...]) -> None:
+    desk.champions("v1.0.0")
+    desk(*words, "--reason", "once").expect(0)
+    before = desk.published()
+    desk(*words, "--reason", "again").expect(0, " already.")
+    assert desk.tags() == desk.published() == before
+
+
+def test_promoting_the_canary_is_said_again_too(desk: Desk) -> None:
+    desk.champions("v1.0.0")
+    desk("canary", "start", "--reason", "try")
+    desk("promote", "--reason", "better").expect(0, "v2.0.0 is champion now.")
+    desk("promote", "--reason", "better").expect(0, "v2.0.0 is champion already.")
+    desk("promote", "--reason", "another").expect(1, "There is no canary to promote")
+    desk("rollback", "--reason", "better").expect(0, "v1.0.0 is champion now.")
+    desk("promote", "--reason", "better").expect(1, "There is no canary to promote")
+
+
+def test_another_share_is_another_assignment_of_the_same_version(desk: Desk) -> None:
+    desk.champions("v1.0.0")
+    for share in ("10", "50"):
+        desk("canary", "start", "--share", share, "--reason", "more").expect(0, f"{share}% of the traffic now")
+    assert desk.published() == ["model#prod#1", "model#canary#2", "model#canary#3"]
+    assert desk.message("model#canary#3") == "more\n\nShare: 50"
+
+
+WRONG = {
+    "an unknown version": (("promote", "v9.9.9"), 1, "There is no version v9.9.9. There are v2.0.0, v1.1.0, v1.0.0."),
+    "no canary": (("promote",), 1, "There is no canary to promote: name the version. There are v2.0.0"),
+    "the champion as canary": (("canary", "start", "v1.0.0"), 1, "v1.0.0 is the champion: name another version."),
+    "the champion as shadow": (("shadow", "start", "v1.0.0"), 1, "v1.0.0 is the champion: name another version."),
+    "an unknown canary": (("canary", "start", "1.1"), 1, "There is no version 1.1. There are v2.0.0"),
+    "no share": (("canary", "start", "--share", "0"), 2, "'0' is no percentage above 0 and up to 100"),
+    "too large a share": (("canary", "start", "--share", "101"), 2, "no percentage"),
+    "no number": (("canary", "start", "--share", "nan"), 2, "no percentage"),
+    "an option for a version": (("canary", "start", "--share=5", "--", "--share=100"), 1, "no version --share=100"),
+}
+
+
+@pytest.mark.parametrize(("words", "code", "sentence"), WRONG.values(), ids=WRONG)
+def test_what_cannot_be_is_refused_with_a_sentence(
+    desk: Desk, words: tuple[str, ...], code: int, sentence: str
+) -> None:
+    desk.champions("v1.0.0")
+    verb, *others = words
+    at = 1 if verb in ("canary", "shadow") else 0
+    desk(verb, *others[:at], "--reason", "why not", *others[at:]).expect(code, sentence)
+    assert desk.tags() == desk.published() == ["model#prod#1"]
+
+
+@pytest.mark.parametrize("words", [("promote",), ("rollback",), ("canary", "start"), ("shadow", "stop")], ids=" ".join)
+@pytest.mark.parametrize("reason", [(), ("--reason", " \n")], ids=["none", "blank"])
+def test_no_reason_is_no_move(desk: Desk, words: tuple[str, ...], reason: tuple[str, ...]) -> None:
+    desk(*words, *reason).expect(2, "--reason")
+    assert desk.published() == []
+
+
+def test_before_the_first_version_everything_says_so(tmp_path: Path, desk: Desk) -> None:
+    git("init", "--quiet", "--bare", tmp_path / "empty.git", cwd=tmp_path)
+    desk.git("remote", "set-url", "origin", str(tmp_path / "empty.git"))
+    said = desk("stages").expect(0, f"{NOBODY}.")
+    assert "model@v1.0.0, model@v1.1.0, model@v2.0.0: not on origin, and so dropped here." in said.err
+    assert json.loads(desk("stages", "--json").out) == {}
+    for words in (("promote",), ("promote", "v1.0.0"), ("rollback",), ("canary", "start"), ("shadow", "start")):
+        desk(*words, "--reason", "x").expect(1, NOBODY)
+    desk("canary", "auto", "--share", "10").expect(0, NOBODY)
+    desk("canary", "stop", "--reason", "x").expect(0, "There is no canary already.")
+
+
+def test_a_canary_needs_a_champion_that_somebody_promoted(desk: Desk) -> None:
+    said = desk("canary", "start", "--reason", "try").expect(1, "No version was promoted yet, so v2.0.0, the")
+    assert "`mlops promote VERSION`" in said.err
+
+
+# For every new version
+
+
+def test_every_new_version_begins_as_canary_once(desk: Desk) -> None:
+    desk("canary", "auto", "--share", "10").expect(0, "No version was promoted yet", "mlops promote v2.0.0")
+    assert desk.published() == []
+    desk.champions("v1.0.0")
+    desk("canary", "auto", "--share", "10").expect(0, "v2.0.0 is canary with 10% of the traffic now.")
+    assert desk.message("model#canary#2") == "A new version\n\nShare: 10"
+    for words in ((), ("canary", "stop", "--reason", "bad")):
+        if words:
+            desk(*words).expect(0)
+        desk("canary", "auto", "--share", "10").expect(0, "v2.0.0, the newest version, has or had a stage already")
+    assert "canary" not in desk.stages()
+
+
+# Others at the same time, and the end of a process in the middle
+
+
+def python(desk: Desk, source: Path, *words: str, path: str = "", **variables: str) -> subprocess.Popen[str]:
+    """`mlops` as a process of its own; `path` is searched for git first."""
+    environment = os.environ | {"PYTHONPATH": str(source), "PATH": f"{path}{os.pathsep}{os.environ['PATH']}"}
+    return subprocess.Popen(
+        [sys.executable, "-m", f"{PACKAGE}.cli", *words],
+        cwd=desk.path,
+        env=environment | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> Said:
+    out, err = process.communicate(timeout=120)
+    return Said(process.returncode, out, err)
+
+
+@pytest.fixture
+def before_push(tmp_path: Path) -> Callable[[str], str]:
+    """`before_push("kill -9 $PPID")`: a folder with a git that does this once before it pushes."""
+
+    def make(command: str) -> str:
+        folder = tmp_path / "shim"
+        folder.mkdir()
+        (folder / "first").touch()
+        (folder / "git").write_text(
+            f'#!/bin/sh\nif [ "$1" = push ] && rm "{folder}/first" 2>/dev/null; then\n{command}\nfi\n'
+            f'exec {shutil.which("git")} "$@"\n'
+        )
+        (folder / "git").chmod(0o755)
+        return str(folder)
+
+    return make
+
+
+def elsewhere(desk: Desk, source: Path, *words: str) -> str:
+    """The shell command with which somebody at another desk runs mlops."""
+    return (
+        f"(cd {desk.path} && PATH={shlex.quote(os.environ['PATH'])} PYTHONPATH={source} "
+        f"{sys.executable} -m {PACKAGE}.cli {shlex.join(words)}) >&2 || exit 1"
+    )
+
+
+def test_a_process_that_dies_between_tag_and_push_has_moved_nothing_and_is_made_good_by_the_next(
+    desk: Desk, source: Path, before_push: Callable[[str], str]
+) -> None:
+    desk.champions("v1.0.0")
+    words = ("promote", "v1.1.0", "--reason", "better")
+    killed = finish(python(desk, source, *words, path=before_push("kill -9 $PPID; exit 1")))
+    assert killed.code == -9
+    assert desk.tags() == ["model#prod#1", "model#prod#2"] and desk.published() == ["model#prod#1"]
+    desk(*words).expect(0, "model#prod#2: not on origin, and so dropped here.", "v1.1.0 is champion now.")
+    assert desk.tags() == desk.published() == ["model#prod#1", "model#prod#2"]
+
+
+def test_what_a_dead_process_left_is_never_taken_for_the_champion(
+    desk: Desk, source: Path, before_push: Callable[[str], str]
+) -> None:
+    desk.champions("v1.0.0")
+    shim = before_push("kill -9 $PPID; exit 1")
+    finish(python(desk, source, "promote", "v1.1.0", "--reason", "better", path=shim))
+    assert desk.stages() == {"prod": "v1.0.0"}
+
+
+def test_a_process_that_dies_after_the_push_is_done(
+    desk: Desk, source: Path, before_push: Callable[[str], str]
+) -> None:
+    desk.champions("v1.0.0 v1.1.0")
+    words = ("rollback", "--reason", "errors")
+    push = f'{shutil.which("git")} "$@"; kill -9 $PPID; exit 1'
+    assert finish(python(desk, source, *words, path=before_push(push))).code == -9
+    assert desk.published() == ["model#prod#1", "model#prod#2", "model#prod#3"]
+    desk(*words).expect(0, "v1.0.0 is champion already, in place of v1.1.0")
+    assert desk.stages() == {"prod": "v1.0.0"}
+
+
+def test_of_two_who_promote_different_versions_the_second_is_told(
+    desk: Desk, clone: Callable[[str], Desk], source: Path, before_push: Callable[[str], str]
+) -> None:
+    desk.champions("v1.0.0")
+    bob = clone("bob")
+    shim = before_push(elsewhere(bob, source, "promote", "v1.1.0", "--reason", "bob's"))
+    late = finish(python(desk, source, "promote", "v2.0.0", "--reason", "ada's", path=shim))
+    late.expect(1, "Somebody else moved a version at the same time, and nothing was changed here")
+    assert desk.tags() == desk.published() == ["model#prod#1", "model#prod#2"]
+    assert desk.message("model#prod#2") == "bob's" and desk.stages() == {"prod": "v1.1.0"}
+
+
+def test_two_rollbacks_at_once_go_back_once(
+    desk: Desk, clone: Callable[[str], Desk], source: Path, before_push: Callable[[str], str]
+) -> None:
+    desk.champions("v1.0.0 v1.1.0 v2.0.0")
+    shim = before_push(elsewhere(clone("bob"), source, "rollback", "--reason", "bob's"))
+    late = finish(python(desk, source, "rollback", "--reason", "ada's", path=shim))
+    late.expect(0, "v1.1.0 is champion already.")
+    assert desk.published()[3:] == ["model#prod#4"] and desk.stages() == {"prod": "v1.1.0"}
+
+
+def test_a_promotion_and_the_end_of_its_canary_arrive_together_or_not_at_all(
+    desk: Desk, clone: Callable[[str], Desk], source: Path, before_push: Callable[[str], str]
+) -> None:
+    desk.champions("v1.0.0")
+    desk("canary", "start", "v1.1.0", "--reason", "try")
+    shim = before_push(elsewhere(clone("bob"), source, "promote", "v2.0.0", "--reason", "bob's"))
+    late = finish(python(desk, source, "promote", "v1.1.0", "--reason", "ada's", path=shim))
+    late.expect(1, "Somebody else moved a version")
+    assert desk.published() == ["model#prod#1", "model#canary#2", "model#prod#3"]
+    assert desk.stages() == {"prod": "v2.0.0", "canary": "v1.1.0"}, "the canary goes on"
+
+
+def test_many_who_do_the_same_at_once_do_it_once(desk: Desk, clone: Callable[[str], Desk], source: Path) -> None:
+    desk.champions("v1.0.0")
+    desks = [clone(f"clone{number}") for number in range(4)]
+    started = [python(one, source, "promote", "v1.1.0", "--reason", "all agree") for one in desks]
+    with ThreadPoolExecutor() as pool:
+        ends = list(pool.map(finish, started))
+    for end in ends:
+        end.expect(0, "v1.1.0 is champion ")
+    assert desk.published() == ["model#prod#1", "model#prod#2"], "tags of one second are the same, too"
+
+
+def test_a_server_that_reads_the_stages_in_the_same_clone_disturbs_no_move(
+    desk: Desk, source: Path, before_push: Callable[[str], str]
+) -> None:
+    desk.champions("v1.0.0")
+    reader = shlex.join(["timeout", "2", sys.executable, "-m", f"{PACKAGE}.cli", "stages"])
+    end = finish(python(desk, source, "promote", "v1.1.0", "--reason", "better", path=before_push(f"{reader} >&2")))
+    end.expect(0, "v1.1.0 is champion now.")
+    assert desk.published() == ["model#prod#1", "model#prod#2"]
+
+
+def test_a_clone_that_has_not_fetched_works_on_what_origin_has(desk: Desk, clone: Callable[[str], Desk]) -> None:
+    bob = clone("bob")
+    desk.champions("v1.0.0 v1.1.0")
+    assert bob.tags() == []
+    bob("rollback", "--reason", "errors").expect(0, "v1.0.0 is champion now.")
+    assert bob.published() == ["model#prod#1", "model#prod#2", "model#prod#3"]
+
+
+def test_where_origin_refuses_the_tags_are_gone_here_too(desk: Desk, origin: Path) -> None:
+    desk.champions("v1.0.0")
+    (origin / "hooks/pre-receive").write_text("#!/bin/sh\necho 'GH013: Repository rule violations' >&2\nexit 1\n")
+    (origin / "hooks/pre-receive").chmod(0o755)
+    desk("promote", "v1.1.0", "--reason", "better").expect(1, "origin refused model#prod#2: ", "pre-receive hook")
+    assert desk.tags() == desk.published() == ["model#prod#1"]
+
+
+def test_a_move_does_not_wait_for_the_hook_that_sends_data(desk: Desk) -> None:
+    hook = desk.path / ".git/hooks/pre-push"
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    desk("promote", "v1.0.0", "--reason", "first").expect(0, "v1.0.0 is champion now.")
+
+
+def test_without_origin_nothing_moves_and_the_last_known_stages_are_shown(desk: Desk, origin: Path) -> None:
+    desk.champions("v1.0.0")
+    origin.rename(origin.with_name("gone"))
+    desk("promote", "v1.1.0", "--reason", "better").expect(1, "`git fetch` failed")
+    desk("stages").expect(0, "These are the stages by the last fetch", "v1.0.0")
+    desk.git("remote", "remove", "origin")
+    desk("promote", "v1.1.0", "--reason", "better").expect(1, "git remote add origin URL")
+    assert json.loads(desk("stages", "--json").expect(0).out)["prod"]["version"] == "v1.0.0"
+    assert desk.tags() == ["model#prod#1"]
+
+
+def test_a_clock_that_is_a_little_behind_is_waited_for_and_a_wrong_one_refused(desk: Desk) -> None:
+    def tag_ahead(number: int, seconds: int) -> None:
+        when = f"{int(time.time()) + seconds} +0000"
+        commit = commit_of(desk, "v1.0.0")
+        desk.git("tag", "-a", f"model#prod#{number}", commit, "-m", "ahead", GIT_COMMITTER_DATE=when)
+        desk.git("push", "--quiet", "origin", f"refs/tags/model#prod#{number}")
+
+    tag_ahead(1, 3)
+    desk("promote", "v1.1.0", "--reason", "better").expect(0, "v1.1.0 is champion now.")
+    assert desk.stages() == {"prod": "v1.1.0"}
+    tag_ahead(3, 3600)
+    said = desk("promote", "v2.0.0", "--reason", "better").expect(1, "model#prod#3 was made 36", "set the clock right")
+    assert desk.tags()[-1] == "model#prod#3", said
+
+
+@pytest.mark.parametrize(
+    ("variables", "author"),
+    [
+        ({"GITHUB_EVENT_NAME": "workflow_dispatch", "GITHUB_ACTOR": "grace"}, "grace <grace@users.noreply.github.com>"),
+        ({"GITHUB_EVENT_NAME": "schedule", "GITHUB_ACTOR": "grace"}, "github-actions[bot] <41898282+"),
+    ],
+)
+def test_in_a_workflow_the_tag_is_by_who_started_it_or_by_the_bot(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch, variables: Mapping[str, str], author: str
+) -> None:
+    for name, value in ({"GITHUB_ACTIONS": "true"} | dict(variables)).items():
+        monkeypatch.setenv(name, value)
+    desk("promote", "v1.0.0", "--reason", "first").expect(0)
+    tagger = desk.git("for-each-ref", "--format=%(taggername) %(taggeremail)", "refs/tags/model#prod#1")
+    assert tagger.startswith(author)
+
+
+# What a server's report advises
+
+
+@pytest.fixture(scope="module")
+def web() -> Iterator[ThreadingHTTPServer]:
+    with serve_http() as server:
+        yield server
+
+
+def report(web: ThreadingHTTPServer, **changes: object) -> str:
+    """The address of a server whose canary report says this."""
+    content = {"canary": "v1.1.0", "champion": "v1.0.0", "advice": "watch", "reason": "Too few\n rows."} | changes
+    web.files["canary"] = json.dumps(content).encode()
+    return f"{web.url}/plain/"
+
+
+@pytest.fixture
+def trying(desk: Desk) -> Desk:
+    """A desk whose project tries v1.1.0 as canary beside v1.0.0."""
+    desk.champions("v1.0.0")
+    desk.tag("model#canary#2", "v1.1.0", "try\n\nShare: 10", 2)
+    return desk
+
+
+def test_the_advice_of_the_report_is_done(trying: Desk, web: ThreadingHTTPServer) -> None:
+    trying("canary", "settle", "--url", report(web)).expect(0, "v1.1.0 is watched further: Too few rows.")
+    assert trying.stages() == {"prod": "v1.0.0", "canary": "v1.1.0"}
+    trying("canary", "settle", "--url", report(web, advice="promote", reason="Better by 2 %.")).expect(0)
+    assert trying.stages() == {"prod": "v1.1.0"} and trying.message("model#prod#3") == "Better by 2 %."
+    trying("canary", "settle", "--url", "http://127.0.0.1:9").expect(0, "There is no canary: nothing to settle.")
+    trying("canary", "start", "--reason", "the next")
+    worse = report(web, canary="v2.0.0", champion="v1.1.0", advice="stop", reason="Worse.")
+    trying("canary", "settle", "--url", worse).expect(0, "There is no canary now.")
+    assert trying.stages() == {"prod": "v1.1.0"} and trying.message(trying.tags()[-1]) == "Worse."
+
+
+@pytest.mark.parametrize("advice", ["promote", "stop", "watch"])
+def test_a_dry_run_tells_the_next_job_what_would_be_done_and_does_nothing(
+    trying: Desk, web: ThreadingHTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, advice: str
+) -> None:
+    monkeypatch.setenv("GITHUB_OUTPUT", str(tmp_path / "output"))
+    (tmp_path / "output").touch()
+    trying("canary", "settle", "--dry-run", "--url", report(web, advice=advice)).expect(0)
+    assert (tmp_path / "output").read_text() == ("" if advice == "watch" else f"advice={advice}\n")
+    assert trying.stages() == {"prod": "v1.0.0", "canary": "v1.1.0"}
+
+
+SWAPPED = {"canary": "v1.0.0", "champion": "v1.1.0"}
+
+
+@pytest.mark.parametrize("about", [{"canary": "v2.0.0"}, {"champion": "v2.0.0"}, {"canary": None}, SWAPPED])
+@pytest.mark.parametrize("advice", ["promote", "stop"])
+def test_a_report_about_other_versions_moves_nothing(
+    trying: Desk, web: ThreadingHTTPServer, about: dict[str, object], advice: str
+) -> None:
+    said = trying("canary", "settle", "--url", report(web, advice=advice, **about)).expect(0, "nothing is done")
+    assert "the stages have v1.1.0 beside v1.0.0" in said.out
+    assert trying.stages() == {"prod": "v1.0.0", "canary": "v1.1.0"}
+
+
+def test_a_canary_that_is_stopped_while_the_server_computes_is_not_promoted(
+    trying: Desk, clone: Callable[[str], Desk], web: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bob = clone("bob")
+    address = report(web, advice="promote")
+    answer = web.RequestHandlerClass.do_GET
+
+    def stop_first(handler: object) -> None:
+        bob.tag("model#canary!#3", "v1.1.0", "it harms", 3)
+        answer(handler)
+
+    monkeypatch.setattr(web.RequestHandlerClass, "do_GET", stop_first)
+    trying("canary", "settle", "--url", address).expect(0, "the stages have no canary: nothing is done.")
+    assert trying.stages() == {"prod": "v1.0.0"}
+
+
+ANSWERS = {
+    "not JSON": b"<html>",
+    "not UTF-8": b"\xff\xfe",
+    "a list": b"[]",
+    "deep": b"[" * 100_000,
+    "empty": b"{}",
+    "a number for a version": b'{"canary": 1, "champion": "v1.0.0", "advice": "promote", "reason": "x"}',
+    "unknown advice": b'{"canary": "v1.1.0", "champion": "v1.0.0", "advice": "run", "reason": "x"}',
+    "unhashable advice": b'{"canary": "v1.1.0", "champion": "v1.0.0", "advice": ["promote"], "reason": "x"}',
+    "no reason": b'{"canary": "v1.1.0", "champion": "v1.0.0", "advice": "promote", "reason": " "}',
+    "too long": b'{"reason": "' + b"x" * 1_000_000 + b'"}',
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS)
+def test_what_is_no_report_moves_nothing(trying: Desk, web: ThreadingHTTPServer, answer: bytes) -> None:
+    web.files["canary"] = answer
+    trying("canary", "settle", "--url", f"{web.url}/plain").expect(1, "no canary report")
+    assert trying.published() == ["model#prod#1", "model#canary#2"]
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("{web}/down", "does not answer: HTTP Error 503"),
+        ("{web}/cut", "no canary report"),
+        ("http://127.0.0.1:9", "does not answer: "),
+        ("http://[", "does not answer: "),
+        ("file:///etc", "must begin with http:// or https://"),
+        ("", "must begin with http:// or https://"),
+    ],
+)
+def test_a_server_that_is_not_reached_gives_a_sentence(
+    trying: Desk, web: ThreadingHTTPServer, url: str, sentence: str
+) -> None:
+    report(web, advice="promote")
+    trying("canary", "settle", "--url", url.format(web=web.url)).expect(1, sentence)
+    assert trying.published() == ["model#prod#1", "model#canary#2"]
+
+
+# What else reads the stages
+
+
+def test_the_champion_is_what_everything_else_is_compared_with(
+    desk: Desk, versions: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(desk.path)
+    assert str(versions.champion_version()) == "v2.0.0"
+    desk.champions("v1.0.0 v1.1.0")
+    champion = versions.champion_version()
+    assert (champion.name, champion.commit) == ("v1.1.0", commit_of(desk, "v1.1.0"))
+    assert [str(one) for one in versions.list_versions()] == ["v2.0.0", "v1.1.0", "v1.0.0"]

@@ -1,0 +1,193 @@
+"""Versions move by the deploy workflow: by hand, after a publish, and as a server's canary report advises."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from desk import Desk, find_run
+from local_github import LocalGitHub, Repository, Run, read_yaml
+from local_github.events import workflow_run_event
+
+Clone = Callable[..., Desk]
+EVIL = """it's "better"; touch evil $(touch evil) `touch evil` ${{ github.token }} \\"""
+
+
+@pytest.fixture
+def deployed(published: Repository, clone: Clone) -> Repository:
+    """A repository with v1.0.0 and v1.1.0, in which deploy runs and no version was promoted."""
+    published.disabled = {"checks", "retrain"}
+    desk = clone(published)
+    desk.run("git", "commit", "--quiet", "--no-verify", "--allow-empty", "--message", "The next version")
+    desk.run("gto", "register", "model", "HEAD", "--version", "v1.1.0")
+    desk.run("git", "push", "--quiet", "--no-verify", "origin", "model@v1.1.0")
+    return published
+
+
+def dispatch(repository: Repository, action: str, **inputs: str) -> Run:
+    """The run that somebody starts by hand."""
+    given = {"action": action, "version": "", "share": "10", "reason": f"to {action}"} | inputs
+    (run,) = repository.dispatch("deploy", given)
+    return run
+
+
+def stage_tags(repository: Repository) -> dict[str, tuple[str, str]]:
+    """Each stage's tags in their order: the version that it is on, and its message."""
+    named = {repository.bare.resolve(tag): tag.removeprefix("model@") for tag in repository.tags() if "@" in tag}
+    found = [tag for tag in repository.tags() if "#" in tag]
+    return {
+        tag: (
+            named[repository.bare.resolve(tag)],
+            repository.bare.git("for-each-ref", "--format=%(contents)", f"refs/tags/{tag}"),
+        )
+        for tag in sorted(found, key=lambda tag: int(tag.rpartition("#")[2]))
+    }
+
+
+def stages(desk: Desk) -> dict[str, str]:
+    """Which version has which stage, as a clone sees it."""
+    shown = json.loads(desk.run("mlops", "stages", "--json"))
+    return {stage: one["version"] for stage, one in shown.items()}
+
+
+def test_a_version_goes_to_production_and_back_by_dispatch(deployed: Repository, clone: Clone) -> None:
+    desk = clone(deployed)
+    early = dispatch(deployed, "canary").expect("failure")
+    assert "No version was promoted yet, so v1.1.0, the newest, is the champion" in early.log
+    dispatch(deployed, "promote", version="v1.0.0").expect("success")
+    dispatch(deployed, "canary", share="25", reason="Try it").expect("success")
+    assert stages(desk) == {"prod": "v1.0.0", "canary": "v1.1.0"}
+    run = dispatch(deployed, "promote", reason=EVIL).expect("success")
+    assert [step.name for step in run.steps if step.outcome == "success"][-1] == "Promote"
+    assert stages(desk) == {"prod": "v1.1.0"}
+    dispatch(deployed, "rollback", reason="Too many errors").expect("success")
+    dispatch(deployed, "rollback", reason="Too many errors").expect("success")
+    assert stages(desk) == {"prod": "v1.0.0"}
+    dispatch(deployed, "canary", version="v1.1.0", share="100").expect("success")
+    dispatch(deployed, "stop", reason="Still wrong").expect("success")
+    assert stages(desk) == {"prod": "v1.0.0"}
+    assert stage_tags(deployed) == {
+        "model#prod#1": ("v1.0.0", "to promote"),
+        "model#canary#2": ("v1.1.0", "Try it\n\nShare: 25"),
+        "model#prod#3": ("v1.1.0", EVIL),
+        "model#canary!#4": ("v1.1.0", EVIL),
+        "model#prod#5": ("v1.0.0", "Too many errors\n\nRolled back: v1.1.0"),
+        "model#canary#6": ("v1.1.0", "to canary\n\nShare: 100"),
+        "model#canary!#7": ("v1.1.0", "Still wrong"),
+    }
+    tagger = deployed.bare.git("for-each-ref", "--format=%(taggername)", "refs/tags/model#prod#1")
+    assert tagger == run.event.actor == "acme", "who started it"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "sentence"),
+    [
+        ({"version": "--share=100"}, "There is no version --share=100. There are v1.1.0, v1.0.0."),
+        ({"reason": " "}, "argument --reason: it is empty"),
+    ],
+    ids=["an option for a version", "no reason"],
+)
+def test_a_wrong_input_fails_the_run_with_a_sentence(
+    deployed: Repository, inputs: dict[str, str], sentence: str
+) -> None:
+    run = dispatch(deployed, "canary", **inputs).expect("failure")
+    assert sentence in run.log and "Traceback" not in run.log
+    assert stage_tags(deployed) == {}
+
+
+def test_every_new_version_begins_as_canary_where_a_variable_says_so(
+    hub: LocalGitHub, published: Repository, clone: Clone
+) -> None:
+    published.disabled = {"checks", "retrain"}
+    published.variables["AUTO_CANARY"] = "20"
+    pull = published.open_pull_request("tuned", "Regularise more")
+    with hub.killing_runs(after_step="Judge it again"):
+        killed, deploy = published.merge(pull)
+    assert (killed.name, killed.conclusion) == ("publish", "cancelled")
+    assert (deploy.name, deploy.conclusion) == ("deploy", "skipped"), "nothing was published"
+
+    runs = published.rerun(killed)
+    publish = find_run(runs, "publish").expect("success")
+    told = find_run(runs, "deploy").expect("success").log
+    assert "No version was promoted yet, so v1.1.0, the newest, is champion, and no canary is started." in told
+    assert stage_tags(published) == {}
+
+    desk = clone(published)
+    desk.run("mlops", "promote", "v1.0.0", "--reason", "Proved")
+    fake = workflow_run_event(publish)
+    fake.payload["workflow_run"]["event"] = "pull_request"
+    assert [run.conclusion for run in published.deliver(fake)] == ["skipped"], "somebody's own workflow named publish"
+    (deploy,) = published.deliver(workflow_run_event(publish))
+    deploy.expect("success")
+    assert stages(desk) == {"prod": "v1.0.0", "canary": "v1.1.0"}
+    assert stage_tags(published)["model#canary#2"] == ("v1.1.0", "A new version\n\nShare: 20")
+    tagger = published.bare.git("for-each-ref", "--format=%(taggername)", "refs/tags/model#canary#2")
+    assert tagger == "github-actions[bot]"
+
+
+@contextmanager
+def serving(**report: str) -> Iterator[tuple[str, list[str]]]:
+    """The address of a server that answers GET /canary with a report, and what it was asked."""
+    asked = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            body = json.dumps(report | {"rows": 1000}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", asked
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_canary_is_promoted_or_stopped_as_its_report_advises(deployed: Repository, clone: Clone) -> None:
+    workflow = read_yaml(deployed.bare.read("main", ".github/workflows/deploy.yml"))
+    (schedule,) = (entry["cron"] for entry in workflow["on"]["schedule"])
+
+    def tick(conclusion: str, **report: str) -> Run:
+        with serving(champion="v1.0.0", canary="v1.1.0", **report) as (url, asked):
+            deployed.variables["SERVING_URL"] = url
+            (run,) = deployed.tick(schedule)
+        run.expect(conclusion)
+        assert asked == ["/canary"] * {"watch": 1, "stop": 2, "promote": 2}[report["advice"]]
+        return run
+
+    desk = clone(deployed)
+    assert deployed.tick(schedule)[0].conclusion == "skipped", "no server is named"
+    desk.run("mlops", "promote", "v1.0.0", "--reason", "Proved")
+    desk.run("mlops", "canary", "start", "--reason", "Try it")
+
+    run = tick("success", advice="watch", reason="Too few rows.")
+    assert "v1.1.0 is watched further: Too few rows." in run.log
+    assert run.jobs == {"watch": "success", "deploy": "skipped"}, "nobody has to approve that nothing happens"
+    assert stages(desk) == {"prod": "v1.0.0", "canary": "v1.1.0"}
+
+    run = tick("success", advice="stop", reason="More errors.")
+    assert run.jobs == {"watch": "success", "deploy": "success"}
+    assert stages(desk) == {"prod": "v1.0.0"}
+    desk.run("mlops", "canary", "start", "--reason", "Once more")
+    tick("success", advice="promote", reason="Better by 2 %.")
+    assert stages(desk) == {"prod": "v1.1.0"}
+    assert stage_tags(deployed)["model#prod#5"] == ("v1.1.0", "Better by 2 %.")
+
+    deployed.variables["SERVING_URL"] = "http://127.0.0.1:9"
+    assert "There is no canary: nothing to settle." in deployed.tick(schedule)[0].expect("success").log
+    desk.run("mlops", "canary", "start", "v1.0.0", "--reason", "The other way")
+    (run,) = deployed.tick(schedule)
+    assert "http://127.0.0.1:9/canary does not answer" in run.expect("failure").log
+    assert run.jobs["deploy"] == "skipped" and stages(desk) == {"prod": "v1.1.0", "canary": "v1.0.0"}
