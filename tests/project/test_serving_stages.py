@@ -271,7 +271,7 @@ def test_a_server_starts_without_its_origin_once_it_has_the_bundle(
     clone.run("git", "remote", "set-url", "origin", tmp_path / "gone")
     with following() as server:
         assert server.ask("/predict", rows[0]).body["version"] == "v1.0.0"
-        wait_until(lambda: "gone" in server.said())
+        wait_until(lambda: "the stages cannot be followed now" in server.said())
         assert server.ask("/predict", rows[0]).status == 200
 
 

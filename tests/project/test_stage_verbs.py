@@ -735,7 +735,7 @@ def test_what_is_no_report_moves_nothing(trying: Desk, web: ThreadingHTTPServer,
 @pytest.mark.parametrize(
     ("url", "sentence"),
     [
-        ("{web}/down", "does not answer: HTTP Error 503"),
+        ("{web}/down", "does not answer with a report: 503"),
         ("{web}/cut", "no canary report"),
         ("http://127.0.0.1:9", "does not answer: "),
         ("http://[", "does not answer: "),

@@ -57,7 +57,7 @@ class Follower(threading.Thread):
         if self._process.returncode == 0:
             self._seen = listed.stdout
         elif said != self._said and not self._ended.is_set():
-            print(f"serve: {said}", flush=True)
+            print(f"serve: the stages cannot be followed now, and what was served goes on: {said}", flush=True)
         self._said = said
 
 
