@@ -77,6 +77,18 @@ def test_a_publish_that_dies_after_each_step_is_taken_up_again(hub: LocalGitHub,
     assert state(published) == done and done["main"] == pull.merge_commit
 
 
+def test_a_version_that_was_tagged_and_not_pushed_is_pushed_by_the_next_run_in_the_same_clone(
+    hub: LocalGitHub, published: Repository, runner: Callable[..., Runner]
+) -> None:
+    same = runner()
+    with hub.killing_runs(at_call=PUSH):
+        assert same.publish("mlops version").conclusion == "cancelled"
+    assert published.tags() == ["model@v1.0.0"]
+    run = same.publish("mlops version")
+    assert run.conclusion == "success" and "model@v1.1.0: not on origin, and so dropped here." in run.log
+    assert published.tags() == ["model@v1.0.0", "model@v1.1.0"]
+
+
 def test_two_pushes_in_a_row_are_published_one_after_the_other(
     published: Repository, clone: Clone, merged_tree: Path
 ) -> None:
