@@ -603,6 +603,11 @@ def test_without_origin_nothing_moves_and_the_last_known_stages_are_shown(desk: 
     assert desk.tags() == ["model#prod#1"]
 
 
+def test_a_clone_that_cannot_be_written_gives_a_sentence(desk: Desk) -> None:
+    (desk.path / ".git/model-tags.lock").mkdir()
+    desk("promote", "v1.0.0", "--reason", "first").expect(1, ".git/model-tags.lock: Is a directory")
+
+
 def test_a_clock_that_is_a_little_behind_is_waited_for_and_a_wrong_one_refused(desk: Desk) -> None:
     def tag_ahead(number: int, seconds: int) -> None:
         when = f"{int(time.time()) + seconds} +0000"
@@ -614,8 +619,8 @@ def test_a_clock_that_is_a_little_behind_is_waited_for_and_a_wrong_one_refused(d
     desk("promote", "v1.1.0", "--reason", "better").expect(0, "v1.1.0 is champion now.")
     assert desk.stages() == {"prod": "v1.1.0"}
     tag_ahead(3, 3600)
-    said = desk("promote", "v2.0.0", "--reason", "better").expect(1, "model#prod#3 was made 36", "set the clock right")
-    assert desk.tags()[-1] == "model#prod#3", said
+    desk("promote", "v2.0.0", "--reason", "better").expect(1, "model#prod#3 was made 36", "set the clock right or")
+    assert desk.tags()[-1] == "model#prod#3"
 
 
 @pytest.mark.parametrize(

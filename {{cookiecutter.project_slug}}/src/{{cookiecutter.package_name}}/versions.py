@@ -80,8 +80,17 @@ def fetch_tags() -> None:
 
 @contextmanager
 def tags_to_itself() -> Iterator[None]:
-    """Keep this clone's other processes, such as a server that follows the stages, from the model's tags meanwhile."""
-    with (Path(git("rev-parse", "--git-common-dir")) / f"{MODEL}-tags.lock").open("w") as file:
+    """Keep this clone's other processes, such as a server that follows the stages, from the model's tags meanwhile.
+
+    Raises:
+        UserError: the clone cannot be written.
+    """
+    lock = Path(git("rev-parse", "--git-common-dir")) / f"{MODEL}-tags.lock"
+    try:
+        file = lock.open("w")
+    except OSError as error:
+        raise UserError(f"{lock}: {error.strerror}; the model's tags are fetched into this clone.") from error
+    with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

@@ -32,15 +32,22 @@ def promote(name: str, reason: str) -> None:
         UserError: there is no such version, or no canary, or origin refuses.
     """
     fetch_tags()
-    stages = current_stages()
+    give(CHAMPION_STAGE, find_version(name or canary_to_promote(reason)).name, reason)
+
+
+def canary_to_promote(reason: str) -> str:
+    """Return the canary's version, or the champion's that was promoted for this reason: then it ran before.
+
+    Raises:
+        UserError: there is neither.
+    """
+    stages, versions = current_stages(), list_versions()
     champion, canary = stages.get(CHAMPION_STAGE), stages.get(CANARY_STAGE)
-    if not name and canary:
-        name = canary.version
-    elif not name and champion:
-        if champion.rolled_back or champion.reason != reason:
-            raise UserError(f"There is no canary to promote: name the version. {known(list_versions())}")
-        name = champion.version  # the canary was promoted, for this reason: this very command ran before
-    give(CHAMPION_STAGE, find_version(name).name, reason)
+    if canary:
+        return canary.version
+    if champion and champion.reason == reason and not champion.rolled_back:
+        return champion.version
+    raise UserError(f"There is no canary to promote: name the version. {known(versions)}" if versions else known([]))
 
 
 def rollback(reason: str) -> None:

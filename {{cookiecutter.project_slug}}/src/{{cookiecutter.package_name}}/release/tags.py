@@ -95,7 +95,7 @@ def await_clock() -> None:
     wait = int(second or 0) + 1 - time.time()
     if wait > PATIENCE:
         raise UserError(
-            f"{name} was made {wait:.0f} seconds from now by this clock, and a tag of now would not count after it: "
-            "set the clock right."
+            f"By this clock {name} was made {wait:.0f} seconds from now, and a tag of now would not count after it: "
+            "set the clock right or, where that tag's time is wrong, delete it on origin."
         )
     time.sleep(max(0.0, wait))
