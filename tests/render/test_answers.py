@@ -172,7 +172,7 @@ def test_a_file_of_any_kind_keeps_its_suffix(bake: Bake, tmp_path: Path, name: s
     assert (project.path / path).read_bytes() == content
     assert yaml.safe_load(project.read("params.yaml"))["data"]["path"] == path
     groups = tomllib.loads(project.read("pyproject.toml"))["tool"]["uv"]["default-groups"]
-    assert groups == ["dev", *filter(None, [wanted.get("group")])]
+    assert groups == ["dev", "serving", *filter(None, [wanted.get("group")])]
 
 
 @pytest.mark.parametrize(("answer", "names"), [("rows", "12"), ("rows/", "12"), ("rows/*.csv", "12"), ("rows/1*", "1")])
@@ -198,7 +198,7 @@ def test_a_query_names_its_database_from_anywhere(bake: Bake, tmp_path: Path, mo
     assert project.read("ingest.sql") == f"-- sqlite:///{tmp_path}/shop.db\nSELECT * FROM sales;\n"
     data = yaml.safe_load(project.read("params.yaml"))["data"]
     assert (data["source"], data["path"]) == ("ingest.sql", "data/raw/dataset.parquet")
-    assert tomllib.loads(project.read("pyproject.toml"))["tool"]["uv"]["default-groups"] == ["dev", "databases"]
+    assert tomllib.loads(project.read("pyproject.toml"))["tool"]["uv"]["default-groups"] == ["dev", "serving", "databases"]
 
 
 @pytest.mark.parametrize(

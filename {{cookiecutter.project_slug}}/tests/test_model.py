@@ -4,8 +4,8 @@ from sklearn.pipeline import Pipeline
 
 from {{cookiecutter.package_name}}.config import Config
 from {{cookiecutter.package_name}}.metrics import Predictions, compute_metrics
-from {{cookiecutter.package_name}}.pipeline.fitted import answer_of, classes_of, dump_model
 from {{cookiecutter.package_name}}.pipeline.evaluate import truth_of
+from {{cookiecutter.package_name}}.pipeline.fitted import answer_of, classes_of, dump_model
 from {{cookiecutter.package_name}}.pipeline.train import fit
 from {{cookiecutter.package_name}}.schema import Schema
 from {{cookiecutter.package_name}}.table import columns_of

@@ -9,8 +9,8 @@ from {{cookiecutter.package_name}}.config import Config
 from {{cookiecutter.package_name}}.errors import UserError
 from {{cookiecutter.package_name}}.metrics import Predictions
 from {{cookiecutter.package_name}}.pipeline.bundle import load_bundle
-from {{cookiecutter.package_name}}.pipeline.fitted import answer_of
 from {{cookiecutter.package_name}}.pipeline.export import build_bundle
+from {{cookiecutter.package_name}}.pipeline.fitted import answer_of
 from {{cookiecutter.package_name}}.pipeline.predict import predict
 from {{cookiecutter.package_name}}.pipeline.proof import as_json
 from {{cookiecutter.package_name}}.pipeline.split import TEST, combine, parts_of, words_of
