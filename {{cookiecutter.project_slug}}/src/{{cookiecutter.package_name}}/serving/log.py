@@ -1,4 +1,7 @@
-"""The prediction log as it is kept: journals become Parquet, and both are read as one table."""
+"""The prediction log as it is kept: journals become Parquet, and both are read as one table.
+
+Only who reads it, or brings truths as a table, needs pandas: a container has none, and makes Parquet all the same.
+"""
 
 import fcntl
 import os
@@ -8,16 +11,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet
 
 from ..files import replacing
 from .journal import Prediction, Record, Truth, read_records
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 PREDICTIONS = pa.schema(
     [
@@ -48,24 +53,23 @@ def sweep(folder: Path, days: float | None = None) -> None:
             path.unlink(missing_ok=True)
 
 
-def read_predictions(folder: Path, columns: list[str] | None = None, since: datetime | None = None) -> pd.DataFrame:
+def read_predictions(folder: Path, columns: list[str] | None = None, since: datetime | None = None) -> "pd.DataFrame":
     """Every prediction kept, the latest included, made since a moment; the columns are some or all of PREDICTIONS."""
     return _read(folder, "log", PREDICTIONS, ["id", "role"], columns, since)
 
 
-def read_truths(folder: Path) -> pd.DataFrame:
+def read_truths(folder: Path) -> "pd.DataFrame":
     """Every truth that came back; of an id that has several, the last one."""
     return _read(folder, "feedback", TRUTHS, ["id"])
 
 
-def write_truths(folder: Path, truths: pd.DataFrame) -> None:
+def write_truths(folder: Path, truths: "pd.DataFrame") -> None:
     """Keep truths that came as a table with the columns id and truth, all of them or none."""
-    now = pd.Timestamp.now("UTC")
-    table = pa.table(
-        {"id": truths["id"].astype("str"), "time": [now] * len(truths), "truth": truths["truth"].astype("str")}, TRUTHS
-    )
+    now = time.time()
+    times = [round(now * 1e6)] * len(truths)
+    table = pa.table({"id": truths["id"].astype("str"), "time": times, "truth": truths["truth"].astype("str")}, TRUTHS)
     folder.mkdir(parents=True, exist_ok=True)
-    _write(table, folder / f"feedback-{now.value // 1_000_000:013d}-{os.getpid()}.parquet")
+    _write(table, folder / f"feedback-{int(1000 * now):013d}-{os.getpid()}.parquet")
 
 
 def _convert(path: Path) -> None:
@@ -138,7 +142,7 @@ def _read(
     unique: list[str],
     columns: list[str] | None = None,
     since: datetime | None = None,
-) -> pd.DataFrame:
+) -> "pd.DataFrame":
     # Journals first: one that becomes Parquet meanwhile is then read twice rather than not at all.
     names = columns or schema.names
     wanted = [*dict.fromkeys([*names, *unique, "time"])]
