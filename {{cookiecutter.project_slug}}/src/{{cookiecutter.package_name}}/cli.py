@@ -376,6 +376,7 @@ def _percent(text: str) -> float:
 
 def main() -> int:
     """Run the verb on the command line and return the exit code."""
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else ONNX Runtime tells its makers what it does
     args = parser().parse_args()
     try:
         if not Path("params.yaml").exists():
