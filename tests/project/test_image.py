@@ -1,11 +1,13 @@
 """`mlops image` gives whatever builds the version's own files, and says in one sentence why it cannot."""
 
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,7 +71,8 @@ def test_no_image_is_built_unless_params_ask_for_one(released: Project, build: C
 
 def test_an_image_is_made_of_the_versions_own_files(asking: Project, build: Callable[..., Any]) -> None:
     commit = asking.run("git", "rev-parse", "model@v1.0.0^{commit}").stdout.strip()
-    bundle = (asking.path / "models/bundle.zip").read_bytes()
+    with zipfile.ZipFile(asking.path / "models/bundle.zip") as trained:
+        parts = {name: trained.read(name) for name in trained.namelist()}
     asking.write("src/customer_churn/features.py", "changed since")
     (asking.path / "models/bundle.zip").write_bytes(b"trained since")
     done, (call,) = build(asking, "v1.0.0", GITHUB_REPOSITORY="acme/churn", GITHUB_SERVER_URL="https://github.com")
@@ -87,7 +90,9 @@ def test_an_image_is_made_of_the_versions_own_files(asking: Project, build: Call
     ]
     committed = asking.run("git", "ls-tree", "-r", "--name-only", commit).stdout.split()
     assert call["files"] == sorted([*committed, "bundle.zip"])
-    assert bytes.fromhex(call["bundle"]) == bundle
+    with zipfile.ZipFile(io.BytesIO(bytes.fromhex(call["bundle"]))) as released:
+        sent = {name: released.read(name) for name in released.namelist()}
+    assert json.loads(sent.pop("release.json"))["version"] == "v1.0.0" and sent == parts
     assert "image: null" in call["params"]
     assert call["format"] == "docker", "the format that has a HEALTHCHECK"
     assert not Path(context).exists()
@@ -121,13 +126,18 @@ def test_the_first_engine_that_is_there_builds(
     assert call["command"] == engines[0]
 
 
-def test_a_bundle_that_needs_scikit_learn_gets_it(
-    asking: Project, mlops: Callable[..., Any], build: Callable[..., Any]
+NEIGHBOURS = ("params.yaml", "logistic\n", "sklearn.neighbors.KNeighborsClassifier\n")
+TEXT = ("src/customer_churn/features.py", "return rows", 'rows["first"] = rows["state"].map(hash)\n    return rows')
+
+
+@pytest.mark.parametrize(("file", "old", "new"), [NEIGHBOURS, TEXT], ids=["scikit-learn", "pandas"])
+def test_a_model_that_needs_more_than_onnx_runtime_gets_it(
+    asking: Project, mlops: Callable[..., Any], build: Callable[..., Any], file: str, old: str, new: str
 ) -> None:
-    text = asking.read("params.yaml")
-    asking.write("params.yaml", text.replace("logistic\n", "sklearn.neighbors.KNeighborsClassifier\n"))
+    assert asking.read(file).count(old) == 1
+    asking.write(file, asking.read(file).replace(old, new))
     mlops(asking, "train")
-    asking.commit("Neighbours")
+    asking.commit("Another model")
     asking.run("git", "tag", "--annotate", "--message=Second", "model@v1.1.0")
     _, (call,) = build(asking)
     assert "--build-arg=GROUP=full" in call["words"]
@@ -158,6 +168,16 @@ def test_a_version_from_before_the_container_is_refused(asking: Project, build: 
     done, calls = build(asking)
     assert (done.returncode, calls) == (1, [])
     assert done.stderr == "mlops image: v1.1.0 has no deploy/Dockerfile: build the image of a later version.\n"
+
+
+def test_a_version_that_looks_into_a_history_is_refused(asking: Project, build: Callable[..., Any]) -> None:
+    text = asking.read("params.yaml")
+    asking.write("params.yaml", text.replace("entity: []\n  time: null", "entity: [state]\n  time: account_length"))
+    asking.commit("With a history")
+    asking.run("git", "tag", "--annotate", "--message=Second", "model@v1.1.0")
+    done, calls = build(asking)
+    assert (done.returncode, calls) == (1, [])
+    assert done.stderr.startswith("mlops image: v1.1.0 looks into a history, which an image would hold still: serve it")
 
 
 @pytest.mark.parametrize(

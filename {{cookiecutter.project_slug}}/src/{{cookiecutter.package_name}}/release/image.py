@@ -72,11 +72,13 @@ def lay_context(version: Version, context: Path) -> str:
     """Write what the image is made of, as it was at the version, into `context`; return what it needs installed.
 
     Raises:
-        UserError: the version is older than its container.
+        UserError: the version is older than its container, or looks into a history, which no image has.
     """
     check_out(version.commit, context)
     if not (context / DOCKERFILE).exists():
         raise UserError(f"{version} has no {DOCKERFILE}: build the image of a later version.")
+    if load_config(context).history.entity:
+        raise UserError(f"{version} looks into a history, which an image would hold still: serve it by `mlops serve`.")
     return "full" if needs_code(read_parts(write_bundle(version, context)).manifest) else "serving"
 
 
