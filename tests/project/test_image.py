@@ -146,13 +146,13 @@ def test_a_model_that_needs_more_than_onnx_runtime_gets_it(
 def test_what_cannot_be_built_gets_its_sentence(asking: Project, build: Callable[..., Any]) -> None:
     done, calls = build(asking, "v9.9.9")
     assert (done.returncode, calls) == (1, [])
-    assert done.stderr.startswith("mlops image: v9.9.9 is not a version: `git tag --list 'model@*'` lists them")
+    assert done.stderr == "mlops image: There is no version v9.9.9. There are v1.0.0.\n"
 
 
 def test_a_project_without_versions_says_so(asking: Project, build: Callable[..., Any]) -> None:
     asking.run("git", "tag", "--delete", "model@v1.0.0")
     done, _ = build(asking)
-    assert done.stderr.startswith("mlops image: there is no version yet: ") and done.returncode == 1
+    assert done.stderr.startswith("mlops image: No version is published yet") and done.returncode == 1
 
 
 def test_nothing_to_build_with_is_said(asking: Project, build: Callable[..., Any]) -> None:

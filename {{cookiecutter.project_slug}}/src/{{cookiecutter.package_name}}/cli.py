@@ -322,7 +322,7 @@ def parser() -> argparse.ArgumentParser:
     verb(version)
     verb(release)
     building = verb(image)
-    building.add_argument("version", nargs="?", metavar="VERSION", help="such as v1.2.0")
+    building.add_argument("version", nargs="?", default="", metavar="VERSION", help="such as v1.2.0")
     building.add_argument("--push", action="store_true", help="send it to the registry that serving.image names")
     serving = verb(serve)
     serving.add_argument("--bundle", type=Path, metavar="FILE", help="serve this one version, without git")

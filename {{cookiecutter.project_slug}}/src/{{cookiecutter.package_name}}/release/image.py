@@ -11,15 +11,16 @@ from ..errors import UserError
 from ..git import check_out
 from ..github import server_url
 from ..scoring.model import needs_code, read_parts
-from ..versions import MODEL, Version, list_versions
+from ..versions import Version
 from .assets import write_bundle
+from .stages import find_version
 
 DOCKERFILE = "deploy/Dockerfile"
 ENGINES = ("docker", "podman", "buildah")
 
 
-def image(name: str | None = None, push: bool = False) -> None:
-    """Build the image of the version `name`, the newest where it is None; with `push`, send it to its registry.
+def image(name: str = "", push: bool = False) -> None:
+    """Build the image of a version, the newest where there is no name; with `push`, send it to its registry.
 
     Raises:
         UserError: there is no such version or no program to build with, or that program failed.
@@ -40,20 +41,6 @@ def image(name: str | None = None, push: bool = False) -> None:
     if push:
         run_engine(engine, "push", reference)
         print(f"Pushed {reference}")
-
-
-def find_version(name: str | None) -> Version:
-    """Return the version called `name`, the newest where it is None.
-
-    Raises:
-        UserError: there is none.
-    """
-    versions = list_versions()
-    found = next((version for version in versions if name in (None, version.name)), None)
-    if found is None:
-        lacking = f"{name} is not a version" if name else "there is no version yet"
-        raise UserError(f"{lacking}: `git tag --list '{MODEL}@*'` lists them, `git fetch --tags origin` brings more.")
-    return found
 
 
 def find_engine() -> str:
