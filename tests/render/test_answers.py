@@ -198,7 +198,8 @@ def test_a_query_names_its_database_from_anywhere(bake: Bake, tmp_path: Path, mo
     assert project.read("ingest.sql") == f"-- sqlite:///{tmp_path}/shop.db\nSELECT * FROM sales;\n"
     data = yaml.safe_load(project.read("params.yaml"))["data"]
     assert (data["source"], data["path"]) == ("ingest.sql", "data/raw/dataset.parquet")
-    assert tomllib.loads(project.read("pyproject.toml"))["tool"]["uv"]["default-groups"] == ["dev", "serving", "databases"]
+    groups = tomllib.loads(project.read("pyproject.toml"))["tool"]["uv"]["default-groups"]
+    assert groups == ["dev", "serving", "databases"]
 
 
 @pytest.mark.parametrize(

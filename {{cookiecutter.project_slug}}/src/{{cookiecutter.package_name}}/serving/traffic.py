@@ -91,11 +91,12 @@ def find_window(predictions: pd.DataFrame, truths: pd.DataFrame, assignment: Ass
     time, role, version = (predictions[name] for name in ("time", "role", "version"))
     own = time[(role == assignment.stage) & (version == assignment.version) & (time >= assignment.time)]
     inside = time.between(own.min(), own.max())
-    versions = {name: _newest(predictions, inside & (role == name)) for name in ROLES}
+    versions: dict[str, str | None] = {name: _newest(predictions, inside & (role == name)) for name in ROLES}
+    versions[assignment.stage] = assignment.version
     changed = time[inside & (role == "champion") & (version != versions["champion"])]
     if len(changed):
         inside &= time > changed.max()
-    inside &= version == role.map(versions | {assignment.stage: assignment.version})
+    inside &= np.any([(role == name) & (version == versions[name]) for name in ROLES], axis=0)
     answers = read_answers(predictions.loc[inside, "answer"], task)
     last = truths.sort_values("time").drop_duplicates("id", keep="last")[["id", "truth"]]
     rows = predictions.loc[inside, KEPT].reset_index(drop=True)
