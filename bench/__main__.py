@@ -14,6 +14,7 @@ from bench.generation import OWNER, compare_generation
 from bench.project import publish_project
 from bench.scale import measure_scale
 from bench.serving import measure_serving
+from bench.soak import measure_soak
 from bench.verdict import measure_canary, measure_verdict
 from bench.workflows import compare_docs, compare_params
 
@@ -38,9 +39,11 @@ def main() -> int:
 
 
 def measure_servers(repeats: int) -> bool:
-    """Print how fast the served model answers, against others; return False where it misses its bar."""
+    """Print how fast the served model answers, against others, and what it bears; return False on a missed bar."""
     with tempfile.TemporaryDirectory() as name:
-        return measure_serving(Path(name), repeats)
+        fast = measure_serving(Path(name), repeats)
+    with tempfile.TemporaryDirectory() as name:
+        return measure_soak(Path(name)) and fast
 
 
 def measure_ratios(repeats: int) -> bool:

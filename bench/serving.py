@@ -232,10 +232,15 @@ def make_contenders(directory: Path, project: Path) -> dict[str, Contender]:
             environment, directory, "/predict", lambda rows: rows, 8823,
         ),
     }  # fmt: skip
-    rows = [as_json(row) for row in csv.DictReader((project / "data/raw/dataset.csv").open())]
     for contender in contenders.values():
-        contender.write(rows[:100])
+        contender.write(first_rows(project, 100))
     return contenders
+
+
+def first_rows(project: Path, count: int) -> list[dict[str, Any]]:
+    """The example's first rows as a client sends them."""
+    with (project / "data/raw/dataset.csv").open() as file:
+        return [as_json(row) for row, _ in zip(csv.DictReader(file), range(count), strict=False)]
 
 
 def as_json(row: dict[str, str]) -> dict[str, Any]:
