@@ -226,6 +226,7 @@ def by_pandas(inside: Inside, fresh: Callable[..., Project]) -> Project:
     text = project.read(features)
     added = "    rows['odd'] = rows['total_day_calls'].apply(lambda calls: 1 / calls if calls else float('inf'))\n"
     project.write(features, text.replace("    return rows\n", added + "    return rows\n"))
+    project.write("params.yaml", knob("seconds: 10", "seconds: 4")(project.read("params.yaml")))
     return project
 
 
@@ -256,6 +257,11 @@ def test_a_bundle_that_needs_pandas_is_answered_by_a_process_beside_the_server(
         [child] = [pid for pid in children(server.process.pid) if "serving.child" in command_of(pid)]
         os.kill(child, signal.SIGKILL)
         wait_until(lambda: server.ask("/predict", rows[0]).status == 200)
+        [child] = [pid for pid in children(server.process.pid) if "serving.child" in command_of(pid)]
+        os.kill(child, signal.SIGSTOP)  # it hangs
+        assert server.ask("/predict", rows[0]).status in (500, 503)
+        wait_until(lambda: server.ask("/predict", rows[0]).status == 200)
+        assert not is_running(child)
 
 
 def rewritten(project: Project, change: Callable[[dict[str, bytes]], None]) -> None:

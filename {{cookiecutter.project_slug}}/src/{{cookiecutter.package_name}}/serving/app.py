@@ -28,6 +28,7 @@ from .metrics import Metrics
 from .state import STATE, State, read_state
 
 LOOK = 0.5  # seconds between looks at the state
+AGAIN = 30.0  # seconds until a version that could not be served is tried once more
 REPORTED = 60.0  # seconds that a report may take
 RETRY = (b"retry-after", b"1")
 
@@ -183,11 +184,12 @@ def _look() -> State | None:
 async def _follow(engine: Engine, fixed: State | None) -> None:
     """Take over each new state, and what other workers find out about the canary."""
     seen = STATE.stat().st_mtime_ns if STATE.exists() else 0
+    again = time.monotonic() + AGAIN
     while True:
         await asyncio.sleep(LOOK)
         engine.look_at_cut_off()
         changed = STATE.stat().st_mtime_ns if fixed is None and STATE.exists() else seen
-        if changed != seen:
-            seen = changed
+        if changed != seen or (engine.problems and time.monotonic() > again):
+            seen, again = changed, time.monotonic() + AGAIN
             if state := _look():
                 await engine.apply(state)

@@ -13,7 +13,7 @@ from ..scoring.contract import Problem
 from .canary import Canary
 from .http import Refused, encode
 from .journal import Journal, Prediction
-from .lanes import Broken, Lane, Outcome, open_lane
+from .lanes import Broken, Lane, Outcome, Overloaded, open_lane
 from .metrics import Metrics
 from .shadow import Shadow
 from .state import Served, State, cut_off, read_cut_off
@@ -26,11 +26,11 @@ class Unready(Exception):
 class Exchange:
     """A request and what became of it: the outcome of each row, and which version made which of them."""
 
-    __slots__ = ("id", "key", "outcomes", "parts", "time")
+    __slots__ = ("count", "id", "key", "outcomes", "parts", "time")
 
     def __init__(self, id: str, time: float, key: str | None) -> None:
         """`time` is in seconds since 1970."""
-        self.id, self.time, self.key = id, time, key
+        self.id, self.time, self.key, self.count = id, time, key, 0
         self.outcomes: list[Outcome] = []
         # role, version, numbers of rows (None: all), seconds, error
         self.parts: list[tuple[str, str, list[int] | None, float, str | None]] = []
@@ -119,6 +119,7 @@ class Engine:
                     )
                 )
         if self.shadow and exchange.parts:
+            exchange.count, exchange.outcomes = len(exchange.outcomes), []  # the bytes suffice from here on
             self.shadow.offer(exchange, rows)
 
     def require_few(self, rows: Sequence[Any]) -> None:
@@ -157,6 +158,8 @@ class Engine:
                 said = await canary.lane.answer([rows[number] for number in own])
             for number, outcome in zip(own, said, strict=True):
                 outcomes[number] = outcome
+        except Overloaded:
+            reason = "more rows wait for it than may"
         except (Broken, TimeoutError) as error:
             reason = str(error) or f"no answer within {limit:g} s"
         seconds = time.perf_counter() - started
@@ -213,8 +216,7 @@ class Engine:
         if self.shadow is None:
             return
         version = self.shadow.lane.served.version
-        count = len(exchange.outcomes)
-        self.metrics.answered("shadow", version, count, took, failed=said is None)
+        self.metrics.answered("shadow", version, exchange.count, took, failed=said is None)
         if self.journal:
             answers = None if said is None else encode([one if isinstance(one, dict) else {} for one in said])
             self.journal.keep(
@@ -227,7 +229,7 @@ class Engine:
         if served is None:
             return None
         try:
-            return await open_lane(served, self.settings.limits.waiting, shadow=role == "shadow")
+            return await open_lane(served, self.settings.limits, shadow=role == "shadow")
         except (UserError, Broken, TimeoutError, OSError) as error:
             self.problems[role] = str(error) or "it did not start in time"
             print(f"serve: {role} {served.version} is not served: {self.problems[role]}", flush=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from ..config import load_config
 from ..errors import UserError
 from ..files import write_file
-from ..git import check_out, remote_url, run
+from ..git import check_out, complaint, remote_url, run
 from ..outputs import BUNDLE, HISTORY, locked, output_file, place_output
 from ..scoring.model import needs_code, read_parts
 from ..versions import CANARY_STAGE, CHAMPION_STAGE, MODEL, SHADOW_STAGE, Assignment, current_stages, fetch_tags
@@ -48,17 +48,22 @@ class Follower(threading.Thread):
         self.join()
 
     def _look(self) -> None:
-        listed = run("ls-remote", "--tags", "origin", f"refs/tags/{MODEL}*")
-        if listed.returncode == 0 and listed.stdout == self._seen:
-            return
-        self._process = subprocess.Popen([sys.executable, "-m", __name__], stderr=subprocess.PIPE)
-        _, errors = self._process.communicate()
-        said = errors.decode(errors="replace").strip()
-        if self._process.returncode == 0:
-            self._seen = listed.stdout
-        elif said != self._said and not self._ended.is_set():
-            print(f"serve: the stages cannot be followed now, and what was served goes on: {said}", flush=True)
-        self._said = said
+        """Find out what to serve when the tags have changed, or when that failed before."""
+        patterns = f"refs/tags/{MODEL}@*", f"refs/tags/{MODEL}#*"
+        listed = run("ls-remote", "origin", *patterns) if remote_url() else run("show-ref", "--tags")
+        if listed.returncode and listed.stderr:
+            self._say(f"{complaint(listed.stderr)}.")
+        elif listed.stdout != self._seen:
+            self._process = subprocess.Popen([sys.executable, "-m", __name__], stderr=subprocess.PIPE)
+            _, errors = self._process.communicate()
+            self._seen = None if self._process.returncode else listed.stdout
+            self._say(errors.decode(errors="replace").strip() if self._process.returncode else "")
+
+    def _say(self, problem: str) -> None:
+        """Print a problem once; "" is that there is none."""
+        if problem not in ("", self._said) and not self._ended.is_set():
+            print(f"serve: the stages cannot be followed now, and what was served goes on: {problem}", flush=True)
+        self._said = problem
 
 
 def find_state() -> State:

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from ..config import ServingLimits
 from ..errors import UserError
 from ..scoring.contract import Contract, Problem
 from ..scoring.model import Answers, Model, Parts, among, answers_of, check_reference, needs_code, ordered, read_parts
@@ -41,12 +42,12 @@ Waiting = tuple[Sequence[Any], "asyncio.Future[list[Outcome]]"]
 class Lane(ABC):
     """The rows that wait for one version."""
 
-    def __init__(self, served: Served, parts: Parts, waiting: int) -> None:
-        """`waiting` rows may wait at most."""
+    def __init__(self, served: Served, parts: Parts, limits: ServingLimits) -> None:
+        """`limits` say how many rows may wait, and how long."""
         self.served, self.manifest = served, parts.manifest
         self.classes = ordered(parts.manifest["classes"], parts.manifest["positive"])
         self.example = parts.reference["rows"][0]
-        self.limit, self.waiting = waiting, 0
+        self.limits, self.waiting = limits, 0
         self._queue: deque[Waiting] = deque()
 
     def answer(self, rows: Sequence[Any]) -> "asyncio.Future[list[Outcome]]":
@@ -55,7 +56,7 @@ class Lane(ABC):
         Raises:
             Overloaded: more rows wait than may.
         """
-        if self.waiting + len(rows) > self.limit:
+        if self.waiting + len(rows) > self.limits.waiting:
             raise Overloaded
         future = asyncio.get_running_loop().create_future()
         self.waiting += len(rows)
@@ -114,9 +115,9 @@ def merge(found: Answers, classes: list[str] | None) -> list[Outcome]:
 class OnnxLane(Lane):
     """A version that answers in this process."""
 
-    def __init__(self, served: Served, parts: Parts, waiting: int) -> None:
-        """`waiting` rows may wait at most."""
-        super().__init__(served, parts, waiting)
+    def __init__(self, served: Served, parts: Parts, limits: ServingLimits) -> None:
+        """Checks that the model answers as its reference says."""
+        super().__init__(served, parts, limits)
         check_reference(Model(parts, served.bundle, enforce=False).answer, parts, served.bundle)
         self._model = Model(parts, served.bundle)
         self._busy = False  # until the requests that have arrived by now were looked at
@@ -148,17 +149,17 @@ class OnnxLane(Lane):
 class ChildLane(Lane):
     """A version that answers in a process of its own: it needs pandas or scikit-learn, or must not slow this one."""
 
-    def __init__(self, served: Served, parts: Parts, waiting: int, nice: int = 0) -> None:
-        """`waiting` rows may wait at most; `nice` lets other processes go before."""
-        super().__init__(served, parts, waiting)
+    def __init__(self, served: Served, parts: Parts, limits: ServingLimits, nice: int = 0) -> None:
+        """Does not start the child yet; `nice` lets other processes go before it."""
+        super().__init__(served, parts, limits)
         self._contract, self._nice = Contract(parts.manifest["contract"]), nice
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task[None] | None = None
 
     @classmethod
-    async def start(cls, served: Served, parts: Parts, waiting: int, nice: int = 0) -> "ChildLane":
+    async def start(cls, served: Served, parts: Parts, limits: ServingLimits, nice: int = 0) -> "ChildLane":
         """The lane, once its child has proved that it answers as the bundle's reference says."""
-        lane = cls(served, parts, waiting, nice)
+        lane = cls(served, parts, limits, nice)
         try:
             await lane._start()
         except BaseException:
@@ -178,10 +179,12 @@ class ChildLane(Lane):
             try:
                 found: Answers | Exception = Answers(np.empty(0), problems)
                 if fitting:
-                    values, beyond = await self._ask(fitting)
+                    async with asyncio.timeout(self.limits.seconds):
+                        values, beyond = await self._ask(fitting)
                     found = Answers(values, among(problems, beyond, len(rows)))
-            except asyncio.CancelledError:
-                raise
+            except TimeoutError:
+                self._kill()
+                found = Broken(f"no answer within {self.limits.seconds:g} s")
             except Exception as error:  # whatever the child fails with, it must fail its own requests only
                 found = error
             self._deliver(taken, found)
@@ -227,13 +230,17 @@ class ChildLane(Lane):
         await super().close()
         if self._task:
             await asyncio.wait([self._task], timeout=STARTING)
+        self._kill()
+
+    def _kill(self) -> None:
+        """End the child, which holds nothing; the next rows start another one."""
         if self._process and self._process.returncode is None:
             with suppress(ProcessLookupError):
-                self._process.terminate()
-            await self._process.wait()
+                self._process.kill()
+        self._process = None
 
 
-async def open_lane(served: Served, waiting: int, shadow: bool = False) -> Lane:
+async def open_lane(served: Served, limits: ServingLimits, shadow: bool = False) -> Lane:
     """The lane of a version, checked: its digest, its parts, and that it answers as its reference says.
 
     Raises:
@@ -242,8 +249,8 @@ async def open_lane(served: Served, waiting: int, shadow: bool = False) -> Lane:
     started = time.monotonic()
     parts = await asyncio.to_thread(read_parts, Path(served.bundle), served.sha256)
     if shadow or needs_code(parts.manifest):
-        lane: Lane = await ChildLane.start(served, parts, waiting, nice=10 if shadow else 0)
+        lane: Lane = await ChildLane.start(served, parts, limits, nice=10 if shadow else 0)
     else:
-        lane = await asyncio.to_thread(OnnxLane, served, parts, waiting)
+        lane = await asyncio.to_thread(OnnxLane, served, parts, limits)
     print(f"serve: {served.version} passed its self-test in {time.monotonic() - started:.2f} s", flush=True)
     return lane

@@ -106,7 +106,7 @@ async def _only(bundle: Path, settings: Serving) -> State:
     """The state that serves one bundle, which answers as it should."""
     served = served_file(bundle)
     try:
-        lane = await open_lane(served, settings.limits.waiting)
+        lane = await open_lane(served, settings.limits)
     except Broken as error:
         raise UserError(f"{bundle}: {error}.") from None
     await lane.close()
