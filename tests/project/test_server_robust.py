@@ -80,6 +80,24 @@ def test_every_prediction_is_kept_with_what_was_asked_and_answered(
     assert not list((project.path / "predictions").glob("journal-*")), "the end made Parquet of the journal"
 
 
+def test_truths_come_as_a_file_all_or_none(copied: Callable[..., Project], mlops: Any, inside: Inside) -> None:
+    project = copied()
+    ids = [f"0192f3c1a4b7c2e9010000-{number}" for number in range(3)]
+    project.write("truths.csv", "id,truth\n" + "".join(f"{id},yes\n" for id in ids))
+    assert mlops(project, "feedback", "truths.csv").stdout == "3 truths are kept.\n"
+    assert [one["id"] for one in inside("truths", project.path)] == ids
+    for text, said in (
+        (f"id,truth\n{ids[0]},no\n{ids[1]},maybe\n", "truth in row 2 must be one of no, yes, not 'maybe'"),
+        (f"id,truth\n{ids[0]},\n", "truth in row 1 must be one of no, yes"),
+        ("id,truth\n17,yes\n", "id in row 1 must be the id of a prediction, not '17'"),
+        ("id,label\n17,yes\n", "lacks the column 'truth'"),
+    ):
+        project.write("truths.csv", text)
+        done = mlops(project, "feedback", "truths.csv", check=False)
+        assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr
+    assert {one["truth"] for one in inside("truths", project.path)} == {"yes"}
+
+
 @pytest.mark.parametrize(
     ("truth", "said"),
     [

@@ -181,6 +181,15 @@ def serve(args: argparse.Namespace) -> int:
     return 0
 
 
+def feedback(args: argparse.Namespace) -> int:
+    """Keep what turned out to be true of predictions: a file of any kind with the columns id and truth."""
+    from .config import load_config
+    from .serving.truths import keep_truths
+
+    print(f"{keep_truths(load_config(), args.file, args.log)} truths are kept.")
+    return 0
+
+
 def canary_report(args: argparse.Namespace) -> int:
     """Compare the canary with the champion on live traffic, and say whether to promote it."""
     from .serving.report import fetch_report, report_here
@@ -330,6 +339,9 @@ def parser() -> argparse.ArgumentParser:
     serving.add_argument("--port", type=int, help="0 is any free one")
     serving.add_argument("--workers", type=int, help="how many processes answer")
     serving.add_argument("--log", metavar="DIR", help="where predictions are kept")
+    telling = verb(feedback)
+    telling.add_argument("file", type=Path, help="such as truths.csv")
+    telling.add_argument("--log", metavar="DIR", help="where predictions are kept, if not where params.yaml says")
     verb(stages).add_argument("--json", action="store_true", help="as JSON, for programs")
     moves(verb(promote), "the canary")
     moves(verb(rollback))

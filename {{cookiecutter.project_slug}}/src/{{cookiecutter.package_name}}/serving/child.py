@@ -75,10 +75,11 @@ def with_code(path: Path, parts: Parts) -> Callable[[Sequence[Any]], Answers]:
         except (UserError, ValueError) as error:  # a row that features.py or scikit-learn refuses; which one?
             if len(rows) == 1:
                 return Answers(np.empty(0), {0: Problem(None, f"is beyond what the model can compute: {error}")})
-        each = [answer([row]) for row in rows]
-        problems = {number: one.problems[0] for number, one in enumerate(each) if one.problems}
-        values = [one.values for one in each if not one.problems]
-        return Answers(np.concatenate(values) if values else np.empty(0), problems)
+        middle = len(rows) // 2
+        first, second = answer(rows[:middle]), answer(rows[middle:])
+        values = [half.values for half in (first, second) if len(half.values)]
+        later = {middle + number: problem for number, problem in second.problems.items()}
+        return Answers(np.concatenate(values) if values else np.empty(0), first.problems | later)
 
     return answer
 

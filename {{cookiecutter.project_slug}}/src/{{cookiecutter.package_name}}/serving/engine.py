@@ -87,7 +87,7 @@ class Engine:
         """
         champion, canary = self.lane(), self.canary
         now, started = time.time(), time.perf_counter()
-        exchange = Exchange(f"{int(now * 1000):011x}{self._prefix}{next(self._count):05x}", now, key)
+        exchange = Exchange(f"{int(now * 1000):011x}{self._prefix}{next(self._count) & 0xFFFFF:05x}", now, key)
         own = canary.pick(rows, key) if canary and canary.cut_off is None else []
         if canary and own:
             await self._share(exchange, champion, canary, rows, own)

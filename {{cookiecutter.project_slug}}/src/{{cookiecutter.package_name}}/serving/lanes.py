@@ -179,6 +179,8 @@ class ChildLane(Lane):
             try:
                 found: Answers | Exception = Answers(np.empty(0), problems)
                 if fitting:
+                    if self._process is None or self._process.returncode is not None:
+                        await self._start()
                     async with asyncio.timeout(self.limits.seconds):
                         values, beyond = await self._ask(fitting)
                     found = Answers(values, among(problems, beyond, len(rows)))
@@ -199,14 +201,16 @@ class ChildLane(Lane):
         self._process = await asyncio.create_subprocess_exec(
             *command, stdin=pipe, stdout=pipe, cwd=code or None, env=environment
         )
-        async with asyncio.timeout(STARTING):
-            said = msgspec.json.decode(await self._read())
+        try:
+            async with asyncio.timeout(STARTING):
+                said = msgspec.json.decode(await self._read())
+        except TimeoutError:
+            self._kill()
+            raise Broken(f"the process that answers for {self.served.version} does not start") from None
         if said != "ready":
             raise UserError(str(said))
 
     async def _ask(self, rows: list[Any]) -> Answers:
-        if self._process is None or self._process.returncode is not None:
-            await self._start()
         assert self._process and self._process.stdin
         content = msgspec.json.encode(rows)
         self._process.stdin.write(len(content).to_bytes(4, "big") + content)
