@@ -123,6 +123,8 @@ def follow(
         if SEQUENTIAL.why_not(metric, *samples, WAITED_FOR):
             continue
         found = compare(metric, *samples, CONFIDENCE, WAITED_FOR)
+        if found is None:  # such as precision, where a version has not said yes yet
+            continue
         plain = found.gain - INTERVAL.quantile(CONFIDENCE, found.df) * found.error
         verdict = GATE.verdict(found.low, found.high, margin)
         seen = {

@@ -177,8 +177,8 @@ def make_log(
     return as_read(pd.concat(parts), PREDICTIONS), as_read(pd.DataFrame(told_of), TRUTHS)
 
 
-def as_read(frame: pd.DataFrame, schema: Schema) -> pd.DataFrame:
-    return Table.from_pandas(frame, schema, preserve_index=False).to_pandas()
+def as_read(frame: pd.DataFrame, columns: Schema) -> pd.DataFrame:
+    return Table.from_pandas(frame, columns, preserve_index=False).to_pandas()
 
 
 def write(said: Predictions) -> list[str]:
@@ -237,12 +237,12 @@ def do_write(root: Path, folder: str, **traffic: Any) -> None:
     log, truths = make_log("classification", **traffic)
     Path(folder).mkdir(parents=True)
     half = len(log) // 2
-    for name, frame, schema in (
+    for name, frame, columns in (
         ("log-1", log[:half], PREDICTIONS),
         ("log-2", log[half:], PREDICTIONS),
         ("feedback-1", truths, TRUTHS),
     ):
-        parquet.write_table(Table.from_pandas(frame, schema, preserve_index=False), Path(folder) / f"{name}.parquet")
+        parquet.write_table(Table.from_pandas(frame, columns, preserve_index=False), Path(folder) / f"{name}.parquet")
 
 
 if __name__ == "__main__":

@@ -295,6 +295,22 @@ def test_truths_that_say_nothing_do_not_count(report: Canary) -> None:
     assert numbers["unusable"] == 97 and numbers["verdict"] != "undefined"
 
 
+def test_an_answer_without_probabilities_does_not_count_and_of_a_pair_neither_does_the_other(report: Canary) -> None:
+    silent = """log.loc[(log.role == "shadow") & (log.index % 50 == 0), "answer"] = '{"prediction": "yes"}'"""
+    found = report(stage="shadow", shadow=True, paired=True, change=silent)
+    assert found["unusable"] == pytest.approx(40, abs=5) and found["verdict"] == "worse"
+
+
+def test_a_class_that_neither_of_the_two_versions_knows_changes_nothing(report: Canary) -> None:
+    third = """
+shadow = log[log.role == "champion"].assign(role="shadow", version="v1.2.0")
+shadow["answer"] = shadow.answer.str.replace('"probabilities": {', '"probabilities": {"maybe": 0.1, ')
+log = pd.concat([log, shadow], ignore_index=True)
+"""
+    gate = {"primary": "f1"}
+    assert report(change=third, gate=gate)["metrics"] == report(gate=gate)["metrics"]
+
+
 def test_the_last_truth_of_a_row_counts(report: Canary) -> None:
     first = """
 late = truths.assign(time=truths.time + pd.Timedelta("1h"))
@@ -354,11 +370,11 @@ def live(project: Project, canary: Canary, tmp_path_factory: pytest.TempPathFact
     return there
 
 
-def assign(there: Project, **stages: str) -> None:
-    """Give the second version these stages, each since a time, and no other version any."""
+def assign(there: Project, *stages: str) -> None:
+    """Give the second version these stages, such as `canary 01T12:00:00`, and no other version any."""
     for tag in there.run("git", "tag", "--list", "model#canary#*", "model#shadow#*").stdout.split():
         there.run("git", "tag", "--delete", tag)
-    for number, (stage, time) in enumerate(stages.items(), start=2):
+    for number, (stage, time) in enumerate(map(str.split, stages), start=9):
         tag = f"model#{stage}#{number}"
         there.run("git", "tag", "--annotate", tag, "--message", "try it", GIT_COMMITTER_DATE=f"2026-11-{time}Z")
 
@@ -376,7 +392,7 @@ def test_without_a_canary_the_command_says_so(mlops: Canary, live: Project) -> N
 
 
 def test_the_command_reports_what_the_log_holds_of_the_version_at_the_stage(mlops: Canary, live: Project) -> None:
-    assign(live, canary="01T12:00:00")
+    assign(live, "canary 01T12:00:00")
     status, errors, text = mlops("canary", "report")
     assert (status, errors) == (0, "") and text.startswith("Promote v1.1.0: the gain in ")
     status, errors, text = mlops("canary", "report", "--json")
@@ -386,20 +402,20 @@ def test_the_command_reports_what_the_log_holds_of_the_version_at_the_stage(mlop
 
 
 def test_a_new_assignment_of_the_same_version_begins_anew(mlops: Canary, live: Project) -> None:
-    assign(live, canary="02T00:30:00")
+    assign(live, "canary 01T12:00:00", "canary 02T00:30:00")
     assert json.loads(mlops("canary", "report", "--json")[2])["since"].startswith("2026-11-02T00:30:")
-    assign(live, canary="03T00:00:00")
+    assign(live, "canary 03T00:00:00")
     status, _, text = mlops("canary", "report")
     assert status == 0 and text.startswith("Keep watching v1.1.0: 0 of the 50 requests")
 
 
 def test_the_command_knows_what_the_server_cut_off(mlops: Canary, live: Project) -> None:
-    assign(live, canary="01T12:00:00")
+    assign(live, "canary 01T12:00:00")
     off = live.path / ".mlops/serving/cut-off.json"
     off.parent.mkdir(parents=True)
     off.write_text('{"model#canary#1": "an earlier one"}')
     assert mlops("canary", "report")[2].startswith("Promote")
-    off.write_text('{"model#canary#1": "an earlier one", "model#canary#2": "9 of 60 requests failed"}')
+    off.write_text('{"model#canary#1": "an earlier one", "model#canary#9": "9 of 60 requests failed"}')
     assert mlops("canary", "report")[2].startswith("Stop v1.1.0: the server cut it off: 9 of 60 requests failed.")
     for broken in ("", "[1", "3"):
         off.write_text(broken)
@@ -410,13 +426,13 @@ def test_the_command_knows_what_the_server_cut_off(mlops: Canary, live: Project)
 
 
 def test_a_version_that_is_canary_and_shadow_is_judged_by_the_shadows_rows(mlops: Canary, live: Project) -> None:
-    assign(live, canary="01T12:00:00", shadow="01T13:00:00")
+    assign(live, "canary 01T12:00:00", "shadow 01T13:00:00")
     status, errors, text = mlops("canary", "report", "--json")
     assert (status, errors) == (0, "")
     found = json.loads(text)
     assert found["stage"] == "canary" and found["traffic"][1]["truths"] > 1000
     assert found["metrics"][0]["why"].startswith("0 of the 100 truths"), "no shadow has answered"
-    assign(live, shadow="01T13:00:00")
+    assign(live, "shadow 01T13:00:00")
     assert json.loads(mlops("canary", "report", "--json")[2])["stage"] == "shadow"
 
 
