@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import warnings
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -38,6 +38,7 @@ SHADOWS = {"late": ["roc_auc", "log_loss"], "color": ["accuracy"], "price": ["rm
 # In margins: worse by exactly the margin, which must not pass; as good; better; a harm that must be found.
 GAINS = {"worse": -1, "equal": 0, "better": 1, "harm": -2}
 
+Cell = tuple[str, str, bool]  # the population, the metric, whether the canary is a shadow
 LEGEND = """
 {runs} canaries of each kind, looked at on each of {days} days that bring {truths} truths each, and {champions} times as
 many of the champion; a shadow has the champion's own rows. In percent of the canaries:
@@ -72,7 +73,7 @@ def main() -> int:
         for name in CANARIES:
             population(name)  # trained once, read back by the workers
         started = {(cell, case): workers.submit(watch, *cell, case) for cell in cells for case in GAINS}
-        missed = show({key: one.result() for key, one in started.items()}, cells)
+        missed = show(started, cells)
     with ProcessPoolExecutor(1) as worker:
         missed += show_cost(*worker.submit(cost).result())
     print(f"\n{missed} figures miss their bar." if missed else "\nEvery figure meets its bar.")
@@ -139,8 +140,8 @@ def follow(
     return first["passes"], first["stops"], first["peeks"], first["losses"]
 
 
-def show(found: dict[tuple[tuple[str, str, bool], str], Found], cells: list[tuple[str, str, bool]]) -> int:
-    """Print what was found as a table; return how many figures miss their bar."""
+def show(started: dict[tuple[Cell, str], "Future[Found]"], cells: list[Cell]) -> int:
+    """Print what is found as a table, a line as soon as it is known; return how many figures miss their bar."""
     false, right = (2 * np.sqrt(share * (1 - share) / (ROUNDS * RUNS)) for share in (FALSE, RIGHT))
     print(LEGEND.format(runs=ROUNDS * RUNS, days=DAYS, truths=TRUTHS, champions=CHAMPIONS))
     print(f"(* beyond it by more than luck explains: {100 * false:.1f} points at 5 %, {100 * right:.1f} at 90 %)\n")
@@ -155,7 +156,7 @@ def show(found: dict[tuple[tuple[str, str, bool], str], Found], cells: list[tupl
 
     missed = 0
     for cell in cells:
-        worse, equal, better, harm = (found[cell, case] for case in GAINS)
+        worse, equal, better, harm = (started[cell, case].result() for case in GAINS)
         name, metric, paired = cell
         columns = [
             f"{name}: {metric}{', shadow' if paired else ''}",
