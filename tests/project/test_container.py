@@ -13,6 +13,7 @@ from urllib.request import urlopen
 import pytest
 from baked import Bake, Project
 from containers import Engine, bring_python, serve_registry, start_engine
+from pyarrow import parquet
 
 USER = "10001"
 # As deploy/kubernetes runs it.
@@ -151,18 +152,22 @@ def first_row(project: Project) -> dict[str, Any]:
     return {name: float(row[name]) for name in inputs["numbers"]} | {name: row[name] for name in inputs["categories"]}
 
 
-def test_it_answers_with_no_network_and_ends_when_told_to(engine: Engine, image: str, released: Project) -> None:
+def test_it_answers_with_no_network_and_ends_when_told_to(
+    engine: Engine, image: str, released: Project, tmp_path: Path
+) -> None:
     engine.docker("run", "--detach", "--name=answers", *OFFLINE, *RESTRICTED, LOG, image)
     deadline = time.monotonic() + 60
     while engine.docker("healthcheck", "run", "answers", check=False).returncode:
         said = engine.docker("logs", "answers")
         assert engine.inspect("answers")["State"]["Running"] and time.monotonic() < deadline, said.stdout + said.stderr
         time.sleep(0.2)
-    answer = ask(engine, "answers", "/predict", first_row(released))
-    assert "v1.0.0" in answer.stdout and "probabilities" in answer.stdout, answer.stdout + answer.stderr
+    answer = json.loads(ask(engine, "answers", "/predict", first_row(released)).stdout)
+    assert answer["version"] == "v1.0.0" and answer["probabilities"].keys() == {"no", "yes"}
     engine.docker("stop", "--time=20", "answers")
-    assert engine.inspect("answers")["State"]["ExitCode"] in (0, 143), "137 is a server that had to be killed"
-    kept = engine.docker("run", "--rm", *OFFLINE, *RESTRICTED, LOG, image, "ls", "/var/lib/mlops").stdout
-    assert "log-" in kept, "every prediction is"
+    assert engine.inspect("answers")["State"]["ExitCode"] == 0, "137 is a server that had to be killed"
+    engine.docker("volume", "export", f"--output={tmp_path / 'log.tar'}", "log")
+    shutil.unpack_archive(tmp_path / "log.tar", tmp_path / "log")
+    kept = [row for file in (tmp_path / "log").glob("log-*.parquet") for row in parquet.read_table(file).to_pylist()]
+    assert [(row["id"], row["version"], row["role"]) for row in kept] == [(answer["id"], "v1.0.0", "champion")]
     said = engine.docker("logs", "answers")
     assert "telemetry" not in said.stdout + said.stderr
