@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -56,7 +57,9 @@ def start_engine(folder: Path) -> Iterator[Engine]:
     (folder / "containers.conf").write_text(LIMITS)
     (folder / "registries.conf").write_text(f'[[registry]]\nlocation = "{registry}"\ninsecure = true\n')
     runtime = "--runtime=runc" if shutil.which("runc") else ""
-    script = f'#!/bin/sh\nexec {podman} --root={folder}/store --runroot={folder}/state {runtime} "$@"\n'
+    # Podman refuses a longer path than 50 letters here, and a folder of pytest's may have one.
+    state = tempfile.mkdtemp(prefix="podman-")
+    script = f'#!/bin/sh\nexec {podman} --root={folder}/store --runroot={state} {runtime} "$@"\n'
     (folder / "docker").write_text(script)
     (folder / "docker").chmod(0o755)
     variables = {
@@ -70,6 +73,7 @@ def start_engine(folder: Path) -> Iterator[Engine]:
     finally:
         engine.docker("rm", "--all", "--force", "--time=0")
         engine.docker("rmi", "--all", "--force")
+        shutil.rmtree(state, ignore_errors=True)
 
 
 def bring_python(engine: Engine, image: str, folder: Path) -> None:

@@ -52,7 +52,7 @@ BROKEN: dict[str, tuple[str, Callable[[str], str | bytes], str]] = {
     "key that is not YAML": (PARAMS, lambda text: text + "\n  x: [", "params.yaml: line"),
     "misspelt key": (PARAMS, knob("  estimator:", "  estimatr:"), "did you mean estimator?"),
     "unknown section": (PARAMS, lambda text: text + "\nextra: 1\n",
-        "extra is not a known key; use data, split, history, model, tune, gate, resources"),
+        "extra is not a known key; use data, split, history, model, tune, gate, serving, resources"),
     "wrong kind": (PARAMS, knob("  seed: 0", "  seed: many"), "model.seed must be a whole number, not 'many'"),
     "test size": (PARAMS, knob("test_size: 0.2", "test_size: 1.5"), "split.test_size must be less than 1, not 1.5"),
     "split method": (PARAMS, knob("method: hash", "method: random"),

@@ -116,7 +116,7 @@ VERBS = (
 BEFORE_SETUP = {
     "stage prepare": "schema.yaml: not found; run `mlops setup`",
     "stage train": "data/features/train.parquet: not found; run `mlops train`",
-    "stage export": "data/features/test.parquet: not found; run `mlops train`",
+    "stage export": "models/pipeline.skops: not found; run `mlops train`",
     "compare": "run `mlops train` first",
     "predict data/raw/dataset.csv": "models/bundle.zip: not found; run `mlops train` or `mlops pull`",
 }

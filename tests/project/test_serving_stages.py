@@ -127,7 +127,7 @@ def test_a_promotion_and_a_rollback_are_followed_without_a_restart_and_no_reques
     origin: Origin, following: Callable[..., Any], rows: Rows
 ) -> None:
     with following("--workers", "2") as server, ThreadPoolExecutor(2) as pool:
-        wait_until(lambda: all(server.is_ready() for _ in range(30)))  # both workers
+        wait_until(lambda: server.said().count("v1.0.0 passed its self-test") == 2)  # both workers
         ended = False
         seen: list[tuple[int, str]] = []
 
@@ -155,8 +155,7 @@ def test_a_canary_gets_its_share_and_a_key_stays_with_its_version(
     keys = [f"customer {number}" for number in range(600)]
     origin("canary", "start", "v1.1.0", "--share", "20", "--reason", "to try it")
     with following("--workers", "2") as server:
-        wait_until(lambda: roles(server) == {"champion": "v1.0.0", "canary": "v1.1.0"})
-        time.sleep(1)  # until both workers have seen it
+        wait_until(lambda: server.said().count("v1.1.0 passed its self-test") == 2)  # both workers
         first = versions(server, rows, keys)
         assert versions(server, rows, keys) == first
         share = Counter(first.values())["v1.1.0"] / len(keys)

@@ -322,8 +322,13 @@ def test_a_rollback_that_is_run_again_does_not_go_further_back_but_another_one_d
     assert desk.published()[3:] == ["model#prod#4", "model#prod#5"]
 
 
-def test_a_version_that_lost_its_registration_is_nobody_to_return_to(desk: Desk) -> None:
+def test_a_version_that_lost_its_registration_is_nobody_to_return_to(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk.champions("v1.0.0 v1.1.0 v2.0.0")
+    for role in ("AUTHOR", "COMMITTER"):  # of the machine's own configuration GTO would read the home directory's alone
+        monkeypatch.setenv(f"GIT_{role}_NAME", "Ada")
+        monkeypatch.setenv(f"GIT_{role}_EMAIL", "ada@example.org")
     deregister(desk.path, "model", version="v1.1.0", message="withdrawn")
     desk.git("push", "--quiet", "origin", "refs/tags/model@v1.1.0!")
     desk("rollback", "--reason", "errors").expect(0, "v1.0.0 is champion now.")

@@ -270,7 +270,7 @@ def test_a_worse_model_is_red_and_so_is_one_that_breaks_a_guard_and_a_limit(
 
     guarded.retrain.expect("failure")
     assert (
-        "Fails: `roc_auc` 0." in guarded.line and " is worse beyond its margin of 0.01; `model_mb` 0.00" in guarded.line
+        "Fails: `roc_auc` 0." in guarded.line and " is worse beyond its margin of 0.01; `model_mb` 0.0" in guarded.line
     )
     assert "is over the limit of 0.0001; otherwise not worse: `accuracy` 0." in guarded.line
     assert guarded.change("accuracy")[1] >= -0.1 and guarded.row("accuracy")[-1] == "not worse"

@@ -92,10 +92,10 @@ def _case_alone(config: Config, pipeline: Any, typed: pd.DataFrame) -> Case:
         except UserError:
             refused += as_json(row)
             continue
-        with suppress(ValueError):  # scikit-learn refuses what overflows in it
-            answer_of(pipeline, features)
-            made.append(features)
-            kept.append(row)
+        with suppress(ValueError):  # scikit-learn refuses what overflows in it, or has no number for it
+            if np.isfinite(answer_of(pipeline, features)).all():
+                made.append(features)
+                kept.append(row)
     if not made:
         raise UserError("features.py: add_features refuses every row of extremes; make it miss what it cannot compute.")
     rows, features = pd.concat(kept, ignore_index=True), pd.concat(made, ignore_index=True)

@@ -10,7 +10,7 @@ from ..config import PARAMS, Config, load_config
 from ..errors import UserError
 from ..release.settle import ask
 from ..review.report import Verdict, typed
-from ..versions import CANARY_STAGE, SHADOW_STAGE, Assignment, current_stages
+from ..versions import CANARY_STAGE, CHAMPION_STAGE, SHADOW_STAGE, Assignment, current_stages
 from .advice import Advice, advise
 from .judge import Judged, judge_metrics
 from .log import read_predictions, read_truths
@@ -60,7 +60,8 @@ def canary_report(config: Config, directory: Path) -> Report:
     paired = shadow is not None and shadow.version == assignment.version
     predictions = read_predictions(directory, COLUMNS, assignment.time)
     cut_off = read_cut_off(config.path(str(CUT_OFF))).get(assignment.tag)
-    return make_report(config, assignment, predictions, read_truths(directory), paired, cut_off)
+    champion = stages[CHAMPION_STAGE].version
+    return make_report(config, assignment, predictions, read_truths(directory), paired, cut_off, champion)
 
 
 def report_here() -> Report:
@@ -95,6 +96,7 @@ def make_report(
     truths: pd.DataFrame,
     paired: bool = False,
     cut_off: str | None = None,
+    named: str | None = None,
 ) -> Report:
     """Return the report on an assignment by the log's frames.
 
@@ -105,6 +107,7 @@ def make_report(
         truths: what came true.
         paired: whether the version is a shadow, so that it and the champion answered the same rows.
         cut_off: why the server cut the canary off.
+        named: the champion by its tag, for a log that has no record of one.
     """
     stage: Stage = "canary" if assignment.stage == CANARY_STAGE else "shadow"
     window = find_window(predictions, truths, assignment, config.data.task)
@@ -116,7 +119,7 @@ def make_report(
     return Report(
         stage=stage,
         version=assignment.version,
-        champion=champion.version if champion else None,
+        champion=champion.version if champion else named,
         since=(times.min() if len(times) else assignment.time).isoformat(),
         until=times.max().isoformat() if len(times) else None,
         traffic=list(traffic.values()),
