@@ -109,9 +109,9 @@ class Run:
         self.kill()
 
     def kill(self) -> None:
-        """End its process and all that this started."""
+        """End its process and all that this started, parents first: none sees its child die."""
         if self.process is not None and self.process.poll() is None:
-            for pid in [*find_descendants(self.process.pid), self.process.pid]:
+            for pid in [self.process.pid, *find_descendants(self.process.pid)]:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
