@@ -7,8 +7,9 @@ import datetime as dt
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
 
 # Kept in step with values.py, which a test compares.
 MISSING_WORDS = frozenset(["", "NA", "N/A", "NaN", "nan", "null", "NULL", "<NA>"])
@@ -16,7 +17,7 @@ EPOCHS = {"epoch s": 1_000_000, "epoch ms": 1_000}  # microseconds in one
 NUMBERS = {"1,234.5": (r"[,' \xa0\u202f]", "."), "1.234,5": (r"[.' \xa0\u202f]", ",")}
 LARGEST = 3.4028234663852886e38  # of float32, which the model computes with
 AHEAD = dt.timedelta(hours=14)  # no clock on Earth is further ahead of UTC
-SEEN = 4096  # texts of a column whose meaning is remembered
+SEEN = 4096  # values of a column whose meaning is remembered
 SHOWN = 60  # characters of a value in a sentence
 
 _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?(?:Z|[+-]\d{2}:?\d{2})?", re.ASCII)
@@ -24,7 +25,6 @@ _WHOLE = re.compile(r"(-?[0-9]+)\.0+")
 _EPOCH = dt.datetime(1970, 1, 1)
 _US = dt.timedelta(microseconds=1)
 _ABSENT = object()
-_PLAIN: frozenset[type] = frozenset([float, int])
 
 
 class Problem(NamedTuple):
@@ -38,8 +38,8 @@ class Wrong(Exception):
     """A value that its column cannot hold; the text says why."""
 
 
-# Values in, values typed; raises Wrong or OverflowError where one of them does not fit.
-Reader = Callable[[Sequence[Any]], list[Any]]
+# A value in, the typed value out; raises Wrong or OverflowError where it does not fit.
+Reader = Callable[[Any], Any]
 
 
 class Contract:
@@ -49,18 +49,48 @@ class Contract:
         """`columns` are those of schema.yaml; without `enforce`, missing values and limits are no errors."""
         self.columns = columns
         self._readers = {name: _reader(column, enforce) for name, column in columns.items()}
+        # Nearly every row is usual: all columns, numbers within limits, texts. msgspec tells that in C.
+        fields: list[tuple[str, Any]] = []
+        self._gaps: list[str] = []
+        self._rest: list[tuple[str, Reader]] = []
+        for name, column in columns.items():
+            kind: Any = Any
+            if _is_plain(column, enforce):
+                kind = _number(column, enforce)
+                if column.get("missing") or not enforce:
+                    kind |= None
+                    self._gaps.append(name)
+            elif _is_lasting(column):
+                kind = str | int | None
+                self._rest.append((name, _Known(self._readers[name]).__getitem__))
+            else:
+                self._rest.append((name, self._readers[name]))
+            fields.append((f"c{len(fields)}", kind))
+        renamed = {field: name for (field, _), name in zip(fields, columns, strict=True)}
+        self._rows = list[msgspec.defstruct("Row", fields, rename=renamed, gc=False)]  # type: ignore[misc]
 
-    def read(self, rows: Sequence[Any]) -> tuple[dict[str, list[Any]], dict[int, Problem]]:
+    def read(self, rows: Sequence[Any]) -> tuple[dict[str, Sequence[Any]], dict[int, Problem]]:
         """The columns of the rows that fit, in order, and what is wrong with each of the others, by its number.
 
         Numbers and booleans are floats (missing: NaN), moments microseconds since 1970 (missing: None), the rest str
         (missing: None).
         """
         try:
-            return {name: read([row[name] for row in rows]) for name, read in self._readers.items()}, {}
-        except (Wrong, KeyError, TypeError, OverflowError):
+            return self._read_usual(rows), {}
+        except (Wrong, msgspec.ValidationError, TypeError, OverflowError):
             problems = {number: problem for number, row in enumerate(rows) if (problem := self._problem(row))}
-        return self.read([row for number, row in enumerate(rows) if number not in problems])[0], problems
+        fitting = [row for number, row in enumerate(rows) if number not in problems]
+        return {name: [read(row[name]) for row in fitting] for name, read in self._readers.items()}, problems
+
+    def _read_usual(self, rows: Sequence[Any]) -> dict[str, Sequence[Any]]:
+        typed = zip(*map(msgspec.structs.astuple, msgspec.convert(rows, self._rows)), strict=True)
+        columns: dict[str, Sequence[Any]] = dict(zip(self.columns, typed, strict=True))
+        for name in self._gaps:
+            if None in columns[name]:
+                columns[name] = [math.nan if value is None else value for value in columns[name]]
+        for name, read in self._rest:
+            columns[name] = [*map(read, columns[name])]
+        return columns
 
     def _problem(self, row: Any) -> Problem | None:
         if not isinstance(row, dict):
@@ -72,7 +102,7 @@ class Contract:
             if isinstance(value, list | dict):
                 return Problem(name, f"must hold one value, but is {shown(value)}")
             try:
-                read([value])
+                read(value)
             except Wrong as wrong:
                 return Problem(name, str(wrong))
         return None
@@ -97,39 +127,42 @@ def as_text(value: Any) -> str | None:
     raise Wrong(f"must hold text, but is {shown(value)}")
 
 
+class _Known(dict[Any, Any]):
+    """What the values of a column mean, as far as they have been seen."""
+
+    def __init__(self, read: Reader) -> None:
+        self._read = read
+
+    def __missing__(self, value: Any) -> Any:
+        if len(self) >= SEEN:
+            self.clear()
+        found = self[value] = self._read(value)
+        return found
+
+
 def _reader(column: Mapping[str, Any], enforce: bool) -> Reader:
-    kind = column["type"]
-    if kind == "number":
-        return _read_numbers(column, enforce)
-    if kind == "boolean":
-        return _each(_checked(_as_boolean(column), column, enforce), math.nan)
-    if kind == "datetime":
-        moment = _as_moment(column)
-        moment = moment if "future" in column else lru_cache(SEEN)(moment)
-        return _each(_checked(moment, column, enforce), None)
-    return _each(lru_cache(SEEN, typed=True)(_checked(_as_category(column), column, enforce)), None)
+    kinds = {"number": _as_number, "boolean": _as_boolean, "datetime": _as_moment}
+    read = _checked(kinds.get(column["type"], _as_category)(column), column, enforce)
+    if column["type"] not in ("number", "boolean"):
+        return read
+    return lambda value: math.nan if (found := read(value)) is None else found
 
 
-def _each(convert: Callable[[Any], Any], missing: Any) -> Reader:
-    def read(values: Sequence[Any]) -> list[Any]:
-        return [missing if (found := convert(value)) is None else found for value in values]
+def _is_plain(column: Mapping[str, Any], enforce: bool) -> bool:
+    """Whether a column holds numbers to which only limits apply."""
+    ruled = column.get("missing_values") or (enforce and column.get("values") is not None)
+    return column["type"] == "number" and not ruled
 
-    return read
 
-
-def _read_numbers(column: Mapping[str, Any], enforce: bool) -> Reader:
-    convert = _checked(_as_number(column), column, enforce)
-    each = _each(convert, math.nan)
+def _number(column: Mapping[str, Any], enforce: bool) -> Any:
     low = max(column.get("min", -LARGEST), -LARGEST) if enforce else -LARGEST
     high = min(column.get("max", LARGEST), LARGEST) if enforce else LARGEST
-    ruled = bool(column.get("missing_values") or (enforce and column.get("values")))
+    return Annotated[float, msgspec.Meta(ge=low, le=high)]
 
-    def read(values: Sequence[Any]) -> list[Any]:
-        if not ruled and _PLAIN.issuperset(map(type, values)) and values and low <= min(values) <= max(values) <= high:
-            return list(values)
-        return each(values)
 
-    return read
+def _is_lasting(column: Mapping[str, Any]) -> bool:
+    """Whether a text means tomorrow what it means today: what is later than now depends on the clock."""
+    return column["type"] not in ("number", "boolean") and "future" not in column
 
 
 def _as_number(column: Mapping[str, Any]) -> Callable[[Any], float | None]:

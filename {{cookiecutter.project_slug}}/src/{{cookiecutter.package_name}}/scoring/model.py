@@ -118,7 +118,8 @@ class Model:
         inputs = manifest["inputs"]
         self.contract = Contract(manifest["contract"], enforce)
         self.classes: list[str] | None = ordered(manifest["classes"], manifest["positive"])
-        self._order = [manifest["classes"].index(name) for name in self.classes] if self.classes else None
+        order = [manifest["classes"].index(name) for name in self.classes or []]
+        self._order = None if order == sorted(order) else order
         try:
             self._program = Program(
                 manifest["features"], inputs["numbers"], inputs["categories"], inputs["missing_category"]
@@ -140,7 +141,8 @@ class Model:
             if not len(numbers):
                 return Answers(self._none, problems)
         values = self._answer(numbers, categories)
-        values = values.reshape(-1) if self._order is None else values[:, self._order]
+        values = values.reshape(-1) if self.classes is None else values
+        values = values if self._order is None else values[:, self._order]
         if not np.isfinite(values).all():
             lost = {
                 int(row): BEYOND for row in np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
@@ -195,6 +197,6 @@ def answers_of(values: np.ndarray, classes: list[str] | None) -> list[dict[str, 
         return [{"prediction": number} for number in values.tolist()]
     chosen = values.round(ALIKE).argmax(axis=1).tolist()
     return [
-        {"prediction": classes[code], "probabilities": dict(zip(classes, row, strict=True))}
+        {"prediction": classes[code], "probabilities": dict(zip(classes, row))}  # noqa: B905 strict takes a third more
         for code, row in zip(chosen, values.tolist(), strict=True)
     ]

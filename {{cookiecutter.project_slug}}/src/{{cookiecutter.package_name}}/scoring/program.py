@@ -3,14 +3,14 @@
 `pipeline/trace.py` writes such a program down while it runs add_features once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from .contract import Problem
 
-Columns = dict[str, list[Any]]
+Columns = Mapping[str, Sequence[Any]]
 _DAY = 86_400_000_000  # microseconds
 _NOT_A_TIME = np.iinfo(np.int64).min  # as NumPy writes NaT
 
@@ -153,25 +153,27 @@ class Program:
 
     def run(self, columns: Columns) -> tuple[np.ndarray, np.ndarray, dict[int, Problem]]:
         """The numbers (n × k, float32), the categories (n × m, str), and the rows whose features are infinite."""
+        if self._as_is is not None:
+            return *self._direct(columns, self._as_is), {}
         with np.errstate(all="ignore"):
-            numbers, texts = self._direct(columns) if self._as_is else self._stepwise(columns)
+            numbers, texts = self._stepwise(columns)
             matrix = numbers.astype(np.float32).T + np.float32(0)  # there is one zero
         problems: dict[int, Problem] = {}
-        if self._as_is is None and np.isinf(matrix).any():
-            for row, column in zip(*np.nonzero(np.isinf(matrix)), strict=True):
-                problems.setdefault(
-                    int(row), Problem(None, f"features.py makes {self.numbers[column]!r} infinite of this row")
-                )
+        for row, column in zip(*np.nonzero(np.isinf(matrix)), strict=True):
+            problems.setdefault(
+                int(row), Problem(None, f"features.py makes {self.numbers[column]!r} infinite of this row")
+            )
         return matrix, texts.T, problems
 
-    def _direct(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
-        assert self._as_is is not None
-        cut, missing = len(self.numbers), self.missing
-        rows = len(next(iter(columns.values())))
-        texts = np.empty((len(self.categories), rows), object)
-        for number, name in enumerate(self._as_is[cut:]):
-            texts[number] = [missing if text is None else text for text in columns[name]]
-        return np.array([columns[name] for name in self._as_is[:cut]], float).reshape(cut, rows), texts
+    def _direct(self, columns: Columns, names: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        cut, rows = len(self.numbers), len(next(iter(columns.values())))
+        texts = [
+            [self.missing if text is None else text for text in values] if None in values else values
+            for values in (columns[name] for name in names[cut:])
+        ]
+        numbers = np.array([columns[name] for name in names[:cut]], np.float32).reshape(cut, rows)
+        matrix = np.add(numbers.T, np.float32(0), order="C")  # there is one zero
+        return matrix, np.array(texts, object).reshape(len(texts), rows).T
 
     def _stepwise(self, columns: Columns) -> tuple[np.ndarray, np.ndarray]:
         rows = len(next(iter(columns.values())))
@@ -191,7 +193,7 @@ class Program:
         return np.array(numbers, float).reshape(len(numbers), rows), texts
 
 
-def _as_array(values: list[Any], kind: str) -> np.ndarray:
+def _as_array(values: Sequence[Any], kind: str) -> np.ndarray:
     if kind == "datetime":
         return np.array([_NOT_A_TIME if value is None else value for value in values], "int64").view("datetime64[us]")
     return np.array(values, float) if kind in ("number", "boolean") else _objects(values)

@@ -1,6 +1,8 @@
 """The server's routes. Rows in, answers out: no framework stands between, for it would take most of the time."""
 
 import asyncio
+import ctypes
+import gc
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -14,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from ..config import Serving
 from ..errors import UserError
@@ -38,25 +41,19 @@ Answer = Callable[[Engine, Scope, bytes], Awaitable[tuple[int, Any]]]
 class Endpoint:
     """An answer to requests, with what every answer has: bounds, a metric, errors as JSON."""
 
-    def __init__(
-        self, engine: Engine, path: str, answer: Answer, kind: str = "application/json", seconds: float | None = None
-    ) -> None:
-        """`path` is what metrics call it, `kind` the content type, `seconds` the time it may take if not the usual."""
+    def __init__(self, engine: Engine, path: str, answer: Answer, kind: str = "application/json") -> None:
+        """`path` is what metrics call it, `kind` the content type."""
         self.engine, self.path, self._answer = engine, path, answer
         self._kind = (b"content-type", kind.encode())
-        limits = engine.settings.limits
-        self._largest, self._seconds = limits.body_mb * 1e6, seconds or limits.seconds
+        self._largest = engine.settings.limits.body_mb * 1e6
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         started = time.perf_counter()
         headers: tuple[tuple[bytes, bytes], ...] = ()
-        complete = False
         try:
-            async with asyncio.timeout(self._seconds):
-                body = await read_body(scope, receive, self._largest)
-                complete = True
-                status, said = await self._answer(self.engine, scope, body)
+            body = await read_body(receive, self._largest)
+            status, said = await self._answer(self.engine, scope, body)
         except Gone:
             return
         except Refused as refused:
@@ -66,9 +63,7 @@ class Endpoint:
         except Overloaded:
             status, said, headers = 503, {"error": "too many rows wait; try again in a second"}, (RETRY,)
         except TimeoutError:
-            what = "no answer" if complete else "the body was not complete"
-            status, said = 503 if complete else 408, {"error": f"{what} within {self._seconds:g} s"}
-            headers = (RETRY,) if complete else ((b"connection", b"close"),)
+            status, said, headers = 503, {"error": "no answer in time; try again in a second"}, (RETRY,)
         except Broken as error:
             status, said = 500, {"error": f"the model failed: {error}"}
         kind = self._kind if status == 200 else JSON
@@ -115,7 +110,8 @@ async def report_canary(engine: Engine, scope: Scope, body: bytes) -> tuple[int,
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
         try:
-            said, problem = await process.communicate()
+            async with asyncio.timeout(REPORTED):
+                said, problem = await process.communicate()
         finally:
             if process.returncode is None:
                 process.kill()
@@ -129,6 +125,17 @@ async def show_metrics(engine: Engine, scope: Scope, body: bytes) -> tuple[int, 
     return 200, await asyncio.to_thread(engine.metrics.page, engine)
 
 
+class App(Starlette):
+    """The routes; a path without parameters is looked up, as trying them in turn takes longer than reading the row."""
+
+    direct: dict[tuple[str, str], ASGIApp]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        endpoint = self.direct.get((scope.get("method", ""), scope.get("path", "")))
+        await (endpoint or super().__call__)(scope, receive, send)
+
+
 def make_app(settings: Serving, fixed: State | None = None) -> Starlette:
     """The application; with `fixed` it serves that state, else what the follower writes."""
     engine = Engine(settings, None, Metrics())
@@ -140,6 +147,7 @@ def make_app(settings: Serving, fixed: State | None = None) -> Starlette:
         if fixed and engine.champion is None:
             raise UserError(engine.why)
         task = asyncio.create_task(_follow(engine, fixed))
+        give_back()
         yield
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -151,12 +159,12 @@ def make_app(settings: Serving, fixed: State | None = None) -> Starlette:
     def route(method: str, path: str, answer: Answer, *how: Any) -> Route:
         return Route(path, Endpoint(engine, path, answer, *how), methods=[method])
 
-    return Starlette(
+    app = App(
         routes=[
             route("POST", "/predict", predict),
             route("POST", "/feedback", feedback),
             *[route(*each) for each in inference.ROUTES],
-            route("GET", "/canary", report_canary, "application/json", REPORTED),
+            route("GET", "/canary", report_canary),
             route("GET", "/metrics", show_metrics, CONTENT_TYPE_LATEST),
             route("GET", "/openapi.json", openapi.document),
             route("GET", "/docs", openapi.page, "text/html; charset=utf-8"),
@@ -165,6 +173,17 @@ def make_app(settings: Serving, fixed: State | None = None) -> Starlette:
         exception_handlers={HTTPException: no_such_page},
         lifespan=lifespan,
     )
+    plain = [one for one in app.routes if isinstance(one, Route) and "{" not in one.path]
+    app.direct = {(method, one.path): one.endpoint for one in plain for method in one.methods or ()}
+    return app
+
+
+def give_back() -> None:
+    """Let the system have what loading took and nothing needs now; what is left stays, and is not looked at again."""
+    gc.collect()
+    gc.freeze()
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # other C libraries than glibc do it on their own
+        trim(0)
 
 
 async def no_such_page(request: Request, error: Exception) -> Response:

@@ -83,6 +83,7 @@ class Engine:
         Raises:
             Unready: there is no champion.
             Overloaded: more rows wait than may.
+            TimeoutError: the rows had to wait too long.
             Broken: the champion fails on rows that it should answer.
         """
         champion, canary = self.lane(), self.canary
@@ -90,9 +91,14 @@ class Engine:
         exchange = Exchange(f"{int(now * 1000):011x}{self._prefix}{next(self._count) & 0xFFFFF:05x}", now, key)
         own = canary.pick(rows, key) if canary and canary.cut_off is None else []
         if canary and own:
-            await self._share(exchange, champion, canary, rows, own)
+            async with asyncio.timeout(self.settings.limits.seconds):
+                await self._share(exchange, champion, canary, rows, own)
         else:
-            exchange.outcomes = await champion.answer(rows)
+            said = champion.answer(rows)
+            if not said.done():
+                async with asyncio.timeout(self.settings.limits.seconds):
+                    await said
+            exchange.outcomes = said.result()
             seconds = time.perf_counter() - started
             if canary:
                 canary.note("champion", seconds / len(rows))

@@ -26,7 +26,7 @@ class Gone(Exception):
     """The client left."""
 
 
-async def read_body(scope: Scope, receive: Receive, largest: float) -> bytes:
+async def read_body(receive: Receive, largest: float) -> bytes:
     """The body of a request.
 
     Raises:

@@ -18,7 +18,7 @@ import msgspec
 from ..config import PredictionLog
 
 FLUSHED = 0.5  # seconds after which a record has left this process
-FULL = 2**20  # bytes that are written at once
+FULL = 2**18  # bytes that are written at once
 HELD = 16 * 2**20  # bytes that may wait for a slow disk; records beyond are lost, and counted
 LARGEST = 64 * 2**20  # bytes of a journal before it is rotated
 
@@ -149,7 +149,7 @@ class Journal:
             command = [sys.executable, "-m", f"{__package__}.log", str(self.folder)]
             if self.settings.days:
                 command.append(str(self.settings.days))
-            self._sweeper = subprocess.Popen(["nice", "-n", "10", *command])
+            self._sweeper = subprocess.Popen(["nice", "-n", "19", *command])
         if wait:
             self._sweeper.wait()
 

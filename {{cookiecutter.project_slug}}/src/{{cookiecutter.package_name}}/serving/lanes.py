@@ -87,17 +87,18 @@ class Lane(ABC):
         return taken
 
     def _deliver(self, taken: list[Waiting], found: Answers | Exception) -> None:
-        if isinstance(found, Answers):
-            outcomes = iter(merge(found, self.classes))
+        outcomes = merge(found, self.classes) if isinstance(found, Answers) else []
+        start = 0
         for rows, future in taken:
-            self.waiting -= len(rows)
-            own = [next(outcomes) for _ in rows] if isinstance(found, Answers) else []
+            end = start + len(rows)
             if future.done():
-                continue
-            if isinstance(found, Answers):
-                future.set_result(own)
+                pass  # its caller has gone
+            elif isinstance(found, Answers):
+                future.set_result(outcomes[start:end])
             else:
                 future.set_exception(Broken(f"{type(found).__name__}: {str(found)[:300]}"))
+            start = end
+        self.waiting -= start
 
 
 def merge(found: Answers, classes: list[str] | None) -> list[Outcome]:
