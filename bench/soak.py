@@ -21,6 +21,7 @@ SECONDS = 60
 CLIENTS = 8
 EACH = 3.0  # seconds between faults
 SAFE = 1.0  # seconds before a kill, whose records may be lost
+READING = 0.1  # seconds after it in which clients may still read what it had answered
 GROWTH = 30.0  # MB that a worker may grow
 KEPT = """
 import json, sys
@@ -39,6 +40,7 @@ class Tally:
     ended: Counter[str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list)
     versions: Counter[str] = field(default_factory=Counter)
+    refused: Counter[str] = field(default_factory=Counter)
 
 
 class Fixture:
@@ -92,7 +94,7 @@ def measure_soak(directory: Path) -> bool:
     try:
         wait_ready(server)
         tally, stop, killed = Tally(), threading.Event(), []
-        began = {pid: memory(pid) for pid in workers(server.pid)}
+        began: dict[int, float] = {}
         clients = [threading.Thread(target=ask, args=(tally, stop, rows, number)) for number in range(CLIENTS)]
         for client in clients:
             client.start()
@@ -101,11 +103,12 @@ def measure_soak(directory: Path) -> bool:
         ends, number = time.monotonic() + SECONDS, 0
         while time.monotonic() < ends:
             time.sleep(EACH)
+            began |= {pid: memory(pid) for pid in workers(server.pid) if pid not in began}
             name, fault = faults[number % len(faults)]
             fault()
             done[name] += 1
             number += 1
-        grown = max(memory(pid) - began.get(pid, memory(pid)) for pid in workers(server.pid))
+        grown = max(memory(pid) - began[pid] for pid in workers(server.pid) if pid in began)
         stop.set()
         for client in clients:
             client.join()
@@ -115,10 +118,12 @@ def measure_soak(directory: Path) -> bool:
     package = next(path.parent.name for path in (fixture.path / "src").glob("*/cli.py"))
     kept = set(json.loads(fixture.run("python", "-c", KEPT.format(package=package))))
     lost = {id: at for id, at in tally.answered.items() if id not in kept}
-    excused = [at for at in lost.values() if any(0 <= kill - at <= SAFE for kill in killed)]
+    excused = [at for at in lost.values() if any(-READING <= kill - at <= SAFE for kill in killed)]
     print(f"A soak of {SECONDS} s, {CLIENTS} clients, 2 workers, among {dict(done)}:")
     print(f"  {sum(tally.ended.values()):,} requests, {len(tally.answered):,} rows answered by {dict(tally.versions)}")
     print(f"  how requests ended: {dict(tally.ended)} (closed: by the {len(killed)} workers that were killed)")
+    for reason, times in tally.refused.items():
+        print(f"  refused {times} times: {reason}")
     ordered = sorted(tally.seconds)
     p99 = ordered[int(0.99 * len(ordered))]
     print(f"  median {1000 * statistics.median(ordered):.2f} ms, 99 % within {1000 * p99:.1f} ms")
@@ -153,6 +158,8 @@ def ask(tally: Tally, stop: threading.Event, rows: list[dict[str, Any]], number:
             continue
         tally.seconds.append(time.perf_counter() - started)
         tally.ended[str(answer.status)] += 1
+        if answer.status != 200:
+            tally.refused[str(said.get("error"))] += 1
         if answer.status == 200:
             for one in said.get("predictions", [said]):
                 tally.answered[one["id"]] = time.time()
@@ -166,8 +173,9 @@ def make_faults(fixture: Fixture, server: int, killed: list[float]) -> list[tupl
         return lambda: fixture.run("mlops", *words, "--reason", f"soak {time.time()}")
 
     def kill() -> None:
+        worker = workers(server)[0]
+        os.kill(worker, signal.SIGKILL)
         killed.append(time.time())
-        os.kill(workers(server)[0], signal.SIGKILL)
 
     def flood() -> None:
         send(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n", b" " * 100_000_000)
