@@ -40,6 +40,31 @@ def do_compare_with_scikit_learn(root: Path, cases: int) -> list[str]:
     return differ
 
 
+def do_compare_decided(root: Path) -> dict[str, list[float]]:
+    """Metrics of labels by thresholds, ours and scikit-learn's, of some rows, in another order of classes."""
+    random = np.random.default_rng(4)
+    probability = random.beta(1, 3, 300).round(2)
+    truth = np.where(random.random(300) < probability, "bad", "good").astype(object)
+    said = Predictions(np.column_stack([probability, 1 - probability]), ["bad", "good"]).about("bad").decide(0.3)
+    found = {}
+    for name, of in {"plain": said, "with a class more": said.with_classes(["ugly", "good", "bad"])}.items():
+        some = np.flatnonzero(random.random(300) < 0.5)
+        kept, labels = of.take(some), np.where(probability[some] >= 0.3, "bad", "good")
+        assert list(kept.labels) == list(labels)
+        ours = METRICS["accuracy"].compute(truth[some], kept)
+        found[name] = [ours, theirs.accuracy_score(truth[some].astype(str), labels)]
+    longer = said.followed_by(np.array([[0.6, 0.4], [0.1, 0.9]]))
+    assert list(longer.labels[-2:]) == ["good", "bad"] and list(longer.labels[:-2]) == list(said.labels)
+    found["recall"] = [
+        METRICS["recall"].compute(truth, said),
+        theirs.recall_score(truth.astype(str), said.labels.astype(str), pos_label="bad"),
+    ]
+    plain = Predictions(said.values, said.classes)
+    gain, *_ = interval.paired_estimate(METRICS["recall"], truth, plain, said)
+    found["gain"] = [gain, found["recall"][0] - METRICS["recall"].compute(truth, plain)]
+    return found
+
+
 def do_compare_influences(root: Path, cases: int) -> list[str]:
     """The metrics whose influence is not the derivative that small changes of each weight give."""
     random = np.random.default_rng(1)

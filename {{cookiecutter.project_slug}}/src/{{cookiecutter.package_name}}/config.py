@@ -113,6 +113,7 @@ class Model(Section):
     estimator: str = Field(min_length=1)
     params: dict[str, Any] = {}
     class_weight: ClassWeight | None = None
+    threshold: float | None = Field(default=None, gt=0, lt=1)
     transform: Literal["log1p", "yeo-johnson"] | None = None
     rows: int | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0, lt=2**32)
@@ -371,6 +372,7 @@ def _check_together(params: Params, guesses: bool) -> None:
     for where, given, task in (
         ("data.positive", data.positive, "classification"),
         ("model.class_weight", params.model.class_weight, "classification"),
+        ("model.threshold", params.model.threshold, "classification"),
         ("model.transform", params.model.transform, "regression"),
     ):
         if given is not None and data.task not in (task, "guess"):

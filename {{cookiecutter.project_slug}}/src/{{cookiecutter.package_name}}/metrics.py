@@ -18,37 +18,67 @@ import numpy as np
 from .errors import UserError
 from .weighted import Median, OneVsRest, Sums, Weighted
 
+ALIKE = 6  # digits of a probability: classes that are equal to these tie, and the first of them wins
 # A class whose rows weigh no more is not there: derivatives are taken by weights that are smaller still.
 ABSENT = 1e-3
+
+
+def choose(values: np.ndarray, threshold: float | None = None) -> np.ndarray:
+    """Return the position of the class that is predicted in each row of probabilities: the most probable one.
+
+    With a threshold it is the last class wherever that one's probability reaches it. Of classes that are equal to six
+    digits it is the first: a forest often ties, and the last bit of a float, which depends on the library that adds up
+    the trees, must not decide.
+    """
+    rounded = values.round(ALIKE)
+    if threshold is None:
+        return rounded.argmax(axis=1)
+    return np.where(rounded[:, -1] >= threshold, values.shape[1] - 1, rounded[:, :-1].argmax(axis=1))
 
 
 @dataclass(frozen=True)
 class Predictions:
     """A probability for each class (one row a sample), or one number a sample for regression.
 
-    Of two classes the last is the positive one, which precision, recall and curves are about.
+    Of two classes the last is the positive one, which precision, recall and curves are about. `decided` are the
+    positions of the classes that the model decided for, where it did so otherwise than by the highest probability.
     """
 
     values: np.ndarray
     classes: list[str] | None = None
+    decided: np.ndarray | None = None
 
     @property
     def codes(self) -> np.ndarray:
-        """The position of the most probable class.
-
-        Of classes that are equal to six digits it is the first: a forest often ties, and the last bit of a
-        float, which depends on the library that adds up the trees, must not decide.
-        """
-        return self.values.round(6).argmax(axis=1)
+        """The position of the predicted class."""
+        return choose(self.values) if self.decided is None else self.decided
 
     @property
     def labels(self) -> np.ndarray:
-        """The most probable class, or the number itself."""
+        """The predicted class, or the number itself."""
         return self.values if self.classes is None else np.array(self.classes, dtype=object)[self.codes]
+
+    def is_same(self, other: "Predictions") -> bool:
+        """Return whether another model says the same, over the same classes, and decides the same."""
+        if not np.array_equal(self.values, other.values):
+            return False
+        return self.classes is None or np.array_equal(self.codes, other.codes)
 
     def take(self, rows: np.ndarray) -> "Predictions":
         """Return the predictions for some of the rows, by position or mask."""
-        return Predictions(self.values[rows], self.classes)
+        return Predictions(self.values[rows], self.classes, None if self.decided is None else self.decided[rows])
+
+    def decide(self, threshold: float | None) -> "Predictions":
+        """Return the same, decided for the last class from this probability on; None leaves it to the highest one."""
+        if threshold is None or self.classes is None:
+            return self
+        return Predictions(self.values, self.classes, choose(self.values, threshold))
+
+    def followed_by(self, values: np.ndarray) -> "Predictions":
+        """Return the same with more rows, in which the most probable class is predicted."""
+        both = np.concatenate([self.values, values])
+        decided = None if self.decided is None else np.concatenate([self.decided, choose(both[len(self.values) :])])
+        return Predictions(both, self.classes, decided)
 
     def about(self, positive: str | None) -> "Predictions":
         """Return the same with the positive class last; None leaves the order of the alphabet."""
@@ -61,8 +91,9 @@ class Predictions:
         if self.classes is None or self.classes == classes:
             return self
         values = np.zeros((len(self.values), len(classes)), self.values.dtype)
-        values[:, [classes.index(name) for name in self.classes]] = self.values
-        return Predictions(values, classes)
+        places = np.array([classes.index(name) for name in self.classes])
+        values[:, places] = self.values
+        return Predictions(values, classes, None if self.decided is None else places[self.decided])
 
     def with_classes_of(self, truth: np.ndarray) -> "Predictions":
         """Return the same, with probability zero for classes that only the truth knows."""

@@ -35,7 +35,7 @@ class Bundle:
         if absent:
             raise UserError(f"the model needs the feature {absent[0]!r}, which features.py does not make; retrain it.")
         said = Predictions(self.answer(features[names]), self.manifest["classes"])
-        return said.about(self.manifest.get("positive"))
+        return said.about(self.manifest.get("positive")).decide(self.manifest.get("threshold"))
 
 
 def write_bundle(path: Path, model: bytes, manifest: dict[str, Any], schema: str, reference: dict[str, Any]) -> None:

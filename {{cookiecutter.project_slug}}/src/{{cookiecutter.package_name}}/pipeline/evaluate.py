@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from ..config import Config
+from ..config import PARAMS, Config
 from ..curves import calibration, precision_recall, roc
+from ..errors import UserError
 from ..files import write_file
 from ..metrics import Predictions, compute_metrics, metrics_of, one_vs_rest
 from ..outputs import METRICS, PIPELINE, PLOTS, TEST_FEATURES
@@ -22,7 +23,7 @@ def run(config: Config) -> None:
     table = read_typed(config.path(TEST_FEATURES))
     truth = truth_of(config, table.pop(config.data.target))
     pipeline = read_model(config.path(PIPELINE))
-    predictions = Predictions(answer_of(pipeline, table), classes_of(pipeline)).about(config.data.positive)
+    predictions = as_decided(config, answer_of(pipeline, table), classes_of(pipeline))
     gate = config.gate
     metrics = compute_metrics(config.data.task, truth, predictions, [gate.primary, *gate.thresholds, *gate.guards])
     write_file(config.path(METRICS), (json.dumps(metrics, indent=2) + "\n").encode())
@@ -36,6 +37,19 @@ def run(config: Config) -> None:
         print(f"evaluate: not defined on these {len(table)} test rows: {', '.join(undefined)}")
     primary = f"{metrics[config.gate.primary]:.4f}" if config.gate.primary in metrics else "not defined"
     print(f"evaluate: {config.gate.primary} {primary} on {len(table):,} test rows")
+
+
+def as_decided(config: Config, values: np.ndarray, classes: list[str] | None) -> Predictions:
+    """What a model says, as the project takes it: the positive class last, predicted from `model.threshold` on.
+
+    Raises:
+        UserError: there is a threshold, and several classes that it could be about.
+    """
+    if config.model.threshold is not None and config.data.positive is None and len(classes or []) > 2:
+        raise UserError(
+            f"{PARAMS}: model.threshold is about one class of {len(classes or [])}; name it in data.positive."
+        )
+    return Predictions(values, classes).about(config.data.positive).decide(config.model.threshold)
 
 
 def truth_of(config: Config, target: pd.Series) -> np.ndarray:

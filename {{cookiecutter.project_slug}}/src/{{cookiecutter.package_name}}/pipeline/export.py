@@ -47,7 +47,7 @@ def build_bundle(
     numbers, categories = columns_of(first.features)
     onnx, why = convert(pipeline, numbers, categories)
     program, compiled = _compile(config, contract)
-    parity = OnnxProof(onnx, pipeline, numbers, categories) if onnx else None
+    parity = OnnxProof(config, onnx, pipeline, numbers, categories) if onnx else None
     same = FeaturesProof(program, contract, numbers, categories) if program else None
     for case in chain([edges, first], (Case.of(*batch, [*contract]) for batch in batches)):
         if same:
@@ -68,6 +68,7 @@ def build_bundle(
         "target": config.data.target,
         "classes": classes_of(pipeline),
         "positive": config.data.positive,
+        "threshold": config.model.threshold,
         "inputs": {"numbers": numbers, "categories": categories, "missing_category": MISSING_CATEGORY},
         "contract": contract,
         "features": program,

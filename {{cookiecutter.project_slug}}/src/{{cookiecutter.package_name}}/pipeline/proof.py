@@ -105,9 +105,9 @@ def _case_alone(config: Config, pipeline: Any, typed: pd.DataFrame) -> Case:
 class OnnxProof:
     """How far an ONNX model is from scikit-learn, in batches and row by row."""
 
-    def __init__(self, onnx: bytes, pipeline: Any, numbers: list[str], categories: list[str]) -> None:
+    def __init__(self, config: Config, onnx: bytes, pipeline: Any, numbers: list[str], categories: list[str]) -> None:
         """The model and the pipeline that it was made from, which has these number and category features."""
-        self.pipeline, self.failure = pipeline, ""
+        self.config, self.pipeline, self.failure = config, pipeline, ""
         self.answer = onnx_answer(onnx, numbers, categories)
         self._expected: list[np.ndarray] = []
         self._said: list[np.ndarray] = []
@@ -138,7 +138,11 @@ class OnnxProof:
         classes = classes_of(self.pipeline)
         differ = 0
         if classes is not None:
-            differ = int((Predictions(expected, classes).labels != Predictions(said, classes).labels).sum())
+            positive, threshold = self.config.data.positive, self.config.model.threshold
+            theirs, ours = (
+                Predictions(values, classes).about(positive).decide(threshold).labels for values in (expected, said)
+            )
+            differ = int((theirs != ours).sum())
         tolerance = NUMBER_TOLERANCE if classes is None else PROBABILITY_TOLERANCE
         return {
             "rows": self._rows,

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from ruamel.yaml import YAML
 
@@ -28,6 +29,7 @@ def write_card(version: Version, bundle: Path) -> str:
 |---|---|
 | task | {manifest["task"]} of `{manifest["target"]}` |
 | classes | {", ".join(f"`{name}`" for name in manifest["classes"] or []) or "none"} |
+| decides by | {decision_of(manifest)} |
 | format | {manifest["format"]}: {manifest["why"]} |
 | rows | {data["rows"]:,}: {data["train_rows"]:,} trained, {data["test_rows"]:,} tested |
 | inputs | {", ".join(f"`{name}`" for name in inputs)} |
@@ -58,3 +60,12 @@ uv run mlops predict ROWS.csv --bundle bundle.zip
 
 The bundle is data: loading it runs no code of its own.
 """
+
+
+def decision_of(manifest: dict[str, Any]) -> str:
+    """How a prediction is made of what the model computes."""
+    if manifest["classes"] is None:
+        return "the number itself"
+    if (threshold := manifest.get("threshold")) is None:
+        return "the most probable class"
+    return f"`{manifest['positive'] or manifest['classes'][-1]}` from a probability of {threshold:g} on"

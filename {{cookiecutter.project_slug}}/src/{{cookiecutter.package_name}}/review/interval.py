@@ -74,7 +74,7 @@ class _Pair:
     @property
     def same(self) -> bool:
         """Whether both models answer the same everywhere."""
-        return self.champion is not None and np.array_equal(self.champion.values, self.candidate.values)
+        return self.champion is not None and self.champion.is_same(self.candidate)
 
 
 def paired_intervals(
@@ -321,8 +321,7 @@ def _influences(pair: _Pair) -> tuple[np.ndarray, np.ndarray]:
     right_and_wrong = [*there, *wrong.values()], [*wrong.values(), *there]
     for model, said in zip(pair.models, right_and_wrong, strict=False):
         sure = np.array(said, dtype=object)[:, None] == np.array(classes, dtype=object)
-        both = Predictions(np.vstack([model.values, sure]), classes)
-        prepared = metric.weigh(np.concatenate([truth, there, there]), both)
+        prepared = metric.weigh(np.concatenate([truth, there, there]), model.followed_by(sure))
         assert isinstance(prepared, Sums)
         parts.append(prepared.influence(weights))
     added = _less(parts)

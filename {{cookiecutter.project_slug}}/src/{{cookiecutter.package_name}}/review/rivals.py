@@ -172,4 +172,5 @@ def read_predictions(frame: pd.DataFrame) -> Predictions:
     probabilities = frame.drop(columns="prediction")
     if probabilities.empty:
         return Predictions(frame["prediction"].to_numpy())
-    return Predictions(probabilities.to_numpy(), [str(name).removeprefix("probability_") for name in probabilities])
+    classes = [str(name).removeprefix("probability_") for name in probabilities]
+    return Predictions(probabilities.to_numpy(), classes, pd.Index(classes).get_indexer(pd.Index(frame["prediction"])))

@@ -196,7 +196,8 @@ def bound_luck(
     values = [champion.values, candidate.values]
     if metric.name in RANKINGS:
         values = [pd.DataFrame(scores).rank().to_numpy() for scores in values]
-    both = Predictions(np.concatenate(values), champion.classes)
+    decided = None if champion.classes is None else np.concatenate([champion.codes, candidate.codes])
+    both = Predictions(np.concatenate(values), champion.classes, decided)
     before, now = np.split(metric.weigh(np.tile(truth, 2), both).influence(), 2)
     parts = now - before if metric.greater_is_better else before - now
     if groups is not None:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import UserError
+from ..metrics import choose
 from .contract import Contract, Problem
 from .program import Program
 
@@ -19,7 +20,6 @@ MANIFEST = "manifest.json"
 SCHEMA = "schema.yaml"
 REFERENCE = "reference.json"
 RELEASE = "release.json"  # which version it is; a bundle that was not released has none
-ALIKE = 6  # digits of a probability: classes that are equal to these tie, and the first of them wins
 # The largest that a bundle's parts may be: a hostile zip must not fill the memory.
 LARGEST = 2**31
 
@@ -191,11 +191,11 @@ def ordered(classes: list[str] | None, positive: str | None) -> list[str] | None
     return sorted(classes, key=lambda name: (name == positive, name))
 
 
-def answers_of(values: np.ndarray, classes: list[str] | None) -> list[dict[str, Any]]:
+def answers_of(values: np.ndarray, classes: list[str] | None, threshold: float | None) -> list[dict[str, Any]]:
     """Each row's answer as it is sent: the prediction, and of a classification the probability of each class."""
     if classes is None:
         return [{"prediction": number} for number in values.tolist()]
-    chosen = values.round(ALIKE).argmax(axis=1).tolist()
+    chosen = choose(values, threshold).tolist()
     return [
         {"prediction": classes[code], "probabilities": dict(zip(classes, row))}  # noqa: B905 strict takes a third more
         for code, row in zip(chosen, values.tolist(), strict=True)

@@ -36,7 +36,8 @@ class Answers:
         there = known.any(axis=0)
         values = np.where(known | ~known.any(axis=1)[:, None], self.values, 0.0)[:, there]
         classes = [name for name, used in zip(self.classes, there, strict=True) if used]
-        return Predictions(values, classes).about(positive)
+        decided = pd.Index(classes).get_indexer(pd.Index(self.said)).clip(0)
+        return Predictions(values, classes, decided).about(positive)
 
 
 def read_answers(texts: pd.Series, task: str) -> Answers:

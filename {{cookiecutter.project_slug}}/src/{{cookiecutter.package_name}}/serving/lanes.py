@@ -46,6 +46,7 @@ class Lane(ABC):
         """`limits` say how many rows may wait, and how long."""
         self.served, self.manifest = served, parts.manifest
         self.classes = ordered(parts.manifest["classes"], parts.manifest["positive"])
+        self.threshold = parts.manifest.get("threshold")
         self.example = parts.reference["rows"][0]
         self.limits, self.waiting = limits, 0
         self._queue: deque[Waiting] = deque()
@@ -87,7 +88,7 @@ class Lane(ABC):
         return taken
 
     def _deliver(self, taken: list[Waiting], found: Answers | Exception) -> None:
-        outcomes = merge(found, self.classes) if isinstance(found, Answers) else []
+        outcomes = merge(found, self.classes, self.threshold) if isinstance(found, Answers) else []
         start = 0
         for rows, future in taken:
             end = start + len(rows)
@@ -101,9 +102,9 @@ class Lane(ABC):
         self.waiting -= start
 
 
-def merge(found: Answers, classes: list[str] | None) -> list[Outcome]:
+def merge(found: Answers, classes: list[str] | None, threshold: float | None) -> list[Outcome]:
     """The outcome of each row, in order."""
-    answers: list[Outcome] = [*answers_of(found.values, classes)] if len(found.values) else []
+    answers: list[Outcome] = [*answers_of(found.values, classes, threshold)] if len(found.values) else []
     if not found.problems:
         return answers
     rest = iter(answers)

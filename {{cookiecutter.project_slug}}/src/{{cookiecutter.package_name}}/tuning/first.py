@@ -85,7 +85,7 @@ def _rank(
         make_candidate(config, one, columns, target, {"estimator": one.estimator, **one.params}) for one in tried
     ]
     folds = {len(rows): make_folds(config, rows, target)}
-    count, ranked = next(run_rungs(candidates, metric, features, truth_of(config, target), weights, folds))
+    count, ranked = next(run_rungs(config, candidates, metric, features, truth_of(config, target), weights, folds))
     if candidates[0].problem:
         raise UserError(candidates[0].problem)
     return count, candidates[0], ranked

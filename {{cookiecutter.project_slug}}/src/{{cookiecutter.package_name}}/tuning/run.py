@@ -14,10 +14,10 @@ from ..compute import Pool, Work, open_pool
 from ..config import PARAMS, Config, Model
 from ..errors import UserError
 from ..files import write_file
-from ..metrics import Metric, Predictions, find_metric
+from ..metrics import Metric, find_metric
 from ..outputs import TRAIN_FEATURES, TRAIN_ROWS
 from ..params_file import update_params
-from ..pipeline.evaluate import truth_of
+from ..pipeline.evaluate import as_decided, truth_of
 from ..pipeline.target import check_weighable, on_scale, weigh_rows
 from ..pipeline.train import unfitted
 from ..table import kinds_of, read_typed
@@ -82,7 +82,7 @@ def search(config: Config, metric: Metric) -> list[tuple[int, list[Candidate]]]:
     folds = {count: make_folds(config, rows.head(count), target.head(count)) for count in counts}
 
     rungs = []
-    for count, ranked in run_rungs(candidates, metric, features, truth, weights, folds):
+    for count, ranked in run_rungs(config, candidates, metric, features, truth, weights, folds):
         rungs.append((count, ranked))
         print(
             f"tune: rung {len(rungs)} of {len(counts)}: {len(ranked)} candidates on {count:,} rows; best "
@@ -93,6 +93,7 @@ def search(config: Config, metric: Metric) -> list[tuple[int, list[Candidate]]]:
 
 
 def run_rungs(
+    config: Config,
     candidates: list[Candidate],
     metric: Metric,
     features: pd.DataFrame,
@@ -103,6 +104,7 @@ def run_rungs(
     """Yields the rows and the candidates, best first, of each rung, computed where COMPUTE says; see `halve`.
 
     Args:
+        config: which class is positive, and from which probability on.
         candidates: what is tried; the first one stays until the end.
         metric: what decides.
         features: what the model sees of the rows.
@@ -113,7 +115,7 @@ def run_rungs(
 
     def judge(answer: tuple[np.ndarray, list[str] | None], count: int, fold: int) -> float:
         known = truth[folds[count][fold][1]]
-        value = metric.compute(known, Predictions(*answer).with_classes_of(known))
+        value = metric.compute(known, as_decided(config, *answer).with_classes_of(known))
         return value if metric.greater_is_better else -value
 
     data = {"features": features, "target": truth, "weights": weights, "folds": folds}
