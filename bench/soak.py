@@ -22,6 +22,7 @@ CLIENTS = 8
 EACH = 3.0  # seconds between faults
 SAFE = 1.0  # seconds before a kill, whose records may be lost
 READING = 0.1  # seconds after it in which clients may still read what it had answered
+STEADY = 3.0  # seconds for which it must be ready
 GROWTH = 30.0  # MB that a worker may grow
 KEPT = """
 import json, sys
@@ -223,16 +224,20 @@ def memory(pid: int) -> float:
 
 
 def wait_ready(server: subprocess.Popen[bytes]) -> None:
-    """Wait until both workers answer."""
-    good, deadline = 0, time.monotonic() + 120
-    while good < 40:
+    """Wait until no worker has been unready for a while, in which each looks at the state several times."""
+    deadline = time.monotonic() + 120
+    since = time.monotonic()
+    while time.monotonic() - since < STEADY:
         if server.poll() is not None or time.monotonic() > deadline:
             raise RuntimeError("the server does not get ready; soak.log in the project says why")
         connection = http.client.HTTPConnection("127.0.0.1", 8830, timeout=5)
         try:
             connection.request("GET", "/v2/health/ready")
-            good = good + 1 if connection.getresponse().status == 200 else 0
+            ready = connection.getresponse().status == 200
         except OSError:
-            time.sleep(0.2)
+            ready = False
         finally:
             connection.close()
+        if not ready:
+            since = time.monotonic()
+        time.sleep(0.01)

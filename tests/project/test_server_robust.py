@@ -178,6 +178,30 @@ def test_a_body_of_100_mb_is_refused_without_being_held(copied: Callable[..., Pr
         assert memory(server.process.pid) < before + 25
 
 
+def test_a_head_leaves_with_its_body_or_alone_where_there_is_none(
+    copied: Callable[..., Project], serving: Serving, rows: list[dict[str, Any]]
+) -> None:
+    def read(connection: socket.socket, until: bytes) -> bytes:
+        said = b""
+        while not said.endswith(until):
+            assert (more := connection.recv(10_000)), said
+            said += more
+        return said
+
+    with serving(copied()) as server, socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+        connection.sendall(b"HEAD /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert read(connection, b"\r\n\r\n").startswith(b"HTTP/1.1 200 ")
+        body = json.dumps(rows[0]).encode()
+        head = f"POST /predict HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: {len(body)}\r\n\r\n"
+        connection.sendall(head.encode())
+        assert read(connection, b"\r\n\r\n").startswith(b"HTTP/1.1 100 ")
+        connection.sendall(body)
+        assert connection.recv(10_000).endswith(b"}")  # all of it at once
+        connection.sendall(b"GET /docs HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        assert b"".join(iter(lambda: connection.recv(10_000), b"")).rstrip().endswith(b"</html>")
+        assert server.ask("/nowhere").status == 404
+
+
 def test_slow_clients_are_left_behind_and_nobody_waits_for_them(
     copied: Callable[..., Project], serving: Serving, rows: list[dict[str, Any]]
 ) -> None:
