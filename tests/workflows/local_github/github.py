@@ -1,5 +1,6 @@
 """The local GitHub itself: start it, make repositories, and let things happen."""
 
+import json
 import os
 import re
 import secrets
@@ -24,6 +25,7 @@ from .git_http import run_backend, wants_push
 from .permissions import BOT, Token, level
 from .repository import Repository, raise_for
 from .run import Run
+from .sigstore import Sigstore
 from .tools import find_uv, make_shell_directory, make_tool_directory
 from .workflows import Workflow
 
@@ -54,6 +56,7 @@ class LocalGitHub:
         self.repositories: dict[str, Repository] = {}
         self.runs: dict[int, Run] = {}
         self.artifacts: dict[int, Artifact] = {}
+        self.sigstores = {private: Sigstore(logs=not private) for private in (False, True)}
         self.last_step: str | None = None
         self.last_call: tuple[re.Pattern[str], bool] | None = None
         self.repositories_root = root / "repositories"
@@ -116,6 +119,10 @@ class LocalGitHub:
             run.attempt += sum(other.event is event for other in earlier)
             self.runs[identity] = run
         return run
+
+    def trusted_roots(self) -> str:
+        """What `gh attestation trusted-root` prints of this GitHub: a root a line."""
+        return "".join(f"{json.dumps(one.trusted_root())}\n" for one in self.sigstores.values())
 
     def keep_artifact(self, run: int, name: str, content: bytes) -> Artifact:
         """A run's artifact, whatever the zip file holds."""

@@ -33,7 +33,7 @@ class Repository:
         self.pulls: dict[int, PullRequest] = {}
         self.secrets: dict[str, str] = {}
         self.variables: dict[str, str] = {}
-        self.attestations: dict[str, str] = {}
+        self.attestations: dict[str, dict[str, Any]] = {}
         self.protected: set[str] = set()
         self.disabled: set[str] = set()
         body = {"name": self.short_name, "private": private, "auto_init": True}
@@ -173,6 +173,12 @@ class Repository:
     def releases(self) -> list[dict[str, Any]]:
         """Its releases, drafts included, newest first."""
         return list_all(self.hub, self)
+
+    def asset(self, tag: str, name: str) -> Path:
+        """Where the bytes of a release's file are."""
+        (release,) = [one for one in self.releases() if one["tag_name"] == tag]
+        (asset,) = [one for one in release["assets"] if one["name"] == name]
+        return self.hub.asset(asset["id"])
 
     def tags(self) -> list[str]:
         """The names of its tags."""

@@ -119,7 +119,9 @@ class Run:
         """Whether a step of that name is over."""
         text = self.journal.read_text()
         entries = [json.loads(line) for line in text.splitlines(True) if line[0] == "{" and line[-1] == "\n"]
-        return any(entry.get("step") == step and "stepResult" in entry for entry in entries)
+        return any(
+            entry.get("step") == step and entry.get("stage") == "Main" and "stepResult" in entry for entry in entries
+        )
 
     def current_permissions(self) -> dict[str, str]:
         """What its token may do now.

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..front import Request, Response
+from ..permissions import level
+from ..sigstore import Job
 from .router import paginate, route
 
 if TYPE_CHECKING:
@@ -96,9 +98,27 @@ def download_artifact(hub: "LocalGitHub", repository: "Repository", request: Req
 
 @route("POST", "/attestations", "attestations", "write")
 def attest(hub: "LocalGitHub", repository: "Repository", request: Request) -> Response:
-    """Nothing of use, and the subjects' digests are kept."""
-    repository.attestations.update(request.json()["subjects"])
-    return Response.of({"id": len(repository.attestations)}, 201)
+    """The attestation of the subjects, signed for the job that asks, whose token must let it prove who it is.
+
+    (The hosted action asks Sigstore itself, and GitHub keeps what it brings.)
+    """
+    token = hub.tokens[request.token or ""]
+    if level(token, repository.name, repository.private, "id-token") < 2:
+        return Response.error(403, "Unable to get ACTIONS_ID_TOKEN_REQUEST_URL: id-token: write is lacking.")
+    run = next(run for run in hub.runs.values() if run.token == request.token)
+    job = Job(
+        repository.name,
+        hub.url,
+        run.path,
+        run.event.ref,
+        run.event.sha,
+        run.event.name,
+        f"actions/runs/{run.id}/attempts/{run.attempt}",
+    )
+    subjects = request.json()["subjects"]
+    bundle = hub.sigstores[repository.private].sign(job, job.statement(subjects))
+    repository.attestations.update(dict.fromkeys(subjects, bundle))
+    return Response.of({"id": len(repository.attestations), "bundle": bundle}, 201)
 
 
 def answer_runner(hub: "LocalGitHub", request: Request) -> Response:
