@@ -1,9 +1,7 @@
 """The file that is released: a model, the contract of its rows, and rows to test it by."""
 
 import hashlib
-import io
 import json
-import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +11,10 @@ import numpy as np
 import pandas as pd
 
 from ..errors import UserError
-from ..files import write_file
+from ..files import pack, write_file
 from ..metrics import Predictions
-from ..scoring.model import MANIFEST, REFERENCE, RELEASE, SCHEMA, open_onnx, read_parts
-from .fitted import answer_of, load_model, pack
+from ..scoring.model import MANIFEST, REFERENCE, SCHEMA, open_onnx, read_parts
+from .fitted import answer_of, load_model
 
 
 @dataclass(frozen=True)
@@ -48,13 +46,6 @@ def write_bundle(path: Path, model: bytes, manifest: dict[str, Any], schema: str
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     text = json.dumps(manifest | {"sha256": digests}, indent=2, ensure_ascii=False) + "\n"
     write_file(path, pack({MANIFEST: text.encode(), **files}))
-
-
-def stamp(bundle: bytes, version: str, commit: str) -> bytes:
-    """The bundle, saying which version it is and which commit it was made from; the same bytes for the same bundle."""
-    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
-    return pack({**files, RELEASE: json.dumps({"version": version, "commit": commit}).encode() + b"\n"})
 
 
 def load_bundle(path: Path) -> Bundle:

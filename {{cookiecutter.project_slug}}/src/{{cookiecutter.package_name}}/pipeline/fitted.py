@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import UserError, need
+from ..files import pack
 
 LIBRARIES = ("sklearn", "numpy", "scipy")
 # Of XGBoost these alone: a booster is its trees, read by XGBoost itself.
@@ -106,15 +107,3 @@ def check_types(names: list[str], source: str) -> None:
         # A library's module also holds what it imported, so the class must say that it is the library's own.
         if not (isinstance(found, type) and found.__module__.partition(".")[0] in (*LIBRARIES, "xgboost")):
             raise UserError(f"{source}: refused, it wants to load {name}, which is no class of {', '.join(LIBRARIES)}.")
-
-
-def pack(files: dict[str, bytes]) -> bytes:
-    """The files as zip bytes that depend on their content only: no times, no compression, sorted names."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name in sorted(files):
-            info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            info.external_attr = 0o644 << 16
-            info.create_system = 3
-            archive.writestr(info, files[name])
-    return buffer.getvalue()

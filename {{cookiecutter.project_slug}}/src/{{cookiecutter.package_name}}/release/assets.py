@@ -5,9 +5,9 @@ from pathlib import Path
 
 from ..git import show_file
 from ..outputs import BUNDLE, METRICS, output_file
-from ..pipeline.bundle import stamp
 from ..versions import Version
 from .card import write_card
+from .stamp import stamp
 
 CARD = "MODEL_CARD.md"
 SUMS = "SHA256SUMS"
@@ -16,7 +16,7 @@ SUMS = "SHA256SUMS"
 def write_bundle(version: Version, directory: Path) -> Path:
     """Write the bundle of `version`, which says which version it is, into `directory` and return its file."""
     path = directory / Path(BUNDLE).name
-    path.write_bytes(stamp(output_file(BUNDLE, version.commit).read_bytes(), version.name, version.commit))
+    path.write_bytes(stamp(output_file(BUNDLE, version.commit).read_bytes(), version))
     return path
 
 
