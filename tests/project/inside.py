@@ -38,6 +38,7 @@ from customer_churn.pipeline.bundle import load_bundle
 from customer_churn.pipeline.predict import predict
 from customer_churn.profile.writing import read_writing
 from customer_churn.reading.sniff import sniff
+from customer_churn.release.attestation import verify
 from customer_churn.schema import load_schema
 from customer_churn.serving.log import read_predictions, read_truths
 from customer_churn.table import read_batches, read_table, read_typed
@@ -45,6 +46,13 @@ from customer_churn.tuning.folds import make_folds
 from customer_churn.tuning.run import CANDIDATES, RESULT, tune
 from customer_churn.values import parse_values
 from pyarrow import parquet
+
+
+def do_verify(root: Path, repository: str, trusted_root: str | None) -> str:
+    """The sentence that refuses the attestation beside the project's bundle, or none."""
+    with sentence() as said:
+        verify(root / BUNDLE, repository, Path(trusted_root) if trusted_root else None)
+    return said[0] if said else ""
 
 
 def do_prepare(root: Path) -> list[str]:

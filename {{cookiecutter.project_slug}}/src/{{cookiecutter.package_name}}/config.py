@@ -27,6 +27,7 @@ from .metrics import find_metric
 PARAMS = "params.yaml"
 LEAST_MEMORY = 500_000_000  # bytes: Python and its libraries take two thirds of it
 IMAGE = re.compile(r"[a-z0-9.-]+(:\d+)?(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)+")  # what docker takes, without a tag
+REPOSITORY = re.compile(r"(https://[^/\s]+/)?[\w.-]+/[\w.-]+")
 Task = Literal["classification", "regression", "guess"]
 S = TypeVar("S", bound="Section")
 
@@ -199,6 +200,21 @@ class Canary(Section):
     truths: int = Field(default=100, ge=30)
 
 
+class Attestation(Section):
+    """Whose publish workflow must have made what is served, and whether a bundle may lack the proof."""
+
+    repository: str | None = None
+    required: bool = False
+    trusted_root: str | None = Field(default=None, min_length=1)
+
+    @field_validator("repository")
+    @classmethod
+    def _refuse_path(cls, value: str | None) -> str | None:
+        if value is not None and not REPOSITORY.fullmatch(value):
+            raise ValueError(f"must be OWNER/NAME, or the URL of a repository that is not on github.com, not {value!r}")
+        return value
+
+
 class Serving(Section):
     """How `mlops serve` listens, what it bears, and what it keeps."""
 
@@ -211,6 +227,7 @@ class Serving(Section):
     log: PredictionLog = PredictionLog()
     canary: Canary = Canary()
     image: str | None = None
+    attestation: Attestation = Attestation()
 
     @field_validator("image")
     @classmethod
@@ -367,6 +384,8 @@ def _check_together(params: Params, guesses: bool) -> None:
             f"{PARAMS}: resources.memory {params.resources.memory} is too little; give at least "
             f"{LEAST_MEMORY // 10**6}MB, or null for what the machine has."
         )
+    if params.serving.attestation.required and params.serving.attestation.repository is None:
+        raise UserError(f"{PARAMS}: serving.attestation.required needs serving.attestation.repository; name yours.")
     if data.weight is not None and data.weight in data.drop:
         raise UserError(f"{PARAMS}: data.drop names {data.weight!r}, which is data.weight; take it out.")
     for where, given, task in (

@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 # The group of pyproject.toml that installs a package.
-GROUPS = {"xgboost": "xgboost", "onnxmltools": "xgboost"}  # and of everything else, cluster
+GROUPS = {"xgboost": "xgboost", "onnxmltools": "xgboost", "sigstore": "serving"}  # and of everything else, cluster
 
 
 class UserError(Exception):

@@ -14,14 +14,15 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
 
-from ..config import Serving
+from ..config import Attestation, Serving
 from ..errors import UserError
+from ..release.attestation import require_attested
 from .app import make_app
 from .follow import Follower
 from .http import encode
 from .lanes import Broken, open_lane
 from .metrics import SHARED
-from .state import State, served_file
+from .state import STATE, State, read_state, served_file
 
 BACKLOG = 2048
 CONTINUE = b"HTTP/1.1 100 "
@@ -111,6 +112,10 @@ def serve(settings: Serving, bundle: Path | None = None) -> None:
         UserError: the address cannot be had, or the bundle is refused.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn ends in peace first, then sends it again
+    if bundle:
+        require_attested(bundle, settings.attestation)
+    elif settings.attestation.required:
+        forget_unattested(settings.attestation)
     fixed = asyncio.run(_only(bundle, settings)) if bundle else None
     with tempfile.TemporaryDirectory(prefix="mlops-metrics-") as shared, _listen(settings) as listening:
         if settings.workers > 1:
@@ -144,6 +149,17 @@ def serve(settings: Serving, bundle: Path | None = None) -> None:
         finally:
             if follower:
                 follower.end()
+
+
+def forget_unattested(settings: Attestation) -> None:
+    """Forget what was served last, if not all of it is attested by now; the follower says what is to be served."""
+    try:
+        state = read_state() or State()
+        for served in filter(None, (state.champion, state.canary, state.shadow)):
+            require_attested(Path(served.bundle), settings)
+    except UserError as error:
+        print(f"serve: {error}", flush=True)
+        STATE.unlink()
 
 
 async def _only(bundle: Path, settings: Serving) -> State:
