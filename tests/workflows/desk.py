@@ -12,6 +12,7 @@ from local_github.permissions import BOT
 
 OWNER = "acme"
 ASSETS = ["MODEL_CARD.md", "SHA256SUMS", "bundle.zip", "metrics.json", "schema.yaml"]
+PROOF = "bundle.zip.sigstore.json"
 VERBS = "mlops push && mlops version && mlops release"
 
 
@@ -54,6 +55,14 @@ class Desk:
     def set_params(self, params: str) -> None:
         """Give the estimator other params."""
         self.replace("params.yaml", "params: {}", f"params: {params}")
+
+    def trust(self, repository: str, required: bool = True) -> None:
+        """Let what a repository of this GitHub published be served."""
+        hub = self.repository.hub
+        (self.path / "roots.jsonl").write_text(hub.trusted_roots())
+        self.replace("params.yaml", f"repository: {OWNER}/customer-churn", f"repository: {hub.url}/{repository}")
+        self.replace("params.yaml", "required: false", f"required: {str(required).lower()}")
+        self.replace("params.yaml", "trusted_root: null", "trusted_root: roots.jsonl")
 
     def commit(self, message: str) -> str:
         """Commit everything and return the commit."""

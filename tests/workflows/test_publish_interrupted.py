@@ -1,6 +1,7 @@
 """A publish run may die anywhere, and another may run beside it: what is published is the same."""
 
 import hashlib
+import json
 import shutil
 import time
 import zipfile
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from desk import ASSETS, OWNER, Desk, Runner, find_run
+from desk import ASSETS, OWNER, PROOF, Desk, Runner, find_run
 from local_github import LocalGitHub, Repository
 
 Clone = Callable[..., Desk]
@@ -20,7 +21,7 @@ PUSH = "POST .*/git-receive-pack"
 def state(repository: Repository) -> dict[str, object]:
     """What people find in a repository: its branch, its tags' objects, its releases with their bytes."""
     releases = {
-        release["tag_name"]: (release["draft"], {asset["name"]: asset["digest"] for asset in release["assets"]})
+        release["tag_name"]: (release["draft"], {asset["name"]: digest_of(asset) for asset in release["assets"]})
         for release in repository.releases()
     }
     assert len(releases) == len(repository.releases()), "one release a tag"
@@ -28,11 +29,16 @@ def state(repository: Repository) -> dict[str, object]:
     return {"main": repository.bare.resolve("main"), "tags": tags, "releases": releases}
 
 
+def digest_of(asset: dict[str, str]) -> str:
+    """What stays the same when an asset is made again: of an attestation, which a new key signs, that it is there."""
+    return "signed" if asset["name"] == PROOF else asset["digest"]
+
+
 def is_complete(repository: Repository, version: str) -> bool:
-    """Whether a version is released with every file."""
+    """Whether a version is released with every file; the attestation is another step's."""
     releases = {release["tag_name"]: release for release in repository.releases()}
     found = releases[f"model@{version}"]
-    return not found["draft"] and sorted(asset["name"] for asset in found["assets"]) == ASSETS
+    return not found["draft"] and sorted({asset["name"] for asset in found["assets"]} - {PROOF}) == ASSETS
 
 
 def test_a_publish_that_dies_at_every_write_in_turn_ends_as_an_undisturbed_one(
@@ -66,15 +72,17 @@ def test_a_publish_that_dies_after_each_step_is_taken_up_again(hub: LocalGitHub,
     with hub.killing_runs(after_step=steps[0]):
         (run,) = published.merge(pull)
     assert run.conclusion == "cancelled" and published.tags() == ["model@v1.0.0"]
-    for step in [*steps[1:], "Release it"]:
+    for step in [*steps[1:], "Write its release", "Attest the bundle", "Release it"]:
         with hub.killing_runs(after_step=step):
             (killed,) = published.rerun(run)
         assert killed.conclusion == "cancelled" and killed.outcome(step) == "success"
-    done = state(published)
-    assert is_complete(published, "v1.1.0")
+    done, proof = state(published), published.asset("model@v1.1.0", PROOF).read_text()
+    assert is_complete(published, "v1.1.0") and proof == json.dumps(published.attestations["bundle.zip"]) + "\n"
     (again,) = published.rerun(run)
     assert "is published already" in again.expect("success").log
-    assert state(published) == done and done["main"] == pull.merge_commit
+    assert not {"Attest the bundle", "Release it"} & {step.name for step in again.steps}
+    assert state(published) == done and published.asset("model@v1.1.0", PROOF).read_text() == proof
+    assert done["main"] == pull.merge_commit
 
 
 def test_a_version_that_was_tagged_and_not_pushed_is_pushed_by_the_next_run_in_the_same_clone(

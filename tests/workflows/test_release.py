@@ -10,18 +10,18 @@ from typing import Any
 import pytest
 import yaml
 from baked import Bake, Project
-from desk import ASSETS, OWNER, Desk, Runner, find_run
+from desk import ASSETS, OWNER, PROOF, Desk, Runner, find_run
 from local_github import LocalGitHub, Repository
 
 Clone = Callable[..., Desk]
 
 
-def download(desk: Desk, version: str) -> Path:
-    """The files of a release as a stranger gets them, their sums checked."""
+def download(desk: Desk, version: str, *besides: str) -> Path:
+    """The files of a release as a stranger gets them, their sums checked; there are the usual ones and `besides`."""
     desk.run("gh", "release", "download", version, "--repo", desk.repository.name, "--dir", "release")
     folder = desk.path / "release"
     desk.run("env", "--chdir=release", "sha256sum", "--check", "--strict", "SHA256SUMS")
-    assert sorted(path.name for path in folder.iterdir()) == ASSETS
+    assert sorted(path.name for path in folder.iterdir()) == sorted([*ASSETS, *besides])
     return folder
 
 
@@ -41,7 +41,7 @@ def test_the_example_as_shipped_goes_from_an_untrained_push_to_a_model_that_anyb
     assert conclusions == {"checks": "success", "publish": "success", "deploy": "skipped"}, [run.log for run in runs]
     (release,) = repository.releases()
     assert (release["tag_name"], release["name"]) == ("model@v1.0.0", "model v1.0.0")
-    assert not release["draft"] and sorted(asset["name"] for asset in release["assets"]) == ASSETS
+    assert not release["draft"] and sorted(asset["name"] for asset in release["assets"]) == sorted([*ASSETS, PROOF])
     assert release["body"].startswith("# model v1.0.0")
     (kind,) = [kind for _, kind in repository.bare.refs("refs/tags/").values()]
     assert kind == "tag", "annotated"
@@ -52,7 +52,7 @@ def test_the_example_as_shipped_goes_from_an_untrained_push_to_a_model_that_anyb
     assert set(repository.bare.changed(pushed, str(released))) == {"dvc.lock", "metrics.json", "data/summary.json"}
 
     desk = clone(repository, "contributor")
-    model = download(desk, "model@v1.0.0") / "bundle.zip"
+    model = download(desk, "model@v1.0.0", PROOF) / "bundle.zip"
     desk.run("mlops", "pull")
     released = members(model)
     assert json.loads(released.pop("release.json"))["version"] == "v1.0.0"
@@ -74,7 +74,7 @@ def test_what_its_author_has_trained_is_released_as_it_was_pushed(first: Reposit
     assert "Nothing to retrain" in run.log
     assert first.bare.resolve("model@v1.0.0") == first.bare.resolve("main") == run.event.sha
     (release,) = first.releases()
-    assert not release["draft"] and sorted(asset["name"] for asset in release["assets"]) == ASSETS
+    assert not release["draft"] and sorted(asset["name"] for asset in release["assets"]) == sorted([*ASSETS, PROOF])
     (bundle,) = [asset for asset in release["assets"] if asset["name"] == "bundle.zip"]
     stamped = bundle["size"] - (small.path / "models/bundle.zip").stat().st_size
     assert 0 < stamped < 400, "release.json alone"
@@ -87,7 +87,8 @@ def test_the_whole_loop_works_in_a_private_repository(first: Repository, clone: 
         find_run(pull.runs, name).expect("success")
     (comment,) = pull.comments()
     assert re.match("### ✅ (Better|Not worse|Undecided, passes): `roc_auc` ", comment["body"])
-    find_run(private.merge(pull), "publish").expect("success")
+    run = find_run(private.merge(pull), "publish").expect("success")
+    assert "v1.1.0 is not attested: GitHub attests for private repositories in its plan Enterprise" in run.log
     assert private.tags() == ["model@v1.0.0", "model@v1.1.0"]
     assert private.bare.git("tag", "--list", "--format=%(contents:subject)", "model@v1.1.0").startswith(
         "model v1.1.0: the recipe changed: train"

@@ -11,6 +11,7 @@ from local_github import read_yaml
 # What each action's version was when its commit was pinned; Dependabot moves both together.
 PINS = {
     "actions/checkout": ("3d3c42e5aac5ba805825da76410c181273ba90b1", "v7.0.1"),
+    "actions/attest": ("1e69f48acb82d1966a394da916b4c1698aa569d6", "v4.2.2"),
     "actions/cache": ("55cc8345863c7cc4c66a329aec7e433d2d1c52a9", "v6.1.0"),
     "actions/upload-artifact": ("043fb46d1a93c77aae656e7c1c64a875d1fc6a0a", "v7.0.1"),
     "astral-sh/setup-uv": ("20cfd1bf945f4377ade1205e4dbc17946fc9a30d", "v10.0.1"),
@@ -23,7 +24,11 @@ PERMISSIONS = {
         "report": {"contents": "read", "actions": "read", "pull-requests": "write"},
         "pass": {},
     },
-    "publish": {"publish": {"contents": "write"}, "image": {"contents": "read", "packages": "write"}, "pass": {}},
+    "publish": {
+        "publish": {"contents": "write", "id-token": "write", "attestations": "write"},
+        "image": {"contents": "read", "packages": "write"},
+        "pass": {},
+    },
     "deploy": {"watch": {"contents": "read"}, "deploy": {"contents": "write"}},
 }
 CANCELS = {"checks": True, "retrain": True, "report": False, "publish": False, "deploy": False}
@@ -186,8 +191,8 @@ def test_a_repository_variable_names_the_runner_of_the_jobs_that_train_and_of_no
 def test_the_job_that_may_push_images_holds_no_other_write_and_gets_one_version(generated: Project) -> None:
     jobs = read_yaml(generated.read(".github/workflows/publish.yml"))["jobs"]
     image = jobs["image"]
-    (release,) = [step["id"] for step in jobs["publish"]["steps"] if step.get("run") == "mlops release"]
-    assert jobs["publish"]["outputs"] == {"image": f"${{{{ steps.{release}.outputs.image }}}}"}
+    (files,) = [step["id"] for step in jobs["publish"]["steps"] if step.get("run") == "mlops release --prepare dist"]
+    assert jobs["publish"]["outputs"] == {"image": f"${{{{ steps.{files}.outputs.image }}}}"}
     assert (image["if"], image["needs"]) == ("needs.publish.outputs.image", ["publish"])
     *_, login, build = image["steps"]
     assert login["run"].startswith("docker login ghcr.io ") and "--password-stdin" in login["run"]
@@ -203,9 +208,19 @@ def test_only_publish_may_skip_no_training(generated: Project) -> None:
         "mlops compare",
         "mlops push",
         "mlops version",
-        "mlops release",
+        "mlops release --prepare dist",
+        "mlops release --from dist",
     ]
     assert not any("actions/cache" in step.get("uses", "") for step in publish["steps"])
+
+
+def test_the_bundle_is_attested_between_the_writing_of_its_release_and_its_publishing(generated: Project) -> None:
+    steps = read_yaml(generated.read(".github/workflows/publish.yml"))["jobs"]["publish"]["steps"]
+    files, attest, release = steps[-3:]
+    assert attest["uses"].startswith("actions/attest@") and attest["with"] == {"subject-path": "dist/bundle.zip"}
+    assert attest["if"] == f"steps.{files['id']}.outputs.attest" and files["env"]["ATTEST"] == "${{ vars.ATTEST }}"
+    assert release["env"]["ATTESTATION"] == f"${{{{ steps.{attest['id']}.outputs.bundle-path }}}}"
+    assert release["if"] == f"steps.{files['id']}.outputs.release"
 
 
 def test_deploying_asks_for_approval_whenever_a_version_moves_and_never_else(generated: Project) -> None:

@@ -153,10 +153,10 @@ def version(args: argparse.Namespace) -> int:
 
 
 def release(args: argparse.Namespace) -> int:
-    """Publish the GitHub Release of this commit's version."""
+    """Publish the GitHub Release of this commit's version: at once, or in two steps with an attestation between."""
     from .release.publish import release
 
-    release()
+    release(args.prepare, args.prepared)
     return 0
 
 
@@ -329,7 +329,15 @@ def parser() -> argparse.ArgumentParser:
     verb(pictures)
     verb(comment)
     verb(version)
-    verb(release)
+    releasing = verb(release).add_mutually_exclusive_group()
+    releasing.add_argument("--prepare", type=Path, metavar="DIR", help="only write its files there")
+    releasing.add_argument(
+        "--from",
+        dest="prepared",
+        type=Path,
+        metavar="DIR",
+        help="publish the files there, with the attestation that the variable ATTESTATION names, if it names one",
+    )
     building = verb(image)
     building.add_argument("version", nargs="?", default="", metavar="VERSION", help="such as v1.2.0")
     building.add_argument("--push", action="store_true", help="send it to the registry that serving.image names")

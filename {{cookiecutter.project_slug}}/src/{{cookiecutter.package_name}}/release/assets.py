@@ -10,7 +10,7 @@ from .card import write_card
 from .stamp import stamp
 
 CARD = "MODEL_CARD.md"
-SUMS = "SHA256SUMS"
+ASSETS = (CARD, Path(BUNDLE).name, METRICS, "schema.yaml", "SHA256SUMS")
 
 
 def write_bundle(version: Version, directory: Path) -> Path:
@@ -21,15 +21,13 @@ def write_bundle(version: Version, directory: Path) -> Path:
 
 
 def write_assets(version: Version, directory: Path) -> list[Path]:
-    """Write every file of the release of `version` into `directory` and return them, the model card first."""
-    bundle = write_bundle(version, directory)
-    committed = []
-    for name in (METRICS, "schema.yaml"):
-        committed.append(directory / name)
-        committed[-1].write_bytes(show_file(version.commit, name) or b"")
-    card = directory / CARD
+    """Write every file of the release of `version` into `directory` and return them, in the order of ASSETS."""
+    directory.mkdir(parents=True, exist_ok=True)
+    card, bundle, *committed, sums = files = [directory / name for name in ASSETS]
+    write_bundle(version, directory)
+    for file in committed:
+        file.write_bytes(show_file(version.commit, file.name) or b"")
     card.write_text(write_card(version, bundle), encoding="utf-8")
-    files = [card, bundle, *committed]
-    sums = directory / SUMS
-    sums.write_text("".join(f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in files))
-    return [*files, sums]
+    digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files[:-1]}
+    sums.write_text("".join(f"{digest}  {name}\n" for name, digest in digests.items()))
+    return files

@@ -18,8 +18,9 @@ def write_card(version: Version, bundle: Path) -> str:
     manifest, inputs = loaded.manifest, YAML(typ="safe").load(loaded.schema)["columns"]
     metrics = json.loads(show_file(version.commit, METRICS) or b"{}")
     data = json.loads(show_file(version.commit, SUMMARY) or b"{}")
-    params = (show_file(version.commit, "params.yaml") or b"").decode().splitlines()
-    settings = "\n".join(line for line in params if line.strip() and not line.lstrip().startswith("#"))
+    params = (show_file(version.commit, "params.yaml") or b"").decode()
+    publisher = YAML(typ="safe").load(params)["serving"].get("attestation", {}).get("repository") or "OWNER/NAME"
+    settings = "\n".join(line for line in params.splitlines() if line.strip() and not line.lstrip().startswith("#"))
     reason = git("tag", "--list", version.tag, "--format=%(contents:subject)")
     return f"""# {MODEL} {version}
 
@@ -58,7 +59,12 @@ git checkout {version.tag}
 uv run mlops predict ROWS.csv --bundle bundle.zip
 ```
 
-The bundle is data: loading it runs no code of its own.
+The bundle is data: loading it runs no code of its own. Where the release has a `bundle.zip.sigstore.json`, that proves
+which repository's workflow made the bundle:
+
+```sh
+gh attestation verify bundle.zip --repo {publisher} --bundle bundle.zip.sigstore.json
+```
 """
 
 

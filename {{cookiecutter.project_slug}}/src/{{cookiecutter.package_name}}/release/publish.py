@@ -5,6 +5,7 @@ is the same bytes for the same model, the version is the tag on that commit, the
 """
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from ..errors import UserError
 from ..git import complaint, git, run
 from ..outputs import BUNDLE, RECORDED, locked
 from ..versions import MODEL, Version, fetch_tags, list_versions, newest_version
-from .assets import write_assets
+from .assets import ASSETS, CARD, write_assets
+from .attestation import beside
 from .version import next_version
 
 TRIES = 5
@@ -119,10 +121,11 @@ def is_ancestor(commit: str, of: str) -> bool:
     return run("merge-base", "--is-ancestor", commit, of).returncode == 0
 
 
-def release() -> None:
-    """Publish the GitHub Release of the version that this commit's model got: draft, upload, publish.
+def release(prepare: Path | None = None, prepared: Path | None = None) -> None:
+    """Publish the GitHub Release of the version that this commit's model got.
 
-    Where params.yaml asks for images, the workflow is told which version to build one of.
+    At once, or in two steps, so that its bundle can be attested between them: `prepare` is where the first one writes
+    its files, and `prepared` where the second one finds them. The workflow is told what there is to do.
 
     Raises:
         UserError: GitHub refuses, or the published release lacks a file.
@@ -130,36 +133,72 @@ def release() -> None:
     ours = version_at(release_commit())
     if ours is None:
         print("This commit has no version of its own: nothing to release.")
-        return
-    publish_release(ours)
-    if load_config().serving.image:
-        github.set_output("image", str(ours))
+    elif prepare:
+        if prepare_release(ours, prepare):
+            github.set_output("release", str(ours))
+            ask_for_attestation(ours)
+    elif prepared:
+        publish_release(ours, prepared, os.environ.get("ATTESTATION"))
+    else:
+        with tempfile.TemporaryDirectory() as directory:
+            if prepare_release(ours, Path(directory)):
+                publish_release(ours, Path(directory))
 
 
-def publish_release(ours: Version) -> None:
-    """Bring the release of a version to its end, from wherever an earlier run left it.
+def prepare_release(ours: Version, directory: Path) -> bool:
+    """Write the files of a version's release into a directory; return whether they are still to be published.
+
+    Where params.yaml asks for images, the workflow is told which version to build one of.
 
     Raises:
-        UserError: GitHub refuses, or the published release lacks a file.
+        UserError: the published release lacks a file.
     """
-    with tempfile.TemporaryDirectory() as directory:
-        assets = write_assets(ours, Path(directory))
-        found = find_release(ours)
-        if found is None:
-            gh_release(
-                "create",
-                ours,
-                "--draft",
-                "--verify-tag",
-                f"--title={MODEL} {ours}",
-                f"--notes-file={assets[0]}",
-            )
-        elif not found["draft"]:
-            require_complete(found, assets)
-            print(f"{found['html_url']} is published already.")
-            return
-        gh_release("upload", ours, "--clobber", *map(str, assets))
-        gh_release("edit", ours, "--draft=false")
+    assets = write_assets(ours, directory)
+    if load_config().serving.image:
+        github.set_output("image", str(ours))
+    found = find_release(ours)
+    if found and not found["draft"]:
+        require_complete(found, assets)
+        print(f"{found['html_url']} is published already.")
+        return False
+    return True
+
+
+def ask_for_attestation(ours: Version) -> None:
+    """Have the workflow attest the bundle, or say why it is left out."""
+    wanted = os.environ.get("ATTEST")
+    if wanted == "false":
+        print(f"The release of {ours} is not attested: the repository variable ATTEST is false.")
+    elif wanted != "true" and github.event().get("repository", {}).get("private", True):
+        print(
+            f"The release of {ours} is not attested: GitHub attests for private repositories in its plan Enterprise "
+            "Cloud only. If yours has it: `gh variable set ATTEST --body true`."
+        )
+    else:
+        github.set_output("attest", str(ours))
+
+
+def publish_release(ours: Version, directory: Path, attestation: str | None = None) -> None:
+    """Bring the release of a version to its end, from wherever an earlier run left it: draft, upload, publish.
+
+    Raises:
+        UserError: GitHub refuses, or the files are not there.
+    """
+    assets = [directory / name for name in ASSETS]
+    if lacking := [str(asset) for asset in assets if not asset.exists()]:
+        raise UserError(f"there is no {', '.join(lacking)}: run `mlops release --prepare {directory}` first.")
+    if attestation:
+        assets.append(beside(directory / Path(BUNDLE).name))
+        shutil.copyfile(attestation, assets[-1])
+    found = find_release(ours)
+    if found is None:
+        notes = f"--notes-file={directory / CARD}"
+        gh_release("create", ours, "--draft", "--verify-tag", f"--title={MODEL} {ours}", notes)
+    elif not found["draft"]:
+        print(f"{found['html_url']} is published already.")
+        return
+    gh_release("upload", ours, "--clobber", *map(str, assets))
+    gh_release("edit", ours, "--draft=false")
     print(f"Published {github.server_url()}/{github.repository()}/releases/tag/{ours.tag}")
 
 
