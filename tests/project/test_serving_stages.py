@@ -1,7 +1,9 @@
 """`mlops serve` follows the tags on origin: champion, canary and shadow come, go and fail while it answers."""
 
+import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -15,6 +17,7 @@ from typing import Any
 import pandas
 import pytest
 from baked import Project
+from local_github.sigstore import Job, Sigstore
 from process import Inside
 from serving import Server, children, command_of, serve, wait_until
 from tables import DATA, knob
@@ -272,6 +275,27 @@ def test_a_server_starts_without_its_origin_once_it_has_the_bundle(
         assert server.ask("/predict", rows[0]).body["version"] == "v1.0.0"
         wait_until(lambda: "the stages cannot be followed now" in server.said())
         assert server.ask("/predict", rows[0]).status == 200
+
+
+def test_what_was_served_is_forgotten_once_an_attestation_is_required_that_it_lacks(
+    following: Callable[..., Any], rows: Rows, tmp_path: Path
+) -> None:
+    with following() as server:
+        assert server.ask("/predict", rows[0]).body["version"] == "v1.0.0"
+    clone, sigstore, job = Project(tmp_path / "clone"), Sigstore(), Job("your-github-login/customer-churn")
+    clone.write("root.json", json.dumps(sigstore.trusted_root()))
+    required = knob("required: false\n    trusted_root: null", "required: true\n    trusted_root: root.json")
+    clone.write("params.yaml", required(clone.read("params.yaml")))
+    with following(ready=False) as server:
+        wait_until(lambda: "is no repository on GitHub, so it has no releases" in server.said())
+        assert re.search(r"serve: \S+/v1\.0\.0-\w+\.zip: refused, there is no v1\.0\.0", server.said())
+        assert server.ask("/predict", rows[0]).status == 503
+        (bundle,) = (clone.path / ".mlops/serving/bundles").glob("*.zip")
+        digest = hashlib.sha256(bundle.read_bytes()).hexdigest()
+        proof = sigstore.sign(job, job.statement({"bundle.zip": digest}))
+        bundle.with_name(f"{bundle.name}.sigstore.json").write_text(json.dumps(proof))
+        wait_until(server.is_ready)
+        assert server.ask("/predict", rows[0]).body["version"] == "v1.0.0"
 
 
 def test_the_report_of_live_traffic_tells_what_truths_say(

@@ -11,13 +11,25 @@ import sys
 import threading
 from pathlib import Path
 
-from ..config import load_config
+from ..config import Attestation, load_config
 from ..errors import UserError
 from ..files import write_file
 from ..git import check_out, complaint, remote_url, run
 from ..outputs import BUNDLE, HISTORY, locked, output_file, place_output
+from ..release.attestation import SUFFIX, beside, require_attested
+from ..release.download import fetch_asset
+from ..release.stamp import is_stamped, stamp
 from ..scoring.model import needs_code, read_parts
-from ..versions import CANARY_STAGE, CHAMPION_STAGE, MODEL, SHADOW_STAGE, Assignment, current_stages, fetch_tags
+from ..versions import (
+    CANARY_STAGE,
+    CHAMPION_STAGE,
+    MODEL,
+    SHADOW_STAGE,
+    Assignment,
+    Version,
+    current_stages,
+    fetch_tags,
+)
 from .state import FOLDER, Served, State, read_state, write_state
 
 KEPT = 10  # bundles, for a way back that needs no network
@@ -70,19 +82,24 @@ def find_state() -> State:
     """What origin's stages say is to be served, with the bundles on this machine.
 
     Raises:
-        UserError: origin cannot be reached, or no store has a bundle.
+        UserError: origin cannot be reached, no store has a bundle, or one lacks the attestation that it must have.
     """
+    settings = load_config().serving.attestation
     if remote_url():
         fetch_tags()
     stages = current_stages()
     champion, canary, shadow = (
-        _served(stages[stage]) if stage in stages else None for stage in (CHAMPION_STAGE, CANARY_STAGE, SHADOW_STAGE)
+        _served(stages[stage], settings) if stage in stages else None
+        for stage in (CHAMPION_STAGE, CANARY_STAGE, SHADOW_STAGE)
     )
     return State(champion, canary, shadow)
 
 
-def _served(assignment: Assignment) -> Served:
-    path = fetch_bundle(assignment.version, assignment.commit)
+def _served(assignment: Assignment, settings: Attestation) -> Served:
+    version = Version(assignment.version, assignment.commit)
+    path = fetch_bundle(version)
+    if settings.required:
+        fetch_attestation(version, path, settings)
     code = lay_code(assignment) if needs_code(read_parts(path).manifest) else ""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     return Served(assignment.version, str(path), digest, assignment.tag, assignment.share or 0.0, code)
@@ -102,22 +119,51 @@ def lay_code(assignment: Assignment) -> str:
     return str(place)
 
 
-def fetch_bundle(version: str, commit: str) -> Path:
-    """The file of a version's bundle, as its commit's dvc.lock names it, fetched where it is not here yet.
+def fetch_bundle(version: Version) -> Path:
+    """The file of a version's bundle, the bytes that were released, fetched where it is not here yet.
 
     Raises:
-        UserError: no store has it.
+        UserError: neither a store nor the version's release has it.
     """
-    md5 = locked(BUNDLE, commit)
+    md5 = locked(BUNDLE, version.commit)
     if md5 is None:
         raise UserError(f"{version} was published without {BUNDLE}: train it, and merge.")
     path = (FOLDER / "bundles" / f"{version}-{md5[:8]}.zip").resolve()
-    if not path.exists() or hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() != md5:
-        content = output_file(BUNDLE, commit).read_bytes()
-        if hashlib.md5(content, usedforsecurity=False).hexdigest() != md5:
-            raise UserError(f"{version}: the store's {BUNDLE} is damaged; `mlops push --replace` mends it.")
-        write_file(path, content)
+    if not path.exists() or not is_stamped(path.read_bytes(), version, md5):
+        write_file(path, _find_bundle(version, md5))
     return path
+
+
+def _find_bundle(version: Version, md5: str) -> bytes:
+    try:
+        content = output_file(BUNDLE, version.commit).read_bytes()
+        if hashlib.md5(content, usedforsecurity=False).hexdigest() == md5:
+            return stamp(content, version)
+        problem = f"the store's {BUNDLE} is damaged; `mlops push --replace` mends it."
+    except UserError as error:
+        problem = str(error)
+    try:
+        content = fetch_asset(version, Path(BUNDLE).name)
+    except UserError as error:
+        raise UserError(f"{version}: {problem} And {error}") from None
+    if not is_stamped(content, version, md5):
+        raise UserError(f"{version}: {problem} And the bundle of its release is not what its dvc.lock names.")
+    return content
+
+
+def fetch_attestation(version: Version, bundle: Path, settings: Attestation) -> None:
+    """Put the attestation of a version's release beside its bundle, where it is not yet, and check it.
+
+    Raises:
+        UserError: the release has none, or it does not hold.
+    """
+    if not beside(bundle).exists():
+        write_file(beside(bundle), fetch_asset(version, Path(BUNDLE).name + SUFFIX))
+    try:
+        require_attested(bundle, settings)
+    except UserError:
+        beside(bundle).unlink()  # to be fetched anew
+        raise
 
 
 def main() -> int:
@@ -134,6 +180,7 @@ def main() -> int:
     for path in (FOLDER / "bundles").glob("*.zip"):
         if path not in kept and path.name not in served:
             path.unlink()
+            beside(path).unlink(missing_ok=True)
     return 0
 
 
