@@ -54,7 +54,8 @@ def build(project: Project, tmp_path: Path) -> Callable[..., tuple[subprocess.Co
         for name in engines:
             (tools / name).write_text(ENGINE)
             (tools / name).chmod(0o755)
-        (tools / "git").symlink_to(str(shutil.which("git")))
+        if not (tools / "git").exists():
+            (tools / "git").symlink_to(str(shutil.which("git")))
         path = f"{project.path}/.venv/bin{os.pathsep}{tools}"
         here = {"PATH": path, "PYTHONPATH": str(there.path / "src"), "RECORD": str(record)}
         done = there.run("mlops", "image", *words, check=False, **here, **variables)
@@ -96,6 +97,20 @@ def test_an_image_is_made_of_the_versions_own_files(asking: Project, build: Call
     assert "image: null" in call["params"]
     assert call["format"] == "docker", "the format that has a HEALTHCHECK"
     assert not Path(context).exists()
+
+
+def test_an_image_without_the_attestation_that_is_required_is_not_built(
+    asking: Project, build: Callable[..., Any]
+) -> None:
+    absent = "The image has no attestation of its bundle: origin (there is none) is no repository on GitHub"
+    done, (call,) = build(asking)
+    assert absent in done.stdout and done.returncode == 0
+    asking.write("params.yaml", asking.read("params.yaml").replace("required: false", "required: true"))
+    asking.commit("Ask for it")
+    asking.run("git", "tag", "--annotate", "--message=Second", "model@v1.1.0")
+    done, calls = build(asking)
+    assert absent in done.stdout and done.returncode == 1 and calls == [call]
+    assert "bundle.zip: refused, there is no bundle.zip.sigstore.json beside it" in done.stderr
 
 
 def test_the_newest_version_is_built_where_none_is_named(asking: Project, build: Callable[..., Any]) -> None:

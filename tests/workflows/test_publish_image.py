@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from desk import Desk, find_run
+from desk import OWNER, Desk, find_run
 from local_github import Repository
 
 Clone = Callable[..., Desk]
@@ -19,12 +19,14 @@ def test_a_release_is_followed_by_its_image_and_again_when_rerun(published: Repo
     desk = clone(published)
     desk.run("git", "switch", "--quiet", "--detach", "origin/tuned")
     desk.replace("params.yaml", "image: null", f"image: {PLACE}")
+    desk.trust(published.name)
     run = find_run(published.merge(desk.propose("with-image", "Build images")), "publish").expect("success")
     assert run.jobs == {"publish": "success", "image": "success", "pass": "success"}
     assert "Login Succeeded" in run.log
     commit = published.bare.resolve("model@v1.1.0^{commit}")
     for told in (
         "GROUP=serving",
+        "COPY bundle.zip bundle.zip.sigstore.json",
         f"revision={commit}",
         "image.version=v1.1.0",
         f"image.source={published.url.removesuffix('.git')}",
@@ -51,6 +53,7 @@ def test_an_image_that_fails_is_seen(published: Repository, clone: Clone) -> Non
     desk = clone(published)
     desk.run("git", "switch", "--quiet", "--detach", "origin/tuned")
     desk.replace("params.yaml", "image: null", "image: elsewhere.example.com/churn")
+    desk.replace("params.yaml", f"repository: {OWNER}/customer-churn", "repository: null")
     run = find_run(published.merge(desk.propose("elsewhere", "Push where nobody logged in")), "publish")
     assert "denied" in run.expect("failure").log
     assert run.jobs == {"publish": "success", "image": "failure", "pass": "failure"}

@@ -59,9 +59,11 @@ def build(options: argparse.Namespace) -> None:
         fail(f"One or more build-args {sorted(unknown)} were not consumed")
     for line in re.findall(r"^COPY (?!--from)(.+)$", text, re.MULTILINE):
         for source in line.split()[:-1]:
-            name = re.sub(r"\$\{(\w+)\}", lambda found: (declared | given)[found[1]], source)
-            if not (options.context / name).exists():
+            name = re.sub(r"\$\{(\w+)\}", lambda argument: (declared | given)[argument[1]], source)
+            found = sorted(str(path.relative_to(options.context)) for path in options.context.glob(name))
+            if not found:
                 fail(f'failed to compute cache key: "/{name}": not found')
+            print(f"COPY {' '.join(found)}")
     state = read_state()
     state["images"].append(options.tag)
     write_state(state)

@@ -10,9 +10,12 @@ from ..config import load_config
 from ..errors import UserError
 from ..git import check_out
 from ..github import server_url
+from ..outputs import BUNDLE
 from ..scoring.model import needs_code, read_parts
 from ..versions import Version
 from .assets import write_bundle
+from .attestation import beside, require_attested
+from .download import fetch_asset
 from .stages import find_version
 
 DOCKERFILE = "deploy/Dockerfile"
@@ -35,6 +38,7 @@ def image(name: str = "", push: bool = False) -> None:
     with tempfile.TemporaryDirectory() as directory:
         context = Path(directory)
         group = lay_context(version, context)
+        lay_attestation(version, context)
         file, arguments = f"--file={context / DOCKERFILE}", (f"--build-arg=GROUP={group}", *labels(version))
         run_engine(engine, "build", file, *arguments, f"--tag={reference}", str(context))
     print(f"Built {reference}")
@@ -67,6 +71,24 @@ def lay_context(version: Version, context: Path) -> str:
     if load_config(context).history.entity:
         raise UserError(f"{version} looks into a history, which an image would hold still: serve it by `mlops serve`.")
     return "full" if needs_code(read_parts(write_bundle(version, context)).manifest) else "serving"
+
+
+def lay_attestation(version: Version, context: Path) -> None:
+    """Put the attestation of a version's release beside its bundle in `context`, and check it as the image will.
+
+    Raises:
+        UserError: it does not hold, or there is none and the version's params.yaml requires one.
+    """
+    settings, bundle = load_config(context).serving.attestation, context / Path(BUNDLE).name
+    if settings.repository is None:
+        return
+    try:
+        beside(bundle).write_bytes(fetch_asset(version, beside(bundle).name))
+    except UserError as error:
+        print(f"The image has no attestation of its bundle: {error}")
+    if settings.trusted_root:
+        settings = settings.model_copy(update={"trusted_root": str(context / settings.trusted_root)})
+    require_attested(bundle, settings)
 
 
 def labels(version: Version) -> list[str]:
