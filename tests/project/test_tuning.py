@@ -46,6 +46,22 @@ def test_better_params_are_written_and_every_comment_stays(inside: Inside, small
     assert done["table"].splitlines()[0] == "rung,rows,roc_auc,spread,params"
 
 
+@pytest.mark.parametrize(
+    ("positive", "threshold", "recall"),
+    [("no", "null", (0.9, 1)), ("yes", "null", (0, 0.6)), ("yes", "0.01", (0.9, 1))],
+)
+def test_the_positive_class_and_its_threshold_are_minded(
+    inside: Inside, small: Callable[..., Project], positive: str, threshold: str, recall: tuple[float, float]
+) -> None:
+    there = small("{C: [1.0e-9]}")
+    text = there.read(PARAMS)
+    for old, new in (("positive: null", f"positive: '{positive}'"), ("primary: guess", "primary: recall")):
+        text = knob(old, new)(text)
+    there.write(PARAMS, knob("threshold: null", f"threshold: {threshold}")(text))
+    low, high = recall
+    assert low <= inside("tune", there.path, place="processes:1")["metrics"]["present"]["recall"] <= high
+
+
 def test_params_that_nothing_beats_stay(inside: Inside, small: Callable[..., Project]) -> None:
     done = inside("tune", small("{C: [1.0e-9]}").path, place="processes:1")
     assert done["changed"] == [] and done["params"] == {}
