@@ -7,6 +7,7 @@ import datetime as dt
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -50,7 +51,7 @@ class Contract:
         self.columns = columns
         self._readers = {name: _reader(column, enforce) for name, column in columns.items()}
         # Nearly every row is usual: all columns, numbers within limits, texts. msgspec tells that in C.
-        fields: list[tuple[str, Any]] = []
+        kinds: list[Any] = []
         self._gaps: list[str] = []
         self._rest: list[tuple[str, Reader]] = []
         for name, column in columns.items():
@@ -65,9 +66,10 @@ class Contract:
                 self._rest.append((name, _Known(self._readers[name]).__getitem__))
             else:
                 self._rest.append((name, self._readers[name]))
-            fields.append((f"c{len(fields)}", kind))
-        renamed = {field: name for (field, _), name in zip(fields, columns, strict=True)}
-        self._rows = list[msgspec.defstruct("Row", fields, rename=renamed, gc=False)]  # type: ignore[misc]
+            kinds.append(kind)
+        fields = [(f"c{number}", kind) for number, kind in enumerate(kinds)]
+        self._rows = list[msgspec.defstruct("Row", fields, array_like=True, gc=False)]  # type: ignore[misc]
+        self._pick = itemgetter(*columns) if len(columns) > 1 else lambda row: tuple(row[name] for name in columns)
 
     def read(self, rows: Sequence[Any]) -> tuple[dict[str, Sequence[Any]], dict[int, Problem]]:
         """The columns of the rows that fit, in order, and what is wrong with each of the others, by its number.
@@ -77,13 +79,13 @@ class Contract:
         """
         try:
             return self._read_usual(rows), {}
-        except (Wrong, msgspec.ValidationError, TypeError, OverflowError):
+        except (Wrong, KeyError, TypeError, OverflowError, msgspec.ValidationError):
             problems = {number: problem for number, row in enumerate(rows) if (problem := self._problem(row))}
         fitting = [row for number, row in enumerate(rows) if number not in problems]
         return {name: [read(row[name]) for row in fitting] for name, read in self._readers.items()}, problems
 
     def _read_usual(self, rows: Sequence[Any]) -> dict[str, Sequence[Any]]:
-        typed = zip(*map(msgspec.structs.astuple, msgspec.convert(rows, self._rows)), strict=True)
+        typed = zip(*map(msgspec.structs.astuple, msgspec.convert([*map(self._pick, rows)], self._rows)), strict=True)
         columns: dict[str, Sequence[Any]] = dict(zip(self.columns, typed, strict=True))
         for name in self._gaps:
             if None in columns[name]:
