@@ -26,11 +26,12 @@ class Unready(Exception):
 class Exchange:
     """A request and what became of it: the outcome of each row, and which version made which of them."""
 
-    __slots__ = ("count", "id", "key", "outcomes", "parts", "time")
+    __slots__ = ("answered", "count", "id", "key", "outcomes", "parts", "time")
 
     def __init__(self, id: str, time: float, key: str | None) -> None:
         """`time` is in seconds since 1970."""
         self.id, self.time, self.key, self.count = id, time, key, 0
+        self.answered = False  # whether any row is
         self.outcomes: list[Outcome] = []
         # role, version, numbers of rows (None: all), seconds, error
         self.parts: list[tuple[str, str, list[int] | None, float, str | None]] = []
@@ -86,7 +87,9 @@ class Engine:
             TimeoutError: the rows had to wait too long.
             Broken: the champion fails on rows that it should answer.
         """
-        champion, canary = self.lane(), self.canary
+        champion, canary = self.champion, self.canary
+        if champion is None:
+            raise Unready(self.why)
         now, started = time.time(), time.perf_counter()
         exchange = Exchange(f"{int(now * 1000):011x}{self._prefix}{next(self._count) & 0xFFFFF:05x}", now, key)
         own = canary.pick(rows, key) if canary and canary.cut_off is None else []
@@ -95,10 +98,11 @@ class Engine:
                 await self._share(exchange, champion, canary, rows, own)
         else:
             said = champion.answer(rows)
-            if not said.done():
+            if said.done() or champion.prompt:
+                exchange.outcomes = await said
+            else:
                 async with asyncio.timeout(self.settings.limits.seconds):
-                    await said
-            exchange.outcomes = said.result()
+                    exchange.outcomes = await said
             seconds = time.perf_counter() - started
             if canary:
                 canary.note("champion", seconds / len(rows))
@@ -214,6 +218,7 @@ class Engine:
                 outcome = outcomes[number]
                 if isinstance(outcome, dict):
                     outcome["id"], outcome["version"] = f"{exchange.id}-{number}", version
+                    exchange.answered = True
 
     def _note_shadow(
         self, exchange: "Exchange", rows: bytes, said: list[Outcome] | None, why: str | None, took: float

@@ -42,6 +42,8 @@ Waiting = tuple[Sequence[Any], "asyncio.Future[list[Outcome]]"]
 class Lane(ABC):
     """The rows that wait for one version."""
 
+    prompt = False  # whether what waits is surely answered in a moment
+
     def __init__(self, served: Served, parts: Parts, limits: ServingLimits) -> None:
         """`limits` say how many rows may wait, and how long."""
         self.served, self.manifest = served, parts.manifest
@@ -117,22 +119,28 @@ def merge(found: Answers, classes: list[str] | None, threshold: float | None) ->
 class OnnxLane(Lane):
     """A version that answers in this process."""
 
+    prompt = True
+
     def __init__(self, served: Served, parts: Parts, limits: ServingLimits) -> None:
         """Checks that the model answers as its reference says."""
         super().__init__(served, parts, limits)
         check_reference(Model(parts, served.bundle, enforce=False).answer, parts, served.bundle)
         self._model = Model(parts, served.bundle)
-        self._busy = False  # until the requests that have arrived by now were looked at
+        self._due = False  # whether what has come in this turn of the loop is about to be answered together
+        self._alone, self._at_once = True, 0  # whether the last turn brought one request; those answered in this one
 
     def _wake(self) -> None:
-        """Answer at once the first request of those that arrived together, and the others together."""
-        if not self._busy:
-            self._busy = True
-            self._answer()
+        """Answer together what arrives together, and at once what comes alone."""
+        if not self._due:
+            self._due = True
             asyncio.get_running_loop().call_soon(self._run)
+            if self._alone:
+                self._at_once = 1
+                self._answer()
 
     def _run(self) -> None:
-        self._busy = False
+        self._due, self._alone, self._at_once = False, self._at_once + len(self._queue) <= 1, 0
+        self._answer()
         if self._queue:
             self._wake()
 
