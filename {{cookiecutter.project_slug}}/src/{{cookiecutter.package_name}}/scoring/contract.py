@@ -25,6 +25,7 @@ _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})
 _WHOLE = re.compile(r"(-?[0-9]+)\.0+")
 _EPOCH = dt.datetime(1970, 1, 1)
 _US = dt.timedelta(microseconds=1)
+_400_YEARS = 146_097 * 86_400_000_000  # microseconds
 _ABSENT = object()
 
 
@@ -250,8 +251,11 @@ def _as_moment(column: Mapping[str, Any]) -> Callable[[Any], int | None]:
 
 def _parse_moment(text: str, format: str | None, unit: int | None) -> int:
     """The microseconds since 1970, in UTC; ValueError where the text is no moment."""
+    shift = 0
     if _MOMENT.fullmatch(text):
-        moment = dt.datetime.fromisoformat(text)
+        # Like pandas, any year from 0 on: the calendar repeats after 400 years.
+        cycles, year = divmod(int(text[:4]), 400)
+        moment, shift = dt.datetime.fromisoformat(f"{2000 + year}{text[4:]}"), (cycles - 5) * _400_YEARS
     elif unit:
         return math.floor(float(text) * unit)
     elif format:
@@ -260,7 +264,7 @@ def _parse_moment(text: str, format: str | None, unit: int | None) -> int:
         raise ValueError(text)
     if moment.tzinfo is not None:
         moment = moment.astimezone(dt.UTC).replace(tzinfo=None)
-    return (moment - _EPOCH) // _US
+    return (moment - _EPOCH) // _US + shift
 
 
 def _gaps(column: Mapping[str, Any]) -> frozenset[str | None]:
