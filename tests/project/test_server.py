@@ -49,9 +49,10 @@ def test_every_row_is_answered_as_the_command_predicts_it(
 
 def test_one_bad_row_does_not_sink_a_batch(server: Server, rows: Rows) -> None:
     bad = {**rows[1], "total_day_calls": "many"}
-    status, body, _ = server.ask("/predict", [rows[0], bad, rows[2], 7])
+    status, body, _ = server.ask("/predict", [rows[0], bad, rows[2], 7, {**rows[1], "state": 10**400}])
     assert status == 200
-    first, second, third, fourth = body["predictions"]
+    first, second, third, fourth, fifth = body["predictions"]
+    assert fifth["column"] == "state" and "a number that a float can hold, but is 1000000000" in fifth["error"]
     assert second["column"] == "total_day_calls" and "must hold a number, but is 'many'" in second["error"]
     assert "must be an object" in fourth["error"] and fourth["column"] is None
     assert [first["prediction"], third["prediction"]] == [

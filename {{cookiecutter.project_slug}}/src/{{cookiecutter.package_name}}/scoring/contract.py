@@ -80,7 +80,7 @@ class Contract:
         """
         try:
             return self._read_usual(rows), {}
-        except (Wrong, KeyError, TypeError, OverflowError, msgspec.ValidationError):
+        except (Wrong, KeyError, TypeError, ValueError, OverflowError, msgspec.ValidationError):
             problems = {number: problem for number, row in enumerate(rows) if (problem := self._problem(row))}
         fitting = [row for number, row in enumerate(rows) if number not in problems]
         return {name: [read(row[name]) for row in fitting] for name, read in self._readers.items()}, problems
@@ -108,6 +108,8 @@ class Contract:
                 read(value)
             except Wrong as wrong:
                 return Problem(name, str(wrong))
+            except OverflowError:
+                return Problem(name, f"must be a number that a float can hold, but is {shown(value)}")
         return None
 
 
