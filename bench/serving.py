@@ -145,9 +145,8 @@ def measure_serving(directory: Path, repeats: int) -> bool:
 def measure(contender: Contender) -> dict[str, float]:
     """What one server does."""
     with contender.running() as start:
-        found = {case.name: contender.rate(case) for case in CASES}
-        found["start"] = start
-        return {**found, "memory": memory_of(contender.port)}
+        rates = {case.name: contender.rate(case) for case in CASES}
+        return {**rates, "start": start, "memory": memory_of(contender.port)}
 
 
 def middle(rounds: list[dict[str, float]], name: str) -> float:

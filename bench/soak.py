@@ -161,7 +161,7 @@ def ask(tally: Tally, stop: threading.Event, rows: list[dict[str, Any]], number:
         tally.ended[str(answer.status)] += 1
         if answer.status != 200:
             tally.refused[str(said.get("error"))] += 1
-        if answer.status == 200:
+        else:
             for one in said.get("predictions", [said]):
                 tally.answered[one["id"]] = time.time()
                 tally.versions[one["version"]] += 1

@@ -80,14 +80,15 @@ class Contract:
         """
         try:
             return self._read_usual(rows), {}
-        except (Wrong, KeyError, TypeError, ValueError, OverflowError, msgspec.ValidationError):
+        except (Wrong, KeyError, TypeError, OverflowError, msgspec.ValidationError):
             problems = {number: problem for number, row in enumerate(rows) if (problem := self._problem(row))}
         fitting = [row for number, row in enumerate(rows) if number not in problems]
         return {name: [read(row[name]) for row in fitting] for name, read in self._readers.items()}, problems
 
     def _read_usual(self, rows: Sequence[Any]) -> dict[str, Sequence[Any]]:
-        typed = zip(*map(msgspec.structs.astuple, msgspec.convert([*map(self._pick, rows)], self._rows)), strict=True)
-        columns: dict[str, Sequence[Any]] = dict(zip(self.columns, typed, strict=True))
+        typed = msgspec.convert([*map(self._pick, rows)], self._rows)
+        turned = [*zip(*map(msgspec.structs.astuple, typed), strict=True)] or [()] * len(self.columns)
+        columns: dict[str, Sequence[Any]] = dict(zip(self.columns, turned, strict=True))
         for name in self._gaps:
             if None in columns[name]:
                 columns[name] = [math.nan if value is None else value for value in columns[name]]

@@ -79,10 +79,8 @@ async def predict(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
         raise Refused(422, "the list has no rows; send one at least")
     engine.require_few(rows)
     exchange = await engine.predict(rows, header(scope, b"x-request-key"))
-    said: list[dict[str, Any]] = [
-        problem(outcome) if isinstance(outcome, Problem) else outcome for outcome in exchange.outcomes
-    ]
-    if not exchange.answered:
+    said = [problem(outcome) if isinstance(outcome, Problem) else outcome for outcome in exchange.outcomes]
+    if all(isinstance(outcome, Problem) for outcome in exchange.outcomes):
         return 422, {"predictions": said} if content is rows else said[0]
     answer = encode({"predictions": said} if content is rows else said[0])
     engine.keep(exchange, body, answer)

@@ -26,12 +26,11 @@ class Unready(Exception):
 class Exchange:
     """A request and what became of it: the outcome of each row, and which version made which of them."""
 
-    __slots__ = ("answered", "count", "id", "key", "outcomes", "parts", "time")
+    __slots__ = ("count", "id", "key", "outcomes", "parts", "time")
 
     def __init__(self, id: str, time: float, key: str | None) -> None:
         """`time` is in seconds since 1970."""
         self.id, self.time, self.key, self.count = id, time, key, 0
-        self.answered = False  # whether any row is
         self.outcomes: list[Outcome] = []
         # role, version, numbers of rows (None: all), seconds, error
         self.parts: list[tuple[str, str, list[int] | None, float, str | None]] = []
@@ -87,9 +86,7 @@ class Engine:
             TimeoutError: the rows had to wait too long.
             Broken: the champion fails on rows that it should answer.
         """
-        champion, canary = self.champion, self.canary
-        if champion is None:
-            raise Unready(self.why)
+        champion, canary = self.lane(), self.canary
         now, started = time.time(), time.perf_counter()
         exchange = Exchange(f"{int(now * 1000):011x}{self._prefix}{next(self._count) & 0xFFFFF:05x}", now, key)
         own = canary.pick(rows, key) if canary and canary.cut_off is None else []
@@ -218,7 +215,6 @@ class Engine:
                 outcome = outcomes[number]
                 if isinstance(outcome, dict):
                     outcome["id"], outcome["version"] = f"{exchange.id}-{number}", version
-                    exchange.answered = True
 
     def _note_shadow(
         self, exchange: "Exchange", rows: bytes, said: list[Outcome] | None, why: str | None, took: float

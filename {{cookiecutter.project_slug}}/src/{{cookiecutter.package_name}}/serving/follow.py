@@ -16,7 +16,7 @@ from ..errors import UserError
 from ..files import write_file
 from ..git import check_out, complaint, remote_url, run
 from ..outputs import BUNDLE, HISTORY, locked, output_file, place_output
-from ..release.attestation import SUFFIX, beside, require_attested
+from ..release.attestation import beside, require_attested
 from ..release.download import fetch_asset
 from ..release.stamp import is_stamped, stamp
 from ..scoring.model import needs_code, read_parts
@@ -158,7 +158,7 @@ def fetch_attestation(version: Version, bundle: Path, settings: Attestation) -> 
         UserError: the release has none, or it does not hold.
     """
     if not beside(bundle).exists():
-        write_file(beside(bundle), fetch_asset(version, Path(BUNDLE).name + SUFFIX))
+        write_file(beside(bundle), fetch_asset(version, beside(Path(BUNDLE)).name))
     try:
         require_attested(bundle, settings)
     except UserError:

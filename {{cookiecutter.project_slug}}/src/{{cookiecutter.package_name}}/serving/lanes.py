@@ -94,13 +94,13 @@ class Lane(ABC):
         start = 0
         for rows, future in taken:
             end = start + len(rows)
-            if future.done():
-                pass  # its caller has gone
-            elif isinstance(found, Answers):
-                future.set_result(outcomes[start:end])
+            own, start = outcomes[start:end], end
+            if future.done():  # its caller has gone
+                continue
+            if isinstance(found, Answers):
+                future.set_result(own)
             else:
                 future.set_exception(Broken(f"{type(found).__name__}: {str(found)[:300]}"))
-            start = end
         self.waiting -= start
 
 
