@@ -19,7 +19,7 @@ import pandas
 import pytest
 from baked import Project
 from process import Inside
-from serving import Server, children, command_of, is_running, memory, serve, wait_until
+from serving import STARTED, Server, children, command_of, is_running, memory, serve, wait_until
 from tables import DATA, knob
 
 Serving = Callable[..., Any]
@@ -142,7 +142,7 @@ def test_a_killed_server_loses_the_last_second_of_its_log_at_most(
     safe = [id for at, id in answered if at < killed - 1]
     assert len(safe) > 50 and set(safe) <= {line["id"] for line in kept(project, inside)}
     with serving(project) as server:
-        wait_until(lambda: "ends in half a record: its server was killed" in server.said())
+        wait_until(lambda: "ends in half a record: its server was killed" in server.said(), 2 * STARTED)
         wait_until(lambda: not journal.exists())
     assert set(safe) <= {line["id"] for line in kept(project, inside)}
 

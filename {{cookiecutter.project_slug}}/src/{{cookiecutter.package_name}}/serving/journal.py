@@ -116,7 +116,7 @@ class Journal:
                 self._sweep()
         self._flush()
         os.close(self._file)
-        self._sweep(wait=True)
+        self._sweep(last=True)
 
     def _begin(self) -> None:
         self._begun, self._written = time.time(), 0
@@ -141,16 +141,18 @@ class Journal:
             print(f"serve: the prediction log loses {len(waiting) // 2} records: {error}", flush=True)
         self._held -= sum(map(len, waiting[1::2]))
 
-    def _sweep(self, wait: bool = False) -> None:
-        """Have a process make Parquet of the journals that nobody writes any more."""
-        if wait and self._sweeper:
+    def _sweep(self, last: bool = False) -> None:
+        """Have a process make Parquet of the journals that nobody writes any more: aside, or at last and awaited."""
+        if last and self._sweeper:
             self._sweeper.wait()
-        if self._sweeper is None or self._sweeper.poll() is not None:
-            command = [sys.executable, "-m", f"{__package__}.log", str(self.folder)]
-            if self.settings.days:
-                command.append(str(self.settings.days))
-            self._sweeper = subprocess.Popen(["nice", "-n", "19", *command])
-        if wait:
+        if self._sweeper and self._sweeper.poll() is None:
+            return
+        command = [sys.executable, "-m", f"{__package__}.log", str(self.folder)]
+        if self.settings.days:
+            command.append(str(self.settings.days))
+        # Answers go first, but not alone: on a busy machine the lowest priority of all would starve.
+        self._sweeper = subprocess.Popen(command if last else ["nice", *command])
+        if last:
             self._sweeper.wait()
 
 
