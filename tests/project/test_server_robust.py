@@ -212,6 +212,7 @@ def test_slow_clients_are_left_behind_and_nobody_waits_for_them(
         begun = time.monotonic()
         assert server.ask("/predict", rows[0]).status == 200 and time.monotonic() - begun < 1.5
         assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
+        assert 'mlops_requests_total{path="/predict",status="499"} 1.0' in server.ask("/metrics").body
         assert mute.recv(1000) == b""
         assert time.monotonic() - begun < 10
         mute.close()

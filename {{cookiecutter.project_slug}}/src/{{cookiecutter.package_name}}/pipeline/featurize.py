@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from sklearn.base import clone
 
 from ..config import Config
 from ..errors import UserError
@@ -78,6 +77,8 @@ def check_alone(rows: pd.DataFrame, features: pd.DataFrame, config: Config) -> N
 def _add_features(rows: pd.DataFrame) -> Any:
     step: Any = add_features
     if hasattr(step, "fit_transform"):
+        from sklearn.base import clone
+
         return clone(step).set_output(transform="pandas").fit_transform(rows)
     return step(rows)
 

@@ -34,6 +34,7 @@ LOOK = 0.5  # seconds between looks at the state
 AGAIN = 30.0  # seconds until a version that could not be served is tried once more
 REPORTED = 60.0  # seconds that a report may take
 RETRY = (b"retry-after", b"1")
+LEFT = 499  # nginx's number for a request that was never whole: its client left, or took too long and was left
 
 Answer = Callable[[Engine, Scope, bytes], Awaitable[tuple[int, Any]]]
 
@@ -55,6 +56,7 @@ class Endpoint:
             body = await read_body(receive, self._largest)
             status, said = await self._answer(self.engine, scope, body)
         except Gone:
+            self.engine.metrics.ended(self.path, LEFT, time.perf_counter() - started)
             return
         except Refused as refused:
             status, said = refused.status, refused.body
