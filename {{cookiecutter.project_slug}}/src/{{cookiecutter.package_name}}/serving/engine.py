@@ -94,12 +94,11 @@ class Engine:
             async with asyncio.timeout(self.settings.limits.seconds):
                 await self._share(exchange, champion, canary, rows, own)
         else:
-            said = champion.answer(rows)
-            if said.done() or champion.prompt:
-                exchange.outcomes = await said
+            if champion.prompt:
+                exchange.outcomes = await champion.answer(rows)
             else:
                 async with asyncio.timeout(self.settings.limits.seconds):
-                    exchange.outcomes = await said
+                    exchange.outcomes = await champion.answer(rows)
             seconds = time.perf_counter() - started
             if canary:
                 canary.note("champion", seconds / len(rows))

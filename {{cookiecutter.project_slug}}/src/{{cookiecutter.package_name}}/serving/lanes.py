@@ -53,11 +53,12 @@ class Lane(ABC):
         self.limits, self.waiting = limits, 0
         self._queue: deque[Waiting] = deque()
 
-    def answer(self, rows: Sequence[Any]) -> "asyncio.Future[list[Outcome]]":
-        """The outcome of each row, once they have been answered; Broken is raised from it where the model fails.
+    async def answer(self, rows: Sequence[Any]) -> list[Outcome]:
+        """The outcome of each row.
 
         Raises:
             Overloaded: more rows wait than may.
+            Broken: the model fails.
         """
         if self.waiting + len(rows) > self.limits.waiting:
             raise Overloaded
@@ -65,7 +66,7 @@ class Lane(ABC):
         self.waiting += len(rows)
         self._queue.append((rows, future))
         self._wake()
-        return future
+        return await future
 
     @abstractmethod
     def _wake(self) -> None:
@@ -90,7 +91,7 @@ class Lane(ABC):
         return taken
 
     def _deliver(self, taken: list[Waiting], found: Answers | Exception) -> None:
-        outcomes = merge(found, self.classes, self.threshold) if isinstance(found, Answers) else []
+        outcomes = self._outcomes(found) if isinstance(found, Answers) else []
         start = 0
         for rows, future in taken:
             end = start + len(rows)
@@ -100,20 +101,21 @@ class Lane(ABC):
             if isinstance(found, Answers):
                 future.set_result(own)
             else:
-                future.set_exception(Broken(f"{type(found).__name__}: {str(found)[:300]}"))
+                future.set_exception(_broken(found))
         self.waiting -= start
 
+    def _outcomes(self, found: Answers) -> list[Outcome]:
+        """The outcome of each row, in order."""
+        values, problems = found
+        answers: list[Outcome] = [*answers_of(values, self.classes, self.threshold)] if len(values) else []
+        if not problems:
+            return answers
+        rest = iter(answers)
+        return [problems[row] if row in problems else next(rest) for row in range(len(answers) + len(problems))]
 
-def merge(found: Answers, classes: list[str] | None, threshold: float | None) -> list[Outcome]:
-    """The outcome of each row, in order."""
-    answers: list[Outcome] = [*answers_of(found.values, classes, threshold)] if len(found.values) else []
-    if not found.problems:
-        return answers
-    rest = iter(answers)
-    return [
-        found.problems[row] if row in found.problems else next(rest)
-        for row in range(len(answers) + len(found.problems))
-    ]
+
+def _broken(error: Exception) -> Broken:
+    return Broken(f"{type(error).__name__}: {str(error)[:300]}")
 
 
 class OnnxLane(Lane):
@@ -129,14 +131,22 @@ class OnnxLane(Lane):
         self._due = False  # whether what has come in this turn of the loop is about to be answered together
         self._alone, self._at_once = True, 0  # whether the last turn brought one request; those answered in this one
 
+    async def answer(self, rows: Sequence[Any]) -> list[Outcome]:
+        """The same; what comes alone is answered at once, without waiting for what may arrive together with it."""
+        if self._due or not self._alone:
+            return await super().answer(rows)
+        self._wake()
+        self._at_once = 1
+        try:
+            return self._outcomes(self._model.answer(rows))
+        except Exception as error:
+            raise _broken(error) from error
+
     def _wake(self) -> None:
-        """Answer together what arrives together, and at once what comes alone."""
+        """Answer together what arrives in this turn of the loop."""
         if not self._due:
             self._due = True
             asyncio.get_running_loop().call_soon(self._run)
-            if self._alone:
-                self._at_once = 1
-                self._answer()
 
     def _run(self) -> None:
         self._due, self._alone, self._at_once = False, self._at_once + len(self._queue) <= 1, 0
