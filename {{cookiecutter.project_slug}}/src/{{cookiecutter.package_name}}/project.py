@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from . import store
+from . import git_hooks, store
 from .config import load_config
 from .errors import UserError
 from .git import git, list_files
@@ -32,7 +32,7 @@ def setup() -> None:
     if not tracked:
         _run("dvc", "add", "--quiet", config.data.path)
         print(f"setup: {config.data.path} is tracked by DVC")
-    _run("pre-commit", "install", "--hook-type=pre-commit", "--hook-type=pre-push")
+    git_hooks.install()
 
 
 def ingest() -> None:
