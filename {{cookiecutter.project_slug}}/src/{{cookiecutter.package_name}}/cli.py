@@ -62,10 +62,11 @@ def stage(args: argparse.Namespace) -> int:
 def tune(args: argparse.Namespace) -> int:
     """Search better model.params by cross-validation, where COMPUTE says, and write them to params.yaml."""
     from .config import load_config
-    from .pipeline.run import make_features
+    from .outputs import TRAIN_FEATURES, TRAIN_ROWS
+    from .pipeline.run import make
     from .tuning.run import tune
 
-    make_features()
+    make("featurize", TRAIN_ROWS, TRAIN_FEATURES)
     tune(load_config())
     return 0
 

@@ -7,7 +7,7 @@ from .config import load_config
 from .errors import UserError
 from .git import git, list_files
 from .objects import wanted
-from .outputs import locked
+from .outputs import HISTORY, locked
 from .tools import run_tool
 
 
@@ -39,11 +39,13 @@ def ingest() -> None:
     """Fetch what the source has now as the new snapshot, and record it for DVC.
 
     Raises:
-        UserError: the source cannot be read, or gives no table.
+        UserError: the source cannot be read, or gives no table, or the snapshot here was edited.
     """
     from .pipeline.ingest import STAGE_FILE, run, write_stage
+    from .pipeline.workspace import place_sources
 
     config = load_config(guesses=True)
+    place_sources()
     run(config)
     write_stage(config)
     Path(f"{config.data.path}.dvc").unlink(missing_ok=True)  # from when the snapshot was a file of its own
@@ -52,17 +54,37 @@ def ingest() -> None:
 
 def test(arguments: list[str]) -> int:
     """Return pytest's exit code; what the tests look at is made first: the dataset is fetched, its history computed."""
+    from .pipeline.run import make
+
     config = load_config()
     if not Path(config.data.path).exists():
         pull(only=[config.data.path])
     if config.history.entity:
-        _run("dvc", "repro", "--quiet", "--pull", "history")
+        make("history", HISTORY)
     return run_tool("pytest", *arguments)
 
 
 def check() -> int:
     """Return pre-commit's exit code for every file that git does not ignore, committed or not."""
     return run_tool("pre-commit", "run", "--show-diff-on-failure", "--files", *list_files())
+
+
+def checkout(force: bool = False, hook: list[str] | None = None) -> None:
+    """Place what the record names of data and results where something else lies; `force` replaces edited data too.
+
+    `hook` is the name and the arguments of the git hook that asks: it fetches data alone, and never fails.
+
+    Raises:
+        UserError: data was edited and not recorded, or what is recorded is in no store.
+    """
+    from .hooks import brings_records
+
+    if hook and not brings_records(*hook):
+        return
+    from .pipeline.workspace import place_outputs, place_sources
+
+    place_sources(force=force)
+    place_outputs(fetch=hook is None)
 
 
 def push(replace: bool = False) -> None:

@@ -1,12 +1,34 @@
 """Running the commands that are installed beside this one: DVC, pytest, pre-commit."""
 
 import os
+import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
+
+PATIENCE = 30  # seconds that an interrupted command has to leave its files whole
 
 
 def run_tool(*command: str) -> int:
-    """Return the exit code of a command of this environment, whether or not the environment is on PATH."""
+    """Return the exit code of a command of this environment, whether or not the environment is on PATH.
+
+    An interruption is the command's as well, which ends before it is raised here.
+    """
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return subprocess.run(command, env={**os.environ, "PATH": path}).returncode
+    # With `close_fds` it would not hold the turn of this command.
+    with subprocess.Popen(command, env={**os.environ, "PATH": path}, close_fds=False) as process:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            _end(process)
+            raise
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Let an interrupted process end; a terminal has interrupted it too, `kill` has not."""
+    for patience, number in ((1, signal.SIGINT), (PATIENCE, signal.SIGKILL)):
+        with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
+            process.wait(patience)
+            return
+        process.send_signal(number)

@@ -6,55 +6,78 @@ from pathlib import Path
 from dvc.stage import Stage
 
 from .. import store
-from ..cli import STAGE_TIMES
+from ..cli import STAGE_TIMES, STAGES
 from ..config import load_config
 from ..errors import UserError
 from ..objects import wanted
-from ..outputs import HISTORY, TRAIN_FEATURES, TRAIN_ROWS, locked, place_output
+from ..outputs import HISTORY, locked, place_output
 from ..project import pull
 from ..tools import run_tool
 from .lock import start_from_best_lock
 from .stages import frozen_and_changed, inputs
-
-AFTER_FEATURES = ("train", "evaluate", "export")
+from .workspace import normalise_line_ends, place_outputs, place_sources
 
 
 def train(run_cache: bool = True) -> None:
     """Rerun the stages that changed; with `run_cache=False` even those whose result for the same inputs is cached.
 
     Raises:
-        UserError: a stage failed, or an object that it needs is in no store.
+        UserError: a stage failed, an object that it needs is in no store, or data was edited and not recorded.
     """
     shutil.rmtree(STAGE_TIMES, ignore_errors=True)
+    settle_inputs()
     if frozen_and_changed():
         print("The source of the data was edited since the snapshot: `mlops ingest` fetches what it has now.")
     outdated = start_from_best_lock()
-    if not outdated:
+    lost = place_outputs(outdated)
+    if not outdated and not lost:
         print("Nothing to retrain: every stage is up to date.")
         return
-    _reproduce(outdated, *([] if run_cache else ["--no-run-cache"]))
+    options = [] if run_cache else ["--no-run-cache"]
+    _reproduce(outdated, *options)
+    for stage in lost:
+        print(f"{stage.addressing} runs again: what git kept of it is gone.")
+        _reproduce([stage], "--force", "--single-item", *options, stage.addressing)
 
 
-def make_features() -> None:
-    """Rerun what the feature table stands on, where it changed, and fetch the table where it is not here.
+def make(target: str, *paths: str) -> None:
+    """Rerun a stage and what it stands on, where they changed, and fetch those of `paths` that are not here.
 
     Raises:
-        UserError: a stage failed, or an object that it needs is in no store.
+        UserError: a stage failed, an object that it needs is in no store, or data was edited and not recorded.
     """
-    outdated = [stage for stage in start_from_best_lock() if stage.addressing not in AFTER_FEATURES]
-    if outdated:
-        _reproduce(outdated, "featurize")
-    absent = [path for path in (TRAIN_ROWS, TRAIN_FEATURES) if not Path(path).exists()]
+    settle_inputs()
+    outdated = start_from_best_lock()
+    place_outputs(outdated)
+    later = STAGES[STAGES.index(target) + 1 :]
+    _reproduce([stage for stage in outdated if stage.addressing not in later], target)
+    absent = [path for path in paths if not Path(path).exists()]
     if absent:
         pull(only=absent)
 
 
+def settle_inputs() -> None:
+    """Bring what the stages depend on to what its record names, before anything is decided by it.
+
+    Raises:
+        UserError: data was edited and not recorded, or what is recorded is in no store.
+    """
+    place_sources()
+    normalise_line_ends()
+
+
 def _reproduce(outdated: list[Stage], *options: str) -> None:
+    if not outdated:
+        return
     absent = {path for path in inputs(outdated) if not Path(path).exists()}
     store.fetch(wanted(only=absent))
     if load_config().history.entity and any(stage.addressing == "history" for stage in outdated):
         _bring_former_history()
-    if run_tool("dvc", "repro", "--pull", "--allow-missing", *options):
+    try:
+        failed = run_tool("dvc", "repro", "--pull", "--allow-missing", *options)
+    finally:
+        place_outputs(fetch=False)  # DVC takes them away before a stage runs
+    if failed:
         raise UserError("a stage failed: its own message is above.")
 
 

@@ -1,25 +1,40 @@
-"""What DVC says of the stages: which would run, and what feeds them."""
+"""What the record says of the stages: which would run, and what feeds them.
+
+The record is dvc.lock and the `.dvc` files. What stages made need not be here, and what is here may be another run's:
+it decides nothing.
+"""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import networkx
+from dvc.dependency import ParamsDependency
 from dvc.exceptions import DvcException
+from dvc.output import Output
 from dvc.repo import Repo
-from dvc.stage import Stage
+from dvc.stage import PipelineStage, Stage
+from dvc.stage.loader import StageLoader
+from dvc_data.hashfile.hash_info import HashInfo
+from ruamel.yaml import YAML
 
 from ..errors import UserError
 
 
-def outdated_stages() -> list[Stage]:
+def outdated_stages(lock: bytes | None = None) -> list[Stage]:
     """Return the stages that would run, in no order: changed since dvc.lock, or fed by one that is.
 
-    Their data need not be here.
+    `lock` is the content of another dvc.lock, to be asked in its place.
+
+    Raises:
+        UserError: a file that a stage needs and nothing makes is missing, or DVC cannot read the pipeline.
     """
     with readable_errors():
         graph = Repo().index.graph  # from a stage to those that feed it
-    changed = _changed(graph)
+        if lock is not None:
+            _replace_lock(graph, YAML(typ="safe").load(lock)["stages"])
+        changed = _changed(graph)
     return list(changed.union(*(networkx.ancestors(graph, stage) for stage in changed)))
 
 
@@ -32,11 +47,21 @@ def inputs(stages: list[Stage]) -> set[str]:
     if not stages:
         return set()
     graph = stages[0].repo.index.graph
-    changed = _changed(graph).intersection(stages)
+    with readable_errors():
+        changed = _changed(graph).intersection(stages)
     feeding = {source for stage in stages for source in graph.successors(stage)}.difference(stages)
     feeding |= {source for stage in changed for source in graph.successors(stage)} - changed
-    outs = [out for source in feeding for out in source.outs]
-    return {Path(out.fs_path).relative_to(out.repo.root_dir).as_posix() for out in outs}
+    return {path_of(out) for source in feeding for out in source.outs}
+
+
+def path_of(out: Output) -> str:
+    """Return the path of a dependency or an output, from the project's root."""
+    return Path(out.fs_path).relative_to(out.repo.root_dir).as_posix()
+
+
+def is_source(stage: Stage) -> bool:
+    """Return whether its outputs came from outside: a `.dvc` file, or a stage that DVC never runs by itself."""
+    return stage.frozen or not stage.cmd
 
 
 def frozen_and_changed() -> list[Stage]:
@@ -49,11 +74,45 @@ def frozen_and_changed() -> list[Stage]:
 
 
 def _changed(graph: networkx.DiGraph) -> set[Stage]:
-    """Return the stages that changed themselves: their code, data or parameters."""
-    stages = list(graph)
-    with readable_errors(), stages[0].repo.lock:
-        # Without what feeds a stage, DVC does not see that a file which is not here has another hash.
-        return {stage for stage in stages if stage.changed(allow_missing=True, upstream=list(graph.successors(stage)))}
+    """Return the stages that changed themselves: their command, code, data or parameters."""
+    made = {out.fs_path: out for stage in graph for out in stage.outs}
+    return {stage for stage in graph if not is_source(stage) and _has_changed(stage, made)}
+
+
+def _has_changed(stage: Stage, made: Mapping[str, Output]) -> bool:
+    return (
+        stage.always_changed
+        or stage.is_callback
+        or stage.changed_stage()
+        or not all(out.hash_info for out in stage.outs)
+        or any(_differs(stage, dep, made.get(dep.fs_path)) for dep in stage.deps)
+    )
+
+
+def _differs(stage: Stage, dep: Output, source: Output | None) -> bool:
+    """Return whether a dependency is not what it was in the stage's last run; of what is made, the record is asked."""
+    if isinstance(dep, ParamsDependency):
+        return bool(dep.status())
+    if source is not None:
+        return not source.hash_info or dep.hash_info != source.hash_info
+    if not dep.hash_info or dep.exists:
+        return bool(dep.status())
+    raise UserError(
+        f"{path_of(dep)} is missing, and the stage {stage.addressing} needs it: "
+        f"`git restore {path_of(dep)}` brings back what was committed."
+    )
+
+
+def _replace_lock(graph: networkx.DiGraph, entries: Mapping[str, Any]) -> None:
+    """Make the stages of dvc.yaml believe that another dvc.lock recorded them; those of other files stay."""
+    for stage in graph:
+        if not isinstance(stage, PipelineStage) or is_source(stage):
+            continue
+        for item in (*stage.deps, *stage.outs):
+            item.hash_info = HashInfo()
+        entry = entries.get(stage.name, {})
+        stage.cmd_changed = entry.get("cmd") != stage.cmd
+        StageLoader.fill_from_lock(stage, entry)
 
 
 @contextlib.contextmanager
