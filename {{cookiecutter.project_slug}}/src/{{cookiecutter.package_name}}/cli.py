@@ -9,13 +9,16 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 from .errors import UserError
+from .turns import turn
 
 STAGES = ("prepare", "history", "featurize", "train", "evaluate", "export")
 STAGE_TIMES = Path(".dvc/tmp/stages")
+IN_TURN = ("setup", "ingest", "train", "tune", "compare", "checkout", "pull")
 
 
 def setup(args: argparse.Namespace) -> int:
@@ -95,10 +98,12 @@ def compare(args: argparse.Namespace) -> int:
 def predict(args: argparse.Namespace) -> int:
     """Write a model's predictions for the rows of a file of any kind as Parquet, one line a row, in order."""
     from .config import load_config
+    from .outputs import place_recorded
     from .pipeline.bundle import load_bundle
     from .pipeline.predict import predict
     from .table import write_parquet
 
+    place_recorded(args.bundle)
     write_parquet(predict(load_config(), args.rows, load_bundle(args.bundle), enforce=args.enforce), args.out)
     return 0
 
@@ -110,6 +115,14 @@ def features(args: argparse.Namespace) -> int:
 
     for name, value in lookup(load_config(), dict(args.key), args.at).items():
         print(f"{name}\t{value}")
+    return 0
+
+
+def checkout(args: argparse.Namespace) -> int:
+    """Place the data and results that git's record names where others lie, as after a pull."""
+    from .project import checkout
+
+    checkout(args.force, args.hook)
     return 0
 
 
@@ -172,8 +185,11 @@ def image(args: argparse.Namespace) -> int:
 def serve(args: argparse.Namespace) -> int:
     """Answer requests with the versions at the stages prod, canary and shadow, or with one bundle."""
     from .config import load_config
+    from .outputs import place_recorded
     from .serving.server import serve
 
+    if args.bundle:
+        place_recorded(args.bundle)
     settings = load_config().serving
     given = {name: getattr(args, name) for name in ("host", "port", "workers") if getattr(args, name) is not None}
     if args.log:
@@ -325,6 +341,9 @@ def parser() -> argparse.ArgumentParser:
         "--key", action="append", required=True, type=_pair, metavar="COLUMN=VALUE", help="whose; repeat it"
     )
     looking.add_argument("--at", metavar="TIME", help="what was known before then, such as 2026-01-31")
+    placing = verb(checkout)
+    placing.add_argument("--force", action="store_true", help="replace data that was edited as well")
+    placing.add_argument("--hook", nargs="+", metavar="WORD", help="the git hook that asks, and what git tells it")
     verb(push).add_argument("--replace", action="store_true", help="send every object again, to mend a damaged one")
     verb(pull).add_argument("--from", dest="source", metavar="URL", help="another repository's store, such as a fork's")
     verb(pictures)
@@ -402,14 +421,15 @@ def main() -> int:
     try:
         if not Path("params.yaml").exists():
             raise UserError(f"params.yaml: not found in {Path.cwd()}; run this in the project.")
-        return args.run(args)
+        with turn(args.verb) if args.verb in IN_TURN else nullcontext():
+            return args.run(args)
     except UserError as error:
         print(f"mlops {args.verb}: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print(f"mlops {args.verb}: interrupted", file=sys.stderr)
     except BrokenPipeError:  # whoever reads, such as `head`, has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 1
+    return 0 if getattr(args, "hook", None) else 1  # what git did is done
 
 
 if __name__ == "__main__":

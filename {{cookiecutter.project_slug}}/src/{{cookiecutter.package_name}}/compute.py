@@ -4,6 +4,7 @@ import importlib.metadata
 import logging
 import os
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -65,7 +66,8 @@ def open_pool(data: Any) -> Iterator[Pool]:
     )
 
     def run(work: Work, tasks: list[Any]) -> Iterator[Any]:
-        futures = [executor.submit(_call, work, task) for task in tasks]
+        with _uninterrupted():  # its processes start here
+            futures = [executor.submit(_call, work, task) for task in tasks]
         for future in futures:
             try:
                 yield future.result()
@@ -79,6 +81,16 @@ def open_pool(data: Any) -> Iterator[Pool]:
         yield run
     finally:
         executor.shutdown(kill_workers=True)
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Keep Ctrl-C from the processes that are started meanwhile: who starts them ends them, and has the last word."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -4,12 +4,13 @@ Git starts these hooks at the top of a work tree and shares them between linked 
 project that was moved or copied, and in a linked work tree, each runs that one's own code.
 """
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from .files import write_file
-from .git import git
+from .git import git, run
 
 SCRIPT = """\
 #!/bin/sh
@@ -19,6 +20,7 @@ if [ ! -x .venv/bin/python ]; then
 fi
 exec {command}
 """
+CHECKOUT = f'.venv/bin/python -m {__package__}.cli checkout --hook {{name}} "$@"'
 PRE_COMMIT = (
     ".venv/bin/python -m pre_commit hook-impl --config=.pre-commit-config.yaml --hook-type={name} "
     '--hook-dir="${{0%/*}}" -- "$@"'
@@ -44,6 +46,7 @@ HOOKS = {
         "echo 'pre-push: nothing is installed here to send data and models with: run `make setup`, or push with "
         "--no-verify if neither changed.' >&2; exit 1",
     ),
+    **dict.fromkeys(("post-checkout", "post-merge", "post-rewrite"), Hook(CHECKOUT, "exit 0")),
 }
 
 
@@ -65,3 +68,19 @@ def install(names: Iterable[str] = HOOKS) -> None:
         command = HOOKS[name].command.format(name=name)
         write_file(path, SCRIPT.format(without=HOOKS[name].without, command=command).encode())
         path.chmod(0o755)
+
+
+def brings_records(hook: str, *arguments: str) -> bool:
+    """Return whether what git has just done may have brought other records of data and results.
+
+    In CI, in a fresh clone or work tree, and while a rebase is under way, it says no: what comes next decides there.
+    """
+    rebasing = any(Path(git("rev-parse", "--git-path", name)).exists() for name in ("rebase-merge", "rebase-apply"))
+    if os.environ.get("CI") or (hook == "post-checkout" and rebasing) or arguments[:1] == ("amend",):
+        return False
+    if hook != "post-checkout":
+        arguments = ("ORIG_HEAD", "HEAD", "1")
+    former, now, whole = arguments
+    if not former.strip("0"):
+        return False
+    return whole == "0" or run("diff", "--quiet", former, now, "--", "*.dvc", "*dvc.lock").returncode != 0

@@ -1,5 +1,6 @@
 """The project on a laptop: set it up, test it, check it, and move its data."""
 
+import sys
 from pathlib import Path
 
 from . import git_hooks, store
@@ -77,9 +78,7 @@ def checkout(force: bool = False, hook: list[str] | None = None) -> None:
     Raises:
         UserError: data was edited and not recorded, or what is recorded is in no store.
     """
-    from .hooks import brings_records
-
-    if hook and not brings_records(*hook):
+    if hook and not git_hooks.brings_records(*hook):
         return
     from .pipeline.workspace import place_outputs, place_sources
 
@@ -93,6 +92,10 @@ def push(replace: bool = False) -> None:
     Raises:
         UserError: an object is neither here nor there, or the remote refused.
     """
+    from .pipeline.workspace import edited_sources
+
+    for sentence in edited_sources():
+        print(f"{sentence} What is recorded is pushed.", file=sys.stderr)
     if store.uses_store():
         store.push(replace=replace)
     else:
@@ -103,9 +106,14 @@ def pull(source: str | None = None, only: list[str] | None = None) -> None:
     """Fetch the objects that dvc.lock and the .dvc files name, all or those of the paths `only`, and place them.
 
     Raises:
-        UserError: an object is in no store.
+        UserError: an object is in no store, or data was edited and not recorded.
     """
+    from .pipeline.workspace import place_outputs, place_sources
+
     store.fetch(wanted(only=only), sources=[source] if source else None)
+    if only is None:
+        place_sources()
+        place_outputs()
     _run("dvc", "pull", "--quiet", *(only or []))
 
 

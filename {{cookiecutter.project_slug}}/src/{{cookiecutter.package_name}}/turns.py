@@ -24,7 +24,8 @@ def turn(verb: str) -> Iterator[None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
-            raise UserError(f"{file.read().strip() or 'another command'} runs in this project: wait for its end.") from None
+            other = file.read() or "another command"
+            raise UserError(f"{other} runs in this project: wait for its end.") from None
         file.truncate(0)
         file.write(f"`mlops {verb}` (process {os.getpid()})")
         file.flush()

@@ -15,7 +15,7 @@ from ..project import pull
 from ..tools import run_tool
 from .lock import start_from_best_lock
 from .stages import frozen_and_changed, inputs
-from .workspace import normalise_line_ends, place_outputs, place_sources
+from .workspace import place_outputs, settle_inputs
 
 
 def train(run_cache: bool = True) -> None:
@@ -54,16 +54,6 @@ def make(target: str, *paths: str) -> None:
     absent = [path for path in paths if not Path(path).exists()]
     if absent:
         pull(only=absent)
-
-
-def settle_inputs() -> None:
-    """Bring what the stages depend on to what its record names, before anything is decided by it.
-
-    Raises:
-        UserError: data was edited and not recorded, or what is recorded is in no store.
-    """
-    place_sources()
-    normalise_line_ends()
 
 
 def _reproduce(outdated: list[Stage], *options: str) -> None:

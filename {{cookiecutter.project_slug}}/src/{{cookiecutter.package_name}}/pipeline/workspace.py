@@ -1,13 +1,13 @@
 """What lies in the working tree is what the record names, or it is not used.
 
-The record is what git has: a `.dvc` file, or the lock of a frozen stage, names a source, which came from outside; dvc.lock
-names an output, which a stage made. After `git pull`, `git switch` or `git merge` the record may name other bytes than
-those that lie here. DVC by itself would take such a source for an edit and record it over the one that git brought, and
-such an output for the recorded one as long as it never fetched that.
+The record is what git has: a `.dvc` file, or the lock of a frozen stage, names a source, which came from outside;
+dvc.lock names an output, which a stage made. After `git pull`, `git switch` or `git merge` the record may name other
+bytes than those that lie here. DVC by itself would take such a source for an edit and record it over the one that git
+brought, and such an output for the recorded one as long as it never fetched that.
 """
 
 import hashlib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from dvc.output import Output
@@ -17,7 +17,7 @@ from dvc.stage import Stage
 from .. import git, store
 from ..errors import UserError
 from ..files import write_file
-from ..objects import find, place, wanted
+from ..objects import find, wanted
 from ..outputs import LOCK
 from ..versions import newest_version
 from .stages import is_source, path_of, readable_errors
@@ -25,35 +25,43 @@ from .stages import is_source, path_of, readable_errors
 PLACING = Path(".dvc/tmp/placing")  # the paths that a run was placing when it was killed: their mixture is no edit
 
 
-def place_sources(fetch: bool = True, force: bool = False) -> None:
+def settle_inputs() -> None:
+    """Bring what the stages depend on to what its record names, before anything is decided by it.
+
+    Raises:
+        UserError: data was edited and not recorded, or what is recorded is in no store.
+    """
+    place_sources()
+    normalise_line_ends()
+
+
+def place_sources(force: bool = False) -> None:
     """Place what the record names of every source where something else lies.
 
     A file that is in DVC's cache was not edited: it is what an earlier record named, stays there, and is replaced.
-    Anything else is an edit, which only `force` replaces. Without `fetch`, what is not on this machine stays unplaced.
+    Anything else is an edit, which only `force` replaces.
 
     Raises:
         UserError: a source was edited, its record is in conflict, or what that names is in no store.
     """
-    _require_no_conflict()
-    half_placed = PLACING.read_text().splitlines() if PLACING.exists() else []
-    for out in _sources():
-        if not out.hash_info or not out.exists or (found := out.get_hash()) == out.hash_info:
-            continue
-        path = path_of(out)
-        former = find(found.value)
-        if former is None and not force and path not in half_placed:
+    _require_records()
+    for out, former in _other_sources():
+        if former is None and not force:
             raise UserError(_edited(out))
-        if not fetch and find(out.hash_info.value) is None:
-            print(f"{path} is still the former one; `mlops pull` brings the one that git names now.")
-            continue
-        print(f"{path} is now what git names, {_short(out)}" + (f"; the former one is {former}" if former else "") + ".")
+        kept = f"; the former one is {former}" if former not in (None, PLACING) else ""
+        print(f"{path_of(out)}: placing what git names, {_short(out)}{kept}.", flush=True)
         _place([out])
+
+
+def edited_sources() -> list[str]:
+    """Return a sentence for every source that was edited and not recorded."""
+    return [_edited(out) for out, former in _other_sources() if former is None]
 
 
 def place_outputs(outdated: Collection[Stage] = (), fetch: bool = True) -> list[Stage]:
     """Place what the record names of every output where something else lies, or nothing though it is on this machine.
 
-    Of a stage that will run, what is here and not recorded goes. Without `fetch`, only what is on this machine is placed.
+    Of a stage that will run, what is here and not recorded goes. Without `fetch`, what is not on this machine is left.
 
     Returns:
         The stages that have to run for a file that git should have and no commit has: there is no other copy.
@@ -74,7 +82,7 @@ def place_outputs(outdated: Collection[Stage] = (), fetch: bool = True) -> list[
         elif out.stage.addressing in running:
             if here:
                 out.remove()
-        elif find(out.hash_info.value) or (here and fetch):
+        elif _kept(out, out.hash_info.value) or (here and fetch):
             placed.append(out)
     _place(placed)
     return lost
@@ -87,7 +95,9 @@ def normalise_line_ends() -> None:
     paths = sorted({path_of(dep) for stage in stages for dep in stage.deps if dep.is_in_repo and dep.exists})
     if not paths:
         return
-    listing = git.git("ls-files", "-z", "--eol", "--cached", "--others", "--exclude-standard", "--", *paths, check=False)
+    listing = git.git(
+        "ls-files", "-z", "--eol", "--cached", "--others", "--exclude-standard", "--", *paths, check=False
+    )
     for entry in filter(None, listing.split("\0")):
         about, _, path = entry.partition("\t")
         if about.split()[1] in ("w/crlf", "w/mixed") and "eol=lf" in about:
@@ -95,9 +105,20 @@ def normalise_line_ends() -> None:
             print(f"{path} has the line ends again that git keeps it with (LF).")
 
 
-def _sources() -> list[Output]:
+def _other_sources() -> Iterator[tuple[Output, Path | None]]:
+    """Yield every source that is not what its record names, and where its bytes are kept; None where it was edited."""
     with readable_errors():
-        return [out for stage in Repo().index.stages if is_source(stage) for out in stage.outs]
+        sources = [out for stage in Repo().index.stages if is_source(stage) for out in stage.outs]
+    half_placed = PLACING.read_text().splitlines() if PLACING.exists() else []
+    for out in sources:
+        if out.hash_info and out.exists and (found := out.get_hash()) != out.hash_info:
+            yield out, _kept(out, found.value) or (PLACING if path_of(out) in half_placed else None)
+
+
+def _kept(out: Output, md5: str) -> Path | None:
+    """Return the file of an object on this machine, where DVC may have been told to have its cache elsewhere."""
+    elsewhere = Path(out.cache.oid_to_path(md5))
+    return find(md5) or (elsewhere if elsewhere.is_file() else None)
 
 
 def _outputs() -> list[Output]:
@@ -113,16 +134,17 @@ def _place(outs: list[Output]) -> None:
     store.fetch(wanted(only=paths))
     with readable_errors():
         repo = outs[0].repo
-        repo.fetch(targets=paths)
+        if absent := [path_of(out) for out in outs if out.changed_cache()]:
+            repo.fetch(targets=absent)
         write_file(PLACING, "".join(f"{path}\n" for path in paths).encode())
         repo.checkout(targets=paths, force=True)
     PLACING.unlink()
 
 
 def _restore(out: Output) -> bool:
-    """Bring back an output that git keeps, from a commit that has it as dvc.lock recorded it; return whether one has."""
+    """Bring back an output that git keeps, from a commit that has it as dvc.lock records it; return whether one has."""
     path, newest = path_of(out), newest_version()
-    for commit in filter(None, [git.rev_parse("HEAD"), newest and newest.commit]):
+    for commit in filter(None, [git.rev_parse("HEAD"), newest.commit if newest else None]):
         content = git.show_file(commit, path)
         if content and hashlib.md5(content, usedforsecurity=False).hexdigest() == out.hash_info.value:
             write_file(Path(path), content)
@@ -131,14 +153,17 @@ def _restore(out: Output) -> bool:
     return False
 
 
-def _require_no_conflict() -> None:
-    """Raise a UserError where a merge left a `.dvc` file for somebody to choose."""
-    for line in git.git("ls-files", "-z", "--unmerged", check=False).split("\0"):
-        path = line.partition("\t")[2]
-        if path.endswith(".dvc"):
+def _require_records() -> None:
+    """Raise a UserError where a `.dvc` file is gone, or left by a merge for somebody to choose."""
+    named = wanted().values()
+    for path in git.git("ls-files", "-z", "--deleted", "--", "*.dvc", check=False).split("\0"):
+        if path and path.removesuffix(".dvc") not in named:  # else an ingest stage names it now
+            raise UserError(f"{path} is gone, which names data: `git restore {path}` brings it back.")
+    for line in git.git("ls-files", "-z", "--unmerged", "--", "*.dvc", check=False).split("\0"):
+        if path := line.partition("\t")[2]:
             raise UserError(
-                f"{path} is in conflict: both branches changed the data. Take one side with `git checkout --ours {path}` or "
-                f"`--theirs`, then `git add {path}` and run this again; rows of the other side are to be added by hand."
+                f"{path} is in conflict: both branches changed the data. Take one side with `git checkout --ours {path}` "
+                f"or `--theirs`, then `git add {path}` and run this again; the other side's rows are added by hand."
             )
 
 

@@ -14,6 +14,7 @@ from ..errors import UserError
 from ..files import write_file
 from ..outputs import BUNDLE, locked
 from ..pipeline.stages import outdated_stages
+from ..pipeline.workspace import place_outputs, settle_inputs
 from .champion import Champion, find_champion
 from .changes import data_changes, params_changes, schema_changes, stages_run
 from .gate import rule
@@ -35,8 +36,11 @@ def compare(against: str | None = None, directory: Path = Path("report")) -> boo
         UserError: the model here is out of date, or an object is in no store.
     """
     config = load_config()
+    settle_inputs()
     if outdated := sorted(stage.addressing for stage in outdated_stages()):
         raise UserError(f"{', '.join(outdated)} did not run since something changed: run `mlops train` first.")
+    if lost := place_outputs():
+        raise UserError(f"what git kept of {lost[0].addressing} is gone: run `mlops train` first.")
     champion = find_champion(against)
     report = describe(config, champion)
     if not report.unchanged:

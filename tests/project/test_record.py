@@ -1,0 +1,325 @@
+"""What lies in the working tree is what git's record names, or it is not used: after a switch, an edit, a kill."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+from baked import TEMPLATE, Project, environment, run
+from process import Inside
+
+DATA = "data/raw/dataset.csv"
+Mlops = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@dataclass(frozen=True)
+class Team:
+    """What a colleague has pushed to `origin`, and the state before it, in which `user()` copies a project."""
+
+    origin: Path
+    before: Path
+    folder: Path
+
+    def user(self, name: str) -> Project:
+        """Return a trained project on main, with the colleague's branch `more`, whose data and results are not here."""
+        shutil.copytree(self.before, self.folder / name, symlinks=True)
+        project = Project(self.folder / name)
+        project.run("git", "fetch", "--quiet", "origin", "more:more")
+        return project
+
+
+@pytest.fixture(scope="module")
+def team(released: Project, mlops: Mlops, tmp_path_factory: pytest.TempPathFactory) -> Team:
+    folder = tmp_path_factory.mktemp("team")
+    team = Team(folder / "origin.git", folder / "before", folder)
+    run("git", "init", "--quiet", "--bare", "--initial-branch=main", team.origin, cwd=folder)
+    shutil.copytree(released.path, team.before, symlinks=True)
+    before = Project(team.before)
+    before.run("git", "remote", "add", "origin", f"file://{team.origin}")
+    mlops(before, "push")
+    before.run("git", "push", "--quiet", "--no-verify", "origin", "main", "model@v1.0.0")
+    shutil.copytree(team.before, folder / "colleague", symlinks=True)
+    colleague = Project(folder / "colleague")
+    colleague.run("git", "switch", "--quiet", "--create", "more")
+    (example,) = TEMPLATE.glob("{{*/data/raw/*dataset.csv*")
+    with (colleague.path / DATA).open("a") as file:
+        file.writelines(example.read_text().splitlines(keepends=True)[401:601])
+    colleague.run("dvc", "add", "--quiet", DATA)
+    mlops(colleague, "train")
+    colleague.commit("More rows")
+    mlops(colleague, "push")
+    colleague.run("git", "push", "--quiet", "--no-verify", "origin", "more")
+    return team
+
+
+def digest(path: Path) -> str:
+    """The md5 of a file, or of a directory as DVC has it."""
+    if path.is_file():
+        return hashlib.md5(path.read_bytes()).hexdigest()
+    members = sorted((file.relative_to(path).as_posix(), digest(file)) for file in path.rglob("*") if file.is_file())
+    listing = json.dumps([{"md5": md5, "relpath": name} for name, md5 in members])
+    return hashlib.md5(listing.encode()).hexdigest() + ".dir"
+
+
+def recorded(project: Project) -> dict[str, str]:
+    """The digest of every source and output that git's record names."""
+    stages = yaml.safe_load(project.read("dvc.lock"))["stages"]
+    outs = {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
+    return outs | {DATA: yaml.safe_load(project.read(f"{DATA}.dvc"))["outs"][0]["md5"]}
+
+
+def assert_whole(project: Project) -> None:
+    """Assert that everything lies here as the record names it, and that git sees no change."""
+    for path, md5 in recorded(project).items():
+        assert digest(project.path / path) == md5, path
+    assert project.run("git", "status", "--porcelain").stdout == ""
+
+
+@pytest.fixture
+def hear(inside: Inside) -> Callable[..., tuple[int, str, str]]:
+    """`hear(project, "train")`: the exit code of a verb, and what it says to stderr and to stdout."""
+    return lambda project, *words: tuple(inside("hear", project.path, words=list(words)))
+
+
+Hear = Callable[..., tuple[int, str, str]]
+
+
+def test_a_colleagues_data_and_results_are_placed_before_anything_is_decided(team: Team, hear: Hear) -> None:
+    project = team.user("trains")
+    former = recorded(project)[DATA]
+    project.run("git", "switch", "--quiet", "more")
+    assert digest(project.path / DATA) == former != recorded(project)[DATA]
+    code, errors, said = hear(project, "train")
+    assert (code, said.splitlines()[-1]) == (0, "Nothing to retrain: every stage is up to date."), errors
+    assert_whole(project)
+    told = next(line for line in said.splitlines() if line.startswith(DATA))
+    assert recorded(project)[DATA][:12] in told
+    assert digest(project.path / told.split()[-1].rstrip(".")) == former, "the bytes of before can be had again"
+
+
+def test_a_comparison_is_of_what_the_branch_records(team: Team, hear: Hear) -> None:
+    project = team.user("compares")
+    project.run("git", "switch", "--quiet", "more")
+    code, errors, said = hear(project, "compare")
+    assert "v1.0.0" in said and "`400`" in said and "`600`" in said, errors
+    assert "Data** unchanged" not in said
+    assert_whole(Project(project.path))
+
+
+def test_results_that_came_alone_take_the_place_of_those_that_lie_here(team: Team, hear: Hear) -> None:
+    project = team.user("predicts")
+    project.run("git", "switch", "--quiet", "more")
+    code, errors, _ = hear(project, "predict", DATA)
+    assert code == 0 and "models/bundle.zip is now what dvc.lock records" in errors
+    assert digest(project.path / "models/bundle.zip") == recorded(project)["models/bundle.zip"]
+
+
+@pytest.mark.parametrize("verb", ["train", "compare", "tune", "pull"])
+def test_an_edit_is_neither_overwritten_nor_taken_silently(team: Team, hear: Hear, verb: str) -> None:
+    project = team.user(f"edits-{verb}")
+    edited = project.read(DATA).replace("yes", "no", 1)
+    project.write(DATA, edited)
+    code, errors, _ = hear(project, verb)
+    assert code == 1 and errors.count("\n") == 1, errors
+    assert f"{DATA} was edited" in errors and f"`uv run dvc add {DATA}`" in errors and "checkout --force" in errors
+    assert project.read(DATA) == edited
+    assert project.run("git", "status", "--porcelain").stdout == ""
+
+
+def test_an_edit_is_taken_by_recording_it_or_given_up_by_force_and_stops_no_push(team: Team, hear: Hear) -> None:
+    project = team.user("edits")
+    project.write(DATA, project.read(DATA).replace("yes", "no", 1))
+    code, errors, _ = hear(project, "push")
+    assert code == 0 and f"{DATA} was edited" in errors and "What is recorded is pushed." in errors
+    code, errors, _ = hear(project, "checkout", "--force")
+    assert code == 0, errors
+    assert_whole(project)
+    project.write(DATA, project.read(DATA).replace("yes", "no", 1))
+    project.run("dvc", "add", "--quiet", DATA)
+    code, errors, said = hear(project, "checkout")
+    assert (code, errors, said) == (0, "", "")
+    project.run("git", "restore", f"{DATA}.dvc")  # undone: the cache has the edit, so that it is no loss
+    code, errors, said = hear(project, "checkout")
+    assert code == 0 and "the former one is .dvc/" in said
+    assert_whole(project)
+
+
+def test_a_folder_counts_as_edited_when_a_file_is_added_changed_or_gone(team: Team, hear: Hear) -> None:
+    project = team.user("folder")
+    folder = project.path / "data/raw/events"
+    folder.mkdir()
+    for month in ("01", "02"):
+        (folder / f"{month}.csv").write_text(f"month\n{month}\n")
+    project.run("dvc", "add", "--quiet", folder)
+    project.commit("Two months")
+    first = digest(folder)
+    (folder / "03.csv").write_text("month\n03\n")
+    project.run("dvc", "add", "--quiet", folder)
+    project.commit("Three")
+    project.run("git", "checkout", "--quiet", "HEAD~1")
+    code, errors, said = hear(project, "checkout")
+    assert code == 0 and digest(folder) == first, errors
+    for edit in (
+        lambda: (folder / "04.csv").write_text("month\n04\n"),
+        lambda: (folder / "01.csv").write_text("month\n1\n"),
+        lambda: (folder / "02.csv").unlink(),
+    ):
+        edit()
+        edited = digest(folder)
+        code, errors, _ = hear(project, "train")
+        assert code == 1 and "data/raw/events was edited" in errors and digest(folder) == edited
+        assert hear(project, "checkout", "--force")[0] == 0
+        assert digest(folder) == first
+
+
+def test_data_that_two_branches_changed_is_chosen_by_a_person(team: Team, hear: Hear) -> None:
+    project = team.user("conflict")
+    project.write(DATA, project.read(DATA).replace("yes", "no", 1))
+    project.run("dvc", "add", "--quiet", DATA)
+    project.commit("Correct a row")
+    assert project.run("git", "merge", "--quiet", "more", check=False).returncode
+    code, errors, _ = hear(project, "train")
+    assert code == 1 and f"{DATA}.dvc is in conflict" in errors and f"git checkout --ours {DATA}.dvc" in errors
+
+
+@pytest.mark.parametrize(
+    "path", ["data/prepared/test.parquet", "models/bundle.zip", "metrics.json", "data/summary.json"]
+)
+@pytest.mark.parametrize("damage", ["changed", "gone"])
+def test_a_result_that_was_changed_or_is_gone_is_brought_back(
+    team: Team, hear: Hear, tmp_path: Path, path: str, damage: str
+) -> None:
+    project = team.user(f"{damage}-{path.replace('/', '-')}")
+    (project.path / path).unlink() if damage == "gone" else project.write(path, "damaged\n")
+    code, errors, said = hear(project, "train")
+    assert (code, said.splitlines()[-1]) == (0, "Nothing to retrain: every stage is up to date."), errors
+    assert_whole(project)
+
+
+def test_a_result_of_which_no_commit_has_the_bytes_is_made_again(team: Team, mlops: Mlops) -> None:
+    project = team.user("lost")
+    project.run("git", "tag", "--delete", "model@v1.0.0")
+    project.run("git", "push", "--quiet", "--no-verify", "origin", ":model@v1.0.0", check=False)
+    content = project.read("metrics.json")
+    (project.path / "metrics.json").unlink()
+    project.commit("Lose the metrics")
+    said = mlops(project, "train").stdout
+    assert "evaluate runs again: what git kept of it is gone." in said and "Running stage 'train'" not in said
+    assert project.read("metrics.json") == content
+
+
+@pytest.mark.parametrize("path", ["schema.yaml", "features.sql", "src/customer_churn/features.py", f"{DATA}.dvc"])
+def test_an_input_that_is_gone_is_named_and_not_taken_for_unchanged(team: Team, hear: Hear, path: str) -> None:
+    project = team.user(f"without-{Path(path).name}")
+    (project.path / path).unlink()
+    for verb in ("train", "compare"):
+        code, errors, _ = hear(project, verb)
+        assert code == 1 and f"{path} is " in errors and f"`git restore {path}`" in errors, errors
+
+
+@pytest.mark.parametrize("path", ["schema.yaml", "features.sql", "src/customer_churn/features.py"])
+def test_line_ends_of_another_editor_change_no_stage(team: Team, hear: Hear, path: str) -> None:
+    project = team.user(f"crlf-{Path(path).name}")
+    content = (project.path / path).read_bytes()
+    (project.path / path).write_bytes(content.replace(b"\n", b"\r\n"))
+    code, errors, said = hear(project, "train")
+    assert (code, said.splitlines()[-1]) == (0, "Nothing to retrain: every stage is up to date."), errors
+    assert (project.path / path).read_bytes() == content
+
+
+def test_a_stage_that_fails_leaves_what_git_keeps_and_what_was_made_in_place(
+    team: Team, mlops: Mlops, hear: Hear
+) -> None:
+    project = team.user("fails")
+    schema = project.read("schema.yaml")
+    project.write("schema.yaml", schema.replace("{type: number, ", "{type: number, max: -1, ", 1))
+    assert schema != project.read("schema.yaml")
+    failed = mlops(project, "train", check=False)
+    assert failed.returncode == 1 and failed.stderr.splitlines()[-1].startswith("mlops train: a stage failed")
+    project.write("schema.yaml", schema)
+    assert_whole(project)
+    assert hear(project, "train")[2].splitlines()[-1] == "Nothing to retrain: every stage is up to date."
+
+
+def test_a_switch_a_merge_and_a_rebase_place_data_by_a_hook_that_is_silent_elsewhere(
+    team: Team, project: Project, borrowed: Callable[..., dict[str, str]], hear: Hear
+) -> None:
+    user = team.user("hooked")
+    (user.path / ".venv").symlink_to(project.path / ".venv")
+    git = lambda *words, **more: user.run("git", *words, **borrowed(user), **more)  # noqa: E731
+    assert hear(user, "setup")[0] == 0
+    former = digest(user.path / DATA)
+
+    said = git("switch", "--quiet", "more")
+    assert said.stdout.startswith(f"{DATA}: placing what git names, "), said.stderr
+    assert digest(user.path / DATA) == recorded(user)[DATA] != former
+    assert git("commit", "--quiet", "--amend", "--no-verify", "--allow-empty", "--message=Again").stdout == ""
+    assert git("switch", "--quiet", "main", CI="true").stdout == "", "in CI what comes next decides"
+    assert digest(user.path / DATA) != former
+    assert git("checkout", "--quiet", "--", f"{DATA}.dvc").stdout, "a file alone brings its data too"
+    assert digest(user.path / DATA) == former
+
+    assert f"{DATA}: placing" in git("merge", "--quiet", "--no-verify", "more").stdout
+    assert digest(user.path / DATA) == recorded(user)[DATA] != former
+    git("reset", "--quiet", "--hard", "model@v1.0.0")
+    hear(user, "checkout")
+    user.write("NOTES.md", "Ours.\n")
+    user.commit("Note")
+    rebased = git("rebase", "more")
+    assert f"{DATA}: placing" in rebased.stdout + rebased.stderr
+    assert_whole(user)
+
+    edited = user.read(DATA).replace("yes", "no", 1)
+    user.write(DATA, edited)
+    told = git("switch", "main")
+    assert told.returncode == 0 and f"{DATA} was edited" in told.stderr and user.read(DATA) == edited
+
+    clone = run("git", "clone", "--quiet", user.path, team.folder / "clone", cwd=team.folder)
+    linked = git("worktree", "add", "--quiet", team.folder / "linked", "more")
+    assert clone.stdout + clone.stderr + linked.stdout + linked.stderr == ""
+
+
+def test_training_interrupted_or_killed_in_each_stage_and_a_second_one_beside_it_end_in_the_same_record(
+    team: Team, mlops: Mlops, borrowed: Callable[..., dict[str, str]], tmp_path: Path
+) -> None:
+    project = team.user("killed")
+    lock, metrics = project.read("dvc.lock"), project.read("metrics.json")
+    for made in ("data/prepared", "data/history", "data/features", "models", "plots/data", ".dvc/cache", ".dvc/store"):
+        shutil.rmtree(project.path / made)
+    project.run("dvc", "add", "--quiet", DATA)
+    project.run("git", "tag", "--delete", "model@v1.0.0")
+    project.run("git", "remote", "remove", "origin")
+    (project.path / "dvc.lock").unlink()
+    for number, stage in enumerate(("prepare", "history", "featurize", "train", "evaluate", "export")):
+        log = tmp_path / stage
+        with log.open("w") as output:
+            process = subprocess.Popen(
+                ["mlops", "train"],
+                cwd=project.path,
+                env=environment(**borrowed(project)),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        while f"Running stage '{stage}'" not in log.read_text():
+            assert process.poll() is None, log.read_text()
+            time.sleep(0.01)
+        if stage == "train":
+            second = mlops(project, "train", check=False)
+            assert second.returncode == 1 and second.stderr == (
+                f"mlops train: `mlops train` (process {process.pid}) runs in this project: wait for its end.\n"
+            )
+        os.killpg(process.pid, (signal.SIGINT, signal.SIGKILL)[number % 2])
+        process.wait()
+        assert project.read("metrics.json") == metrics, f"what git keeps is in place after {stage}"
+    mlops(project, "train")
+    assert project.read("dvc.lock") == lock
+    assert_whole(project)
