@@ -3,12 +3,8 @@
 import contextlib
 import os
 import pty
-import random
 import re
-import shutil
-import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -55,31 +51,6 @@ def test_a_colleagues_clone_passes_its_own_checks_and_they_change_nothing(owned:
     clone.run("make", "test")
     assert "Nothing to retrain" in clone.run("make", "train").stdout
     assert clone.run("git", "status", "--porcelain").stdout == ""
-
-
-@pytest.mark.parametrize("owned", OWN[:1], indirect=True, ids=lambda own: own[0])
-def test_training_killed_at_any_moment_ends_in_the_same_lock_when_run_again(
-    owned: Project, mlops: Callable[..., Any], borrowed: Callable[..., dict[str, str]], tmp_path: Path
-) -> None:
-    untrained = Project(tmp_path / "untrained")
-    results = ("cache", "store", "tmp", "prepared", "features", "models", "dvc.lock", "metrics.json", "summary.json")
-    shutil.copytree(owned.path, untrained.path, ignore=shutil.ignore_patterns(".venv", *results))
-    chance = random.Random(0)
-    for _ in range(2):
-        process = subprocess.Popen(
-            ["mlops", "train"],
-            cwd=untrained.path,
-            env=environment(**borrowed(untrained)),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        time.sleep(chance.uniform(1, 12))
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    mlops(untrained, "train")
-    assert untrained.read("dvc.lock") == owned.read("dvc.lock")
-    assert untrained.run("git", "status", "--porcelain").stdout == "", "no half-written file stays"
 
 
 @pytest.mark.parametrize("owned", OWN[-1:], indirect=True, ids=lambda own: own[0])

@@ -63,7 +63,7 @@ def place_recorded(path: Path) -> None:
         UserError: what it names is in no store.
     """
     name = os.path.relpath(path)
-    md5 = locked(name) if Path(LOCK).exists() else None
+    md5 = locked(name) if Path(LOCK).exists() and not name.startswith(os.pardir) else None
     if md5 is None or (path.exists() and hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest() == md5):
         return
     _fetch({md5: name})

@@ -162,7 +162,7 @@ def _require_records() -> None:
     for line in git.git("ls-files", "-z", "--unmerged", "--", "*.dvc", check=False).split("\0"):
         if path := line.partition("\t")[2]:
             raise UserError(
-                f"{path} is in conflict: both branches changed the data. Take one side with `git checkout --ours {path}` "
+                f"{path} is in conflict: both branches changed the data. Take a side with `git checkout --ours {path}` "
                 f"or `--theirs`, then `git add {path}` and run this again; the other side's rows are added by hand."
             )
 
