@@ -72,7 +72,7 @@ class Project:
         return self.run("git", "rev-parse", "HEAD").stdout.strip()
 
     def copy(self, path: Path) -> "Project":
-        """Return a copy to modify, with an environment of its own: an editable install names its source."""
+        """Return a copy to modify; its environment is made anew, of links to uv's cache: a copy takes longer."""
         shutil.copytree(self.path, path, symlinks=True, ignore=lambda _, names: {".venv"} & set(names))
         copied = Project(path)
         if (self.path / ".venv").is_dir():

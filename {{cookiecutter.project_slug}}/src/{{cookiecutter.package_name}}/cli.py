@@ -403,8 +403,9 @@ def check_code(project: Path) -> None:
     own = Path(__file__).resolve().parents[1]
     source = project / "src"
     if own.name == source.name and source.is_dir() and not source.samefile(own):
+        unlink = "remove the link .venv, " if (project / ".venv").is_symlink() else ""
         raise UserError(
-            f"this command is of {own.parent}, and you are in {project}: run `make setup` here, then "
+            f"this command is of {own.parent}, and you are in {project}: {unlink}run `make setup` here, then "
             "`.venv/bin/mlops` or a target of the Makefile."
         )
 

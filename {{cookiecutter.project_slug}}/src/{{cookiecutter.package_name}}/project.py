@@ -18,10 +18,10 @@ def setup() -> None:
     Raises:
         UserError: the project cannot be a repository of its own, the dataset cannot be read, or a tool failed.
     """
+    ensure_repository()
     from .describe import ensure_schema
 
     config = load_config(guesses=True)
-    ensure_repository()
     tracked = locked(config.data.path) is not None
     here = config.path(config.data.path).exists()
     if config.data.source and not here and not tracked:

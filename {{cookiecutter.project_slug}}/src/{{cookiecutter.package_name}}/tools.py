@@ -7,6 +7,11 @@ from pathlib import Path
 
 
 def run_tool(*command: str) -> int:
-    """Return the exit code of a command of this environment, whether or not the environment is on PATH."""
+    """Return the exit code of a command of this environment, whether or not the environment is on PATH.
+
+    Its script may name the Python of another environment, of which this one is a copy; its module does not.
+    """
+    name, *options = command
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
-    return subprocess.run(command, env={**os.environ, "PATH": path}).returncode
+    module = [sys.executable, "-P", "-m", name.replace("-", "_")]
+    return subprocess.run([*module, *options], env={**os.environ, "PATH": path}).returncode
