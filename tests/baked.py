@@ -76,6 +76,7 @@ class Project:
         shutil.copytree(self.path, path, symlinks=True, ignore=lambda _, names: {".venv"} & set(names))
         copied = Project(path)
         if (self.path / ".venv").is_dir():
+            copied.run("make", "environment")
             copied.run("uv", "sync", "--locked", "--quiet")
         return copied
 
