@@ -27,10 +27,10 @@ def original(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Proj
     """A project at home where it is, with an origin; its environment was copied and its code is spoilt since."""
     folder = tmp_path_factory.mktemp("original")
     run("git", "init", "--quiet", "--bare", folder / "origin.git", cwd=folder)
-    copied = copy(project, folder / "original")
+    copied = project.copy(folder / "original")
     copied.run("git", "remote", "add", "origin", folder / "origin.git")
     settle(copied)
-    copy(copied, folder / "unspoilt")
+    copied.copy(folder / "unspoilt")
     for path in (copied.path / "src").rglob("*.py"):
         path.write_text(SPOILT)
     return copied
@@ -45,14 +45,7 @@ def unspoilt(original: Project) -> Project:
 @pytest.fixture
 def copied(unspoilt: Project, tmp_path: Path) -> Callable[[str], Project]:
     """`copied("name")`: a copy of one's own."""
-    return lambda name: copy(unspoilt, tmp_path / name)
-
-
-def copy(project: Project, path: Path) -> Project:
-    """Copy a project as `cp --archive` does, but that the environment's bytes are shared: nothing writes into them."""
-    shutil.copytree(project.path, path, symlinks=True, ignore=lambda _, names: {".venv"} & set(names))
-    run("cp", "--archive", "--link", project.path / ".venv", path / ".venv", cwd=path)
-    return Project(path)
+    return lambda name: unspoilt.copy(tmp_path / name)
 
 
 def settle(project: Project) -> None:
@@ -107,7 +100,7 @@ def test_an_environment_that_uv_made_by_itself_is_made_anew_where_it_is_copied_t
     before = copied("before")
     shutil.rmtree(before.path / ".venv")
     before.run("uv", "sync", "--locked", "--quiet")
-    there = copy(before, before.path.with_name("copy"))
+    there = before.copy(before.path.with_name("copy"))
     refused = (
         f"mlops stages: this command is of {before.path}, and you are in {there.path}: run `make setup` here, then "
         "`.venv/bin/mlops` or a target of the Makefile.\n"
