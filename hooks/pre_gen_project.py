@@ -15,6 +15,7 @@ import lzma
 import os
 import re
 import shutil
+import subprocess
 import sys
 import tempfile
 import unicodedata
@@ -107,6 +108,22 @@ def check_names() -> None:
         refuse(
             f"project_slug {slug!r} is no name of a container image: put single '.', '_' or '-' between letters and "
             "digits, or answer container_registry with none."
+        )
+
+
+def check_place() -> None:
+    """Refuse a place in another repository's work tree that it does not ignore: each would see the other's files."""
+    if shutil.which("git") is None:
+        return  # the next hook says so
+    told = {name: value for name, value in os.environ.items() if name not in ("GIT_DIR", "GIT_WORK_TREE")}
+    asked = subprocess.run(["git", "rev-parse", "--show-toplevel"], capture_output=True, env=told)
+    top = Path(os.fsdecode(asked.stdout.rstrip(b"\n")))
+    if asked.returncode or top.samefile("."):
+        return
+    if subprocess.run(["git", "check-ignore", "--quiet", "--", Path.cwd()], capture_output=True, env=told).returncode:
+        refuse(
+            f"a project is a git repository of its own, and {Path.cwd().parent} lies in another one, {top}: "
+            "generate it elsewhere (--output-dir), or in a folder that its .gitignore names."
         )
 
 
@@ -421,6 +438,7 @@ def main() -> None:
     check_names()
     if is_comparison():
         return
+    check_place()
     incoming = Path(".incoming")
     incoming.mkdir(exist_ok=True)
     if ANSWERS["dataset"] == "example":

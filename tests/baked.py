@@ -72,12 +72,11 @@ class Project:
         return self.run("git", "rev-parse", "HEAD").stdout.strip()
 
     def copy(self, path: Path) -> "Project":
-        """Return a copy to modify, with an environment of its own: an editable install names its source."""
+        """Return a copy to modify, as `cp --archive` makes it, but that the bytes of the environment are shared."""
         shutil.copytree(self.path, path, symlinks=True, ignore=lambda _, names: {".venv"} & set(names))
-        copied = Project(path)
         if (self.path / ".venv").is_dir():
-            copied.run("uv", "sync", "--locked", "--quiet")
-        return copied
+            run("cp", "--archive", "--link", self.path / ".venv", path / ".venv", cwd=path)
+        return Project(path)
 
 
 Bake = Callable[..., Project]

@@ -354,6 +354,10 @@ def do_serve(root: Path, rows: int) -> list[str]:
     return sorted(differing)
 
 
+# This process works on any project of the package, which the command refuses: see test_places.py.
+cli.check_code = lambda project: None
+
+
 def do_verb(root: Path, words: list[str]) -> tuple[int, str]:
     """The exit code of `mlops WORDS` in a directory, and what it says to standard error."""
     home, said = Path.cwd(), io.StringIO()

@@ -12,7 +12,7 @@ from pathlib import Path
 import pyarrow
 import pytest
 import yaml
-from baked import TEMPLATE, Bake, Project
+from baked import TEMPLATE, Bake, Project, run
 from pyarrow import parquet
 
 QUESTIONS = json.loads((TEMPLATE / "cookiecutter.json").read_text("utf-8"))
@@ -220,6 +220,15 @@ def test_a_generated_project_is_a_git_repository_with_nothing_staged(bake: Bake)
     assert project.run("git", "symbolic-ref", "HEAD").stdout == "refs/heads/main\n"
     assert "data/raw/dataset.csv" not in project.run("git", "ls-files", "--others", "--exclude-standard").stdout
     assert not project.has_file(".incoming")
+
+
+def test_a_folder_that_another_repository_ignores_is_a_place_for_a_project(bake: Bake, tmp_path: Path) -> None:
+    run("git", "init", "--quiet", cwd=tmp_path)
+    (tmp_path / ".gitignore").write_text("/.demo/\n")
+    (tmp_path / ".demo").mkdir()
+    project = bake(tmp_path / ".demo")
+    assert project.run("git", "rev-parse", "--show-toplevel").stdout.strip() == str(project.path)
+    assert run("git", "status", "--porcelain", cwd=tmp_path).stdout == "?? .gitignore\n"
 
 
 @pytest.mark.parametrize("task", QUESTIONS["task"])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow
 import pytest
-from baked import Bake, run
+from baked import Bake, copy_template, run
 from cookiecutter.exceptions import FailedHookException
 from pyarrow import parquet
 
@@ -185,6 +185,26 @@ def test_a_parquet_file_is_looked_into(
     parquet.write_table(pyarrow.table(columns), tmp_path / "data.parquet")
     answers = {"dataset": str(tmp_path / "data.parquet"), "target": "price", "task": "regression"}
     assert_refused(bake, tmp_path / "output", capfd, sentence, **answers)
+
+
+def test_a_place_in_another_repository_is_refused(
+    bake: Bake, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run("git", "init", "--quiet", cwd=tmp_path)
+    sentence = f"{tmp_path}/output lies in another one, {tmp_path}: generate it elsewhere (--output-dir)"
+    assert_refused(bake, tmp_path / "output", capfd, sentence)
+
+
+def test_cruft_refuses_it_too(template: Path, tmp_path: Path) -> None:
+    run("git", "init", "--quiet", cwd=tmp_path)
+    begun = copy_template(tmp_path / "template")
+    run("git", "init", "--quiet", cwd=begun)
+    run("git", "add", "--all", cwd=begun)
+    run("git", "commit", "--quiet", "--message=Begin", cwd=begun)
+    (tmp_path / "here").mkdir()
+    done = run("cruft", "create", begun, "--no-input", cwd=tmp_path / "here", check=False, HOME=str(tmp_path / "home"))
+    assert done.returncode and "here lies in another one" in done.stderr
+    assert not list((tmp_path / "here").iterdir())
 
 
 def test_the_command_line_says_it_and_fails(template: Path, tmp_path: Path) -> None:

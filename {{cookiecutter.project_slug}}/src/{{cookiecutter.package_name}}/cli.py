@@ -414,6 +414,22 @@ def _percent(text: str) -> float:
     return share
 
 
+def check_code(project: Path) -> None:
+    """Refuse to work on a project with another one's code, as from the environment of which this one's is a copy.
+
+    Raises:
+        UserError: the code was loaded from another project than this directory.
+    """
+    own = Path(__file__).resolve().parents[1]
+    source = project / "src"
+    if own.name == source.name and source.is_dir() and not source.samefile(own):
+        unlink = "remove the link .venv, " if (project / ".venv").is_symlink() else ""
+        raise UserError(
+            f"this command is of {own.parent}, and you are in {project}: {unlink}run `make setup` here, then "
+            "`.venv/bin/mlops` or a target of the Makefile."
+        )
+
+
 def main() -> int:
     """Run the verb on the command line and return the exit code."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else ONNX Runtime tells its makers what it does
@@ -421,6 +437,7 @@ def main() -> int:
     try:
         if not Path("params.yaml").exists():
             raise UserError(f"params.yaml: not found in {Path.cwd()}; run this in the project.")
+        check_code(Path.cwd())
         with turn(args.verb) if args.verb in IN_TURN else nullcontext():
             return args.run(args)
     except UserError as error:

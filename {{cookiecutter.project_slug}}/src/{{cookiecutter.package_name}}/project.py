@@ -6,9 +6,10 @@ from pathlib import Path
 from . import git_hooks, store
 from .config import load_config
 from .errors import UserError
-from .git import git, list_files
+from .git import list_files
 from .objects import wanted
 from .outputs import HISTORY, locked
+from .repository import ensure_repository
 from .tools import run_tool
 
 
@@ -16,13 +17,12 @@ def setup() -> None:
     """Describe the data in schema.yaml, track it with DVC and install the git hooks; what is there already stays.
 
     Raises:
-        UserError: the dataset cannot be read, or a tool failed.
+        UserError: the project cannot be a repository of its own, the dataset cannot be read, or a tool failed.
     """
+    ensure_repository()
     from .describe import ensure_schema
 
     config = load_config(guesses=True)
-    if not Path(".git").exists():
-        git("init", "--quiet", "--initial-branch=main")
     tracked = locked(config.data.path) is not None
     here = config.path(config.data.path).exists()
     if config.data.source and not here and not tracked:

@@ -13,11 +13,14 @@ PATIENCE = 30  # seconds that an interrupted command has to leave its files whol
 def run_tool(*command: str) -> int:
     """Return the exit code of a command of this environment, whether or not the environment is on PATH.
 
-    An interruption is the command's as well, which ends before it is raised here.
+    Its script may name the Python of another environment, of which this one is a copy; its module does not. An
+    interruption is the command's as well, which ends before it is raised here.
     """
+    name, *options = command
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
+    module = [sys.executable, "-P", "-m", name.replace("-", "_")]
     # With `close_fds` it would not hold the turn of this command.
-    with subprocess.Popen(command, env={**os.environ, "PATH": path}, close_fds=False) as process:
+    with subprocess.Popen([*module, *options], env={**os.environ, "PATH": path}, close_fds=False) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:
