@@ -11,7 +11,7 @@ from dvc.stage import Stage
 
 from ..git import show_file
 from ..outputs import LOCK, RECORDED
-from ..versions import newest_version
+from ..versions import newest_version, refresh_tags
 from .stages import outdated_stages
 
 KEPT = Path(".dvc/tmp/recorded")
@@ -22,6 +22,8 @@ def start_from_best_lock() -> list[Stage]:
     if KEPT.exists():  # a run was killed while it tried the other record
         restore()
     outdated = outdated_stages()
+    if outdated:
+        refresh_tags()
     version = newest_version() if outdated else None
     released = {path: show_file(version.commit, path) for path in RECORDED} if version else {}
     if not released.get(LOCK) or (Path(LOCK).exists() and Path(LOCK).read_bytes() == released[LOCK]):
