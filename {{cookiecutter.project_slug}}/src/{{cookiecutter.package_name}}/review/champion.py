@@ -89,7 +89,7 @@ def find_baseline(against: str | None, all_tags: bool) -> tuple[Champion | None,
     try:
         before.fetch()
     except UserError as error:
-        return None, [Note("not_fetched", [before.name, str(error)])]
+        return None, [Note("not_fetched", [f"commit {before.name}: {error}"])]
     return before, []
 
 

@@ -30,8 +30,8 @@ NOTES: dict[NoteKind, Callable[[str, str], str]] = {
     "new_classes": lambda names, rival: f"New since the {rival}, which never answers with it: the class {names}.",
     "gone_classes": lambda names, rival: f"The {rival} may answer with a class that is gone: {names}.",
     "constant": lambda names, _: f"The same answer to every row is given by the {names}.",
-    "same_model": lambda commit, _: f"The commit before, {commit}, records this very model: nothing was compared.",
-    "not_fetched": lambda names, _: f"The model that the commit before records was not compared: {names}.",
+    "same_model": lambda commit, _: f"Commit {commit} records this very model: nothing was compared.",
+    "not_fetched": lambda why, _: f"The model that was recorded before is not here, and was not compared: {why}.",
 }
 # What the name of the rival stands for, where it is no champion.
 RIVALS: dict[Baseline, Callable[[str], str]] = {
