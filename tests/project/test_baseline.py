@@ -1,4 +1,4 @@
-"""What a candidate is compared with: the champion by origin's tags of now, and before the first release the commit before."""
+"""What a candidate is compared with: the champion by origin's tags of now; before there is one, the commit before."""
 
 import importlib
 import json
