@@ -401,7 +401,7 @@ def do_export(root: Path, column: str, everything: bool) -> dict[str, Any]:
     columns = ColumnTransformer([("seen", OrdinalEncoder(), seen)])
     pipeline = Pipeline([("columns", columns), ("estimator", DecisionTreeClassifier(random_state=0))])
     pipeline.fit(features, target.to_numpy(object))
-    batch = [read_typed(root / path).head(200) for path in (TRAIN_ROWS, TRAIN_FEATURES)]
+    batch = [read_typed(root / path).head(200) for path in (TEST_ROWS, TEST_FEATURES)]
     batch[1] = batch[1].drop(columns=config.data.target)
     with sentence() as said, redirect_stdout(heard):
         export.build_bundle(config, pipeline, [(batch[0], batch[1])], root / "strict.zip")

@@ -237,7 +237,7 @@ def test_before_the_first_release_the_last_commit_is_what_a_model_is_compared_wi
 def test_a_model_whose_bytes_are_nowhere_is_not_compared_and_that_is_said(modules: Modules, young: Clone) -> None:
     recorded = young.commit("a" * 32)
     (young.path / ".dvc").mkdir()
-    (young.path / ".dvc/config").write_text('[core]\n    remote = store\n[\'remote "store"\']\n    url = store\n')
+    (young.path / ".dvc/config").write_text("[core]\n    remote = store\n['remote \"store\"']\n    url = store\n")
     (young.path / "dvc.lock").write_text(LOCK.format(md5="b" * 32))
     ((kind, reason),) = baseline(modules)
     assert kind == "not_fetched" and reason.startswith(f"commit {recorded[:7]}: ") and "models/bundle.zip" in reason

@@ -1,4 +1,4 @@
-"""Every knob has a value in effect, also one that params.yaml does not name: it is shown, and it is what is compared."""
+"""Every knob has a value in effect, also one that params.yaml does not name: it is shown, and is what is compared."""
 
 import json
 import re
