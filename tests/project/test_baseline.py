@@ -128,7 +128,7 @@ def test_an_origin_that_is_gone_is_one_line_that_names_the_champion_of_the_last_
     laptop.git("remote", "set-url", "origin", "file:///nowhere/origin.git")
     assert not modules.versions.refresh_tags()
     said = capfd.readouterr().err
-    assert said.startswith("The version tags were not fetched (") and said.count("\n") == 1
+    assert said.startswith("The version tags of origin were not fetched (") and said.count("\n") == 1
     assert said.endswith("): by those of the last fetch the champion is v1.0.0.\n")
 
 
@@ -178,6 +178,17 @@ def test_before_the_first_push_there_is_no_origin_and_nothing_is_said_of_it(
     publisher.git("remote", "remove", "origin")
     monkeypatch.chdir(publisher.path)
     assert modules.versions.refresh_tags() and capfd.readouterr().err == ""
+
+
+def test_a_fork_without_versions_is_judged_by_those_of_upstream(
+    modules: Modules, publisher: Clone, laptop: Clone, tmp_path: Path
+) -> None:
+    run("git", "clone", "--quiet", "--bare", "--no-tags", "origin.git", "fork.git", cwd=tmp_path)
+    laptop.git("tag", "--delete", "model@v1.0.0")
+    laptop.git("remote", "set-url", "origin", f"file://{tmp_path}/fork.git")
+    assert modules.versions.refresh_tags() and laptop.versions() == []
+    laptop.git("remote", "add", "upstream", f"file://{tmp_path}/origin.git")
+    assert modules.versions.refresh_tags() and laptop.versions() == ["model@v1.0.0"]
 
 
 def test_a_shallow_clone_without_tags_gets_them_and_is_never_taken_for_a_project_without_a_champion(

@@ -83,16 +83,23 @@ def refresh_tags() -> bool:
     """Bring the model's tags that origin has; return whether what is here is then all that it has.
 
     Nothing goes: a version may be made before it is pushed. Before the first push there is no origin, which is fine;
-    where it does not answer, one line says which champion that leaves.
+    where it does not answer, one line says which champion that leaves. A fork may have no version: upstream has them.
     """
-    if remote_url() is None:
-        return not is_shallow()
+    complete = not is_shallow()
+    if remote_url() is not None:
+        complete = _bring_tags("origin")
+    if remote_url("upstream") is not None and not git("tag", "--list", f"{MODEL}@*"):
+        complete = _bring_tags("upstream")
+    return complete
+
+
+def _bring_tags(remote: str) -> bool:
     tags = (f"+{tags}:{tags}" for tags in TAGS)
-    fetched = run_briefly("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "origin", *tags, seconds=PATIENCE)
+    fetched = run_briefly("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, *tags, seconds=PATIENCE)
     if fetched.returncode:
         champion = champion_version()
         left = f"by those of the last fetch the champion is {champion}" if champion else "none is here"
-        print(f"The version tags were not fetched ({complaint(fetched.stderr)}): {left}.", file=sys.stderr)
+        print(f"The version tags of {remote} were not fetched ({complaint(fetched.stderr)}): {left}.", file=sys.stderr)
     return not fetched.returncode
 
 
