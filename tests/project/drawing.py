@@ -86,6 +86,8 @@ def write_report(truth: np.ndarray, champion: Predictions | None, candidate: Pre
         format=FORMAT,
         passed=False,
         unchanged=False,
+        same_recipe=False,
+        baseline="champion",
         pull_request=7,
         champion="v1.2.0" if compared else None,
         primary="roc_auc",

@@ -39,6 +39,7 @@ from customer_churn.pipeline.predict import predict
 from customer_churn.profile.writing import read_writing
 from customer_churn.reading.sniff import sniff
 from customer_churn.release.attestation import verify
+from customer_churn.review.changes import params_changes
 from customer_churn.schema import load_schema
 from customer_churn.serving.log import read_predictions, read_truths
 from customer_churn.table import read_batches, read_table, read_typed
@@ -46,6 +47,10 @@ from customer_churn.tuning.folds import make_folds
 from customer_churn.tuning.run import CANDIDATES, RESULT, tune
 from customer_churn.values import parse_values
 from pyarrow import parquet
+from sklearn.compose import ColumnTransformer
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import OrdinalEncoder
+from sklearn.tree import DecisionTreeClassifier
 
 
 def do_verify(root: Path, repository: str, trusted_root: str | None) -> str:
@@ -375,6 +380,36 @@ def do_hear(root: Path, words: list[str]) -> tuple[int, str, str]:
     heard = io.StringIO()
     with redirect_stdout(heard):
         return *do_verb(root, words), heard.getvalue()
+
+
+def do_params_changes(root: Path, commit: str) -> list[list[str | None]]:
+    """The name and both values of each knob that differs from those at a commit."""
+    home = Path.cwd()
+    os.chdir(root)
+    try:
+        changes = params_changes(commit, load_config())
+    finally:
+        os.chdir(home)
+    return [[change.name, change.champion, change.candidate] for change in changes]
+
+
+def do_export(root: Path, column: str, everything: bool) -> dict[str, Any]:
+    """What export prints of a pipeline that refuses values of a column that it never saw, of that or of all columns.
+
+    Or the sentence that refuses it.
+    """
+    config, heard = load_config(root), io.StringIO()
+    features = read_typed(root / TRAIN_FEATURES)
+    target = features.pop(config.data.target)
+    seen = [column] if not everything else [*features]
+    columns = ColumnTransformer([("seen", OrdinalEncoder(), seen)])
+    pipeline = Pipeline([("columns", columns), ("estimator", DecisionTreeClassifier(random_state=0))])
+    pipeline.fit(features, target.to_numpy(object))
+    batch = [read_typed(root / path).head(200) for path in (TEST_ROWS, TEST_FEATURES)]
+    batch[1] = batch[1].drop(columns=config.data.target)
+    with sentence() as said, redirect_stdout(heard):
+        export.build_bundle(config, pipeline, [(batch[0], batch[1])], root / "strict.zip")
+    return {"said": "".join(said), "heard": heard.getvalue()}
 
 
 def set_up(root: Path) -> Config:

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from typing import Any
@@ -86,6 +87,25 @@ def rewrite(project: Project, change: Callable[[dict[str, bytes]], None]) -> Non
     with zipfile.ZipFile(project.path / "hostile.zip", "w") as archive:
         for name, content in files.items():
             archive.writestr(name, content)
+
+
+def test_a_pipeline_that_refuses_some_extremes_is_named_and_released_for_all_others(
+    onnx_project: Project, inside: Inside
+) -> None:
+    done = inside("export", onnx_project.path, column="international_plan", everything=False)
+    assert done["said"] == ""
+    (line,) = [line for line in done["heard"].splitlines() if "rows of extremes are refused" in line]
+    assert re.match(r"export: \d of 10 rows of extremes are refused, \d by model\.py: the pipeline refuses it \(", line)
+    assert "unknown categories" in line and "features.py" not in line
+
+
+def test_a_pipeline_that_refuses_every_extreme_is_not_taken_for_add_features(
+    onnx_project: Project, inside: Inside
+) -> None:
+    said = inside("export", onnx_project.path, column="", everything=True)["said"]
+    assert said.startswith("export: all 10 rows of extremes are refused, ")
+    assert "by model.py: the pipeline refuses it (Found unknown categories" in said and "\n" not in said
+    assert "features.py" not in said
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -66,7 +66,10 @@ def test_a_terminal_shows_tables_and_the_titles_of_what_the_comment_folds(owned:
     os.close(ours)
     assert process.wait() == 0
     lines = [line.strip() for line in re.sub(r"\x1b\[[\d;]*m", "", shown.decode()).splitlines()]
-    assert lines[0].startswith("✅ Passes: the first model")
+    assert lines[0].startswith("✅ Passes: nothing is released yet to compare it with")
+    commit = owned.run("git", "rev-parse", "--short=7", "HEAD").stdout.strip()
+    assert f"• Commit {commit} records this very model: nothing was compared." in lines
+    assert "unchanged" not in shown.decode(), "nothing is said of what was not compared"
     assert {"Costs", "Reproduce it on a laptop"} <= set(lines)
     assert not [line for line in lines if re.search(r"details>|mermaid|\*\*|^\|", line)]
 

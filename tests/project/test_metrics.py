@@ -25,6 +25,10 @@ def breaks(truth, predicted):
     raise KeyError("price")
 
 
+def mistakes(truth, predicted):
+    return truth.values
+
+
 def says(truth, predicted):
     return "good"
 """
@@ -72,6 +76,14 @@ def test_a_function_and_a_scorer_of_ones_own_are_computed(statistics: Statistics
 
 def test_a_scorer_is_undefined_where_a_class_is_absent(statistics: Statistics) -> None:
     assert statistics("measure", metric="roc_auc_ovo", truth=["no"] * 4) is None
+
+
+def test_where_a_class_is_absent_a_metric_of_ones_own_may_fail_of_that_and_of_nothing_else(
+    statistics: Statistics, own: str
+) -> None:
+    assert statistics("measure", metric=f"{own}.breaks", truth=["no"] * 4) is None
+    said = statistics("measure", metric=f"{own}.mistakes", truth=["no"] * 4)
+    assert said == f"The metric {own}.mistakes raised AttributeError: 'numpy.ndarray' object has no attribute 'values'."
 
 
 @pytest.mark.parametrize(

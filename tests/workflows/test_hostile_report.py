@@ -41,7 +41,7 @@ CHART = re.compile(
     r"(  line \[NUMBER(, NUMBER){10}\]\n){2}".replace("NUMBER", r"-?\d+(\.\d+)?")
 )
 CHOICES = {
-    ".rulings.rule", ".rulings.verdict", ".costs.name", ".notes.kind", ".plots.name", ".plots.curves.model"
+    ".baseline", ".rulings.rule", ".rulings.verdict", ".costs.name", ".notes.kind", ".plots.name", ".plots.curves.model"
 }  # fmt: skip
 
 
@@ -123,9 +123,11 @@ def written() -> dict[str, Any]:
     interval = {"low": -0.005, "high": 0.025}
     curves = [{"model": model, "label": "yes", "x": [0, 0.5, 1], "y": [0, 0.8, 1]} for model in both]
     return {
-        "format": 2,
+        "format": 3,
         "passed": True,
         "unchanged": False,
+        "same_recipe": False,
+        "baseline": "champion",
         "pull_request": 1,
         "champion": "v1.0.0",
         "incomparable": None,
@@ -276,6 +278,57 @@ def test_the_first_line_leads_with_the_verdict_and_counts_the_slices_that_collap
     assert line(champion, slices[0]).startswith(
         "❌ Fails: `roc_auc` collapses from 0.7600 → 0.7700 where `plan = gold`;"
     )
+
+
+def test_nothing_to_retrain_means_that_no_stage_ran(modules: Modules, written: dict[str, Any]) -> None:
+    report, markdown, _ = modules
+
+    def body(*ran: str, **changes: Any) -> str:
+        stages = [stage | {"seconds": 1.5 if stage["name"] in ran else None} for stage in written["stages"]]
+        read = report.read_report(json.dumps(written | {"unchanged": True, "stages": stages, **changes}).encode())
+        return str(markdown.render(read, run_url=None, commit=None))
+
+    none = body()
+    assert none.startswith("### ➖ Nothing to retrain: the model is the champion's, `v1.0.0`, byte for byte\n")
+    assert "Retrained" not in none
+    some = body("train", "export")
+    assert some.startswith("### ➖ Retrained; the model is byte for byte `v1.0.0`: these changes do not reach it\n")
+    assert "**Retrained** `train` 1.5 s, `export` 1.5 s; up to date: `prepare`" in some and "Nothing" not in some
+    again = body("train", same_recipe=True)
+    assert again.startswith("### ➖ Retrained as `v1.0.0` was: the model is the same, byte for byte\n")
+
+
+NAMED = {
+    "named": "against `v1.0.0`: the interval",
+    "head": "against the last commit, `v1.0.0` (nothing is released yet): the interval",
+    "base": "against the commit before, `v1.0.0` (nothing is released yet): the interval",
+}
+
+
+@pytest.mark.parametrize("kind", NAMED)
+def test_what_is_no_champion_is_never_called_one(modules: Modules, written: dict[str, Any], kind: str) -> None:
+    report, markdown, _ = modules
+    notes = [{"kind": kind, "names": ["maybe"]} for kind in ("own_rows", "new_classes", "gone_classes")]
+    rulings = [ruling | {"verdict": "undecided"} for ruling in written["rulings"]]
+    asked = written | {"baseline": kind, "notes": notes, "rulings": rulings}
+    for changes in ({}, {"incomparable": "it cannot"}, {"incomparable": "it cannot", "passed": False, "rulings": []}):
+        read = report.read_report(json.dumps(asked | changes).encode())
+        pictures = {"roc-light": "https://github.example/roc.png"}
+        texts = [markdown.render(read, run_url=None, commit=None, pictures=shown) for shown in (None, pictures)]
+        assert not [text for text in texts if "champion" in text] and "| baseline `v1.0.0` |" in texts[0]
+        assert ("incomparable" in changes) or NAMED[kind] in texts[0]
+
+
+def test_nothing_is_said_of_what_was_not_compared(modules: Modules, written: dict[str, Any]) -> None:
+    report, markdown, _ = modules
+    nothing = {"champion": None, "params": [], "schema": [], "data": [], "shifts": [], "slices": []}
+    threshold = written["rulings"][0]
+    notes = [{"kind": "not_fetched", "names": ["commit abc1234: no store has it"]}]
+    for rulings, met in (([threshold], "every threshold is met"), ([], "no threshold is set")):
+        read = report.read_report(json.dumps(written | nothing | {"rulings": rulings, "notes": notes}).encode())
+        body = markdown.render(read, run_url=None, commit=None)
+        assert body.startswith(f"### ✅ Passes: nothing is released yet to compare it with, and {met}\n")
+        assert "unchanged" not in body and "was not compared: `commit abc1234: no store has it`." in body
 
 
 @pytest.mark.parametrize(

@@ -362,6 +362,8 @@ def write_report(pictures: ModuleType, pull_request: int) -> bytes:
         format=package.FORMAT,
         passed=True,
         unchanged=False,
+        same_recipe=False,
+        baseline="champion",
         pull_request=pull_request,
         champion="v1.0.0",
         primary="roc_auc",

@@ -201,6 +201,7 @@ def test_where_main_has_moved_on_the_tag_holds_the_model_and_main_is_not_forced(
 def test_where_main_is_protected_the_tag_holds_the_model_and_nobody_trains_it_again(
     published: Repository, runner: Callable[..., Runner], clone: Clone
 ) -> None:
+    laptop = clone(published)
     protected = runner()
     published.protect()
     main = published.bare.resolve("main")
@@ -214,4 +215,10 @@ def test_where_main_is_protected_the_tag_holds_the_model_and_nobody_trains_it_ag
     retrain = find_run(pull.runs, "retrain").expect("success")
     assert "Starting from what v1.1.0 trained." in retrain.log
     assert "Nothing to retrain" in retrain.log and "Running stage" not in retrain.log
-    assert pull.comments()[-1]["body"].startswith("### ➖ Nothing to retrain: the model is the champion's, `v1.1.0`")
+    same = "### ➖ Nothing to retrain: the model is the champion's, `v1.1.0`"
+    assert pull.comments()[-1]["body"].startswith(same)
+
+    laptop.run("git", "pull", "--quiet")
+    assert laptop.run("git", "tag", "--list", "model@*") == "model@v1.0.0", "main does not hold the release"
+    assert "Starting from what v1.1.0 trained." in laptop.run("mlops", "train")
+    assert laptop.run("mlops", "compare").startswith(same)

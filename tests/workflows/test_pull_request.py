@@ -41,7 +41,7 @@ def test_a_changed_param_is_retrained_compared_and_commented_once(published: Rep
     ruling = "threshold met; (better|not worse|undecided)"
     row = rf"^\| \*\*`roc_auc`\*\* \| 0\.\d{{4}} \| 0\.\d{{4}} \| {change} \| {ruling} \|$"
     assert re.search(row, body, re.M)
-    assert "| `model.params.C` | – | `0.3` |" in body
+    assert "| `model.params.C` | `1.0` | `0.3` |" in body, "what is not set has its value in effect"
     assert "**Data** unchanged" in body
     seconds = r"\d+\.\d s"
     assert re.search(rf"^\*\*Retrained\*\* `train` {seconds}, `evaluate` {seconds}, `export` {seconds};", body, re.M)
@@ -62,7 +62,7 @@ def test_a_changed_param_is_retrained_compared_and_commented_once(published: Rep
     (after,) = pull.comments()
     assert after["id"] == before["id"] and pull.head_sha[:10] in after["body"]
     assert "`train` " in after["body"].partition("up to date: ")[2] or "**Retrained** nothing" in after["body"]
-    assert "| `model.params.C` | – | `0.3` |" in after["body"]
+    assert "| `model.params.C` | `1.0` | `0.3` |" in after["body"]
 
 
 def test_a_change_of_words_alone_has_nothing_to_retrain_and_fetches_nothing(

@@ -138,6 +138,10 @@ def earn(body: str) -> Edit:
     return lambda desk: (desk.path / f"src/{PACKAGE}/own.py").write_text(OWN_METRIC.format(body=body))
 
 
+def say_more(desk: Desk) -> None:
+    desk.replace("README.md", "#", "# Read me:\n\n#")
+
+
 def earn_nothing(desk: Desk) -> None:
     earn('return float("nan")')(desk)
     knob(
@@ -379,15 +383,28 @@ def test_a_scorer_of_scikit_learn_decides(reviews: Callable[[str], list[Review]]
     assert scored.change("matthews_corrcoef")[1] >= -0.5
 
 
-def test_before_the_first_release_thresholds_alone_decide(first: Repository, clone: Clone) -> None:
+def test_before_the_first_release_a_model_is_held_against_the_one_that_its_base_records(
+    first: Repository, clone: Clone
+) -> None:
     unreleased = first.copy(f"{OWNER}/unreleased")
     unreleased.bare.git("update-ref", "-d", "refs/tags/model@v1.0.0")
-    (new,) = play(clone(unreleased), "begin", [knob(("params: {}", "params: {C: 0.8}"))])
-    new.retrain.expect("success")
-    assert new.line == "### ✅ Passes: the first model; there is no champion yet, and every threshold is met"
-    assert re.search(r"^\| metric \| champion none \| candidate \| change \(95%\) \| ruling \|$", new.comment, re.M)
-    assert new.row("roc_auc")[1] == "–" and new.row("roc_auc")[3:] == ["", "threshold met"]
-    assert re.search(r"^On \d{3} test rows\.$", new.comment, re.M) and "/roc-light.png" in new.comment
+    base = str(unreleased.bare.resolve("main"))[:7]
+    say_more = lambda desk: desk.replace("README.md", "#", "# Read me:\n\n#")  # noqa: E731
+    worse = knob(("drop: []", f"drop: {INFORMATIVE}"), ("roc_auc: 0.6", "roc_auc: 0.2"))
+    same, lost = play(clone(unreleased), "begin", [say_more, worse])
+    same.retrain.expect("success")
+    assert same.line == "### ✅ Passes: nothing is released yet to compare it with, and every threshold is met"
+    assert f"- Commit `{base}` records this very model: nothing was compared." in same.comment
+    assert re.search(r"^\| metric \| champion none \| candidate \| change \(95%\) \| ruling \|$", same.comment, re.M)
+    assert same.row("roc_auc")[1] == "–" and same.row("roc_auc")[3:] == ["", "threshold met"]
+    assert re.search(r"^On \d{3} test rows\.$", same.comment, re.M) and "/roc-light.png" in same.comment
+    assert "unchanged" not in same.comment, "nothing is said of what was not compared"
+
+    lost.retrain.expect("failure")
+    before = rf"the commit before, `{base}` \(nothing is released yet\)"
+    assert re.match(rf"### ❌ Worse: `roc_auc` .+ against {before}: the interval lies beyond", lost.line)
+    assert f"| metric | baseline `{base}` |" in lost.comment and "champion" not in lost.comment
+    assert lost.change()[1] < -0.01 and "| `data.drop` | `[]` |" in lost.comment
 
 
 def test_a_class_that_vanished_from_thirty_test_rows_is_said_to_be_gone(
@@ -437,10 +454,12 @@ def test_any_commit_branch_or_version_can_be_compared_on_a_laptop(published: Rep
     for against, text in said.items():
         assert re.search(rf"### \S+ .*`roc_auc` 0\.\d{{4}}, .+ against `{against}`: the interval ", text)
         assert text.endswith("The full report: report/report.html")
-    tables = {re.sub(r"\d+(\.\d+)? (ms|s)\b", "", text).replace(against, "") for against, text in said.items()}
+    plain = {against: re.sub(r"\d+(\.\d+)? (ms|s)\b", "", text) for against, text in said.items()}
+    tables = {text.replace(against, "").replace("champion", "baseline") for against, text in plain.items()}
     assert len(tables) == 1, "they name the same commit"
+    assert "| champion |" in said["v1.0.0"] and "champion" not in said["origin/main"] + said[main]
     assert main in (desk.path / "report/report.html").read_text()
-    assert "Nothing to retrain: the model is the champion's, `origin/tuned`" in compare("origin/tuned")
+    assert "Nothing to retrain: the model is that of `origin/tuned`, byte for byte" in compare("origin/tuned")
     with pytest.raises(RuntimeError) as refused:
         compare("nowhere")
     assert "nowhere is no version, branch or commit: see `git tag --list 'model@*'`." in str(refused.value)

@@ -88,6 +88,15 @@ def check(args: argparse.Namespace) -> int:
     return check()
 
 
+def params(args: argparse.Namespace) -> int:
+    """Show every knob of params.yaml with the value in effect, defaults included."""
+    from .config import load_config
+    from .effective import show_params
+
+    show_params(load_config(), args.json)
+    return 0
+
+
 def compare(args: argparse.Namespace) -> int:
     """Judge this working tree's model against the champion; exit 1 when the gate says no."""
     from .review.run import compare
@@ -323,6 +332,7 @@ def parser() -> argparse.ArgumentParser:
     verb(tune)
     verb(test).add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to pytest")
     verb(check)
+    verb(params).add_argument("--json", action="store_true", help="as JSON, for programs")
     comparing = verb(compare)
     comparing.add_argument("--against", metavar="REV", help="a version, branch or commit, instead of the champion")
     comparing.add_argument("--report", type=Path, default=Path("report"), metavar="DIR", help="where the page goes")

@@ -4,6 +4,7 @@ import base64
 import io
 import os
 import re
+import signal
 import subprocess
 import tarfile
 from collections.abc import Iterable, Mapping
@@ -58,6 +59,21 @@ def run(
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
+def run_briefly(*args: str | Path, seconds: float) -> subprocess.CompletedProcess[bytes]:
+    """The finished process of `git ARGS`, which may ask nobody for a password and is ended after so many seconds."""
+    # In a session of its own it has no terminal to ask at, and what it started ends with it.
+    with start(*args, env={"GIT_TERMINAL_PROMPT": "0"}, reads=False, alone=True) as process:
+        try:
+            output, errors = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGTERM)
+            output, errors = process.communicate()[0], f"no answer within {seconds:g} seconds".encode()
+        except BaseException:  # Ctrl-C does not reach another session
+            os.killpg(process.pid, signal.SIGTERM)
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
 def start(
     *args: str | Path,
     cwd: Path | None = None,
@@ -65,13 +81,25 @@ def start(
     config: Config = (),
     reads: bool = True,
     stderr: int = subprocess.PIPE,
+    alone: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """The running `git ARGS`, with pipes to talk to it; `config` does not show on its command line."""
+    """The running `git ARGS`, with pipes to talk to it; `config` does not show on its command line.
+
+    `alone` starts it in a session of its own.
+    """
     stdin = subprocess.PIPE if reads else subprocess.DEVNULL
     variables = _environment(env or {}, config)
     command = ["git", *map(str, args)]
     try:
-        return subprocess.Popen(command, cwd=cwd, env=variables, stdin=stdin, stdout=subprocess.PIPE, stderr=stderr)
+        return subprocess.Popen(
+            command,
+            cwd=cwd,
+            env=variables,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            start_new_session=alone,
+        )
     except FileNotFoundError as error:
         raise UserError(
             f"The directory {cwd} does not exist."

@@ -295,8 +295,9 @@ def _own(name: str, function: Callable[..., Any]) -> Callable[[np.ndarray, Predi
         except UserError:
             raise
         except Exception as error:
-            if predictions.classes is not None and len(set(truth)) < len(predictions.classes):
-                return float("nan")  # not defined on rows that lack a class
+            lacking = predictions.classes is not None and len(set(truth)) < len(predictions.classes)
+            if lacking and isinstance(error, ValueError | LookupError | ArithmeticError):
+                return float("nan")  # not defined on rows that lack a class; anything else is a mistake in it
             raise UserError(f"The metric {name} raised {_words(error)}.") from error
         return _number(name, value)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import UserError
-from .git import git, remote_url
+from .git import complaint, git, remote_url, run_briefly
 
 MODEL = "model"
 CHAMPION_STAGE = "prod"
@@ -19,6 +19,7 @@ CANARY_STAGE = "canary"
 SHADOW_STAGE = "shadow"
 STAGES = (CHAMPION_STAGE, CANARY_STAGE, SHADOW_STAGE)
 TAGS = (f"refs/tags/{MODEL}@*", f"refs/tags/{MODEL}#*")
+PATIENCE = 10  # seconds that origin has to tell its tags where they are wanted, not needed
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,35 @@ def fetch_tags() -> None:
         gone = sorted(before - _tags())
     if gone:
         print(f"{', '.join(gone)}: not on origin, and so dropped here.", file=sys.stderr)
+
+
+def refresh_tags() -> bool:
+    """Bring the model's tags that origin has; return whether what is here is then all that it has.
+
+    Nothing goes: a version may be made before it is pushed. Before the first push there is no origin, which is fine;
+    where it does not answer, one line says which champion that leaves. A fork may have no version: upstream has them.
+    """
+    complete = not is_shallow()
+    if remote_url() is not None:
+        complete = _bring_tags("origin")
+    if remote_url("upstream") is not None and not git("tag", "--list", f"{MODEL}@*"):
+        complete = _bring_tags("upstream")
+    return complete
+
+
+def _bring_tags(remote: str) -> bool:
+    tags = (f"+{tags}:{tags}" for tags in TAGS)
+    fetched = run_briefly("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", remote, *tags, seconds=PATIENCE)
+    if fetched.returncode:
+        champion = champion_version()
+        left = f"by those of the last fetch the champion is {champion}" if champion else "none is here"
+        print(f"The version tags of {remote} were not fetched ({complaint(fetched.stderr)}): {left}.", file=sys.stderr)
+    return not fetched.returncode
+
+
+def is_shallow() -> bool:
+    """Return whether this clone lacks a part of the history, and with it tags."""
+    return git("rev-parse", "--is-shallow-repository") == "true"
 
 
 @contextmanager

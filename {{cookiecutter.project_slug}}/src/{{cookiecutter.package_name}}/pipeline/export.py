@@ -55,7 +55,7 @@ def build_bundle(
         if parity:
             parity.look_at(case.features)
     if parity:
-        parity.look_at(blank(first.features))
+        parity.look_at(blank(pipeline, first.features))
         why = parity.sentence
     if same:
         compiled, program = same.sentence, program if same.agrees else None

@@ -21,6 +21,10 @@ from ..values import MISSING_CATEGORY
 ALONE = 10  # rows of a table whose features are made again without the others
 
 
+class InfiniteError(UserError):
+    """add_features makes an infinite number of a row."""
+
+
 def run(config: Config) -> None:
     """Writes the features and the target of the train and the test rows, batch by batch."""
     weight = config.data.weight  # of the rows to train on only
@@ -133,7 +137,7 @@ def _as_input(name: str, values: pd.Series, first: int) -> pd.Series:
         infinite = np.isinf(numbers)
         if infinite.any():
             row = first + int(infinite.argmax()) + 1
-            raise UserError(
+            raise InfiniteError(
                 f"features.py: {name!r} is infinite in some rows (first: row {row}); make it missing there."
             )
         return pd.Series(numbers, index=values.index)

@@ -11,13 +11,15 @@ from dvc.stage import Stage
 from ..files import write_file
 from ..git import show_file
 from ..outputs import LOCK, RECORDED
-from ..versions import newest_version
+from ..versions import newest_version, refresh_tags
 from .stages import outdated_stages
 
 
 def start_from_best_lock() -> list[Stage]:
     """Return the stages that would run from the better record, which is then in the tree."""
     outdated = outdated_stages()
+    if outdated:
+        refresh_tags()
     version = newest_version() if outdated else None
     released = {path: show_file(version.commit, path) for path in RECORDED} if version else {}
     lock = released.get(LOCK)

@@ -3,7 +3,7 @@
 Each row goes both ways: through pandas and scikit-learn, and as JSON through what serves it.
 """
 
-from contextlib import suppress
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -19,7 +19,7 @@ from ..scoring.contract import LARGEST, Contract
 from ..scoring.program import Program
 from ..values import MISSING_CATEGORY
 from .bundle import onnx_answer
-from .featurize import make_features
+from .featurize import InfiniteError, make_features
 from .fitted import answer_of, classes_of
 
 PROBABILITY_TOLERANCE = 1e-6
@@ -33,12 +33,12 @@ UNSEEN = "(a category never seen)"
 
 @dataclass(frozen=True)
 class Case:
-    """Rows and what pandas makes of them; `refused` are rows of which it makes an infinite number."""
+    """Rows and what pandas makes of them; `infinite` are rows of which it makes an infinite number."""
 
     typed: pd.DataFrame
     rows: list[dict[str, Any]]
     features: pd.DataFrame
-    refused: list[dict[str, Any]] = field(default_factory=list)
+    infinite: list[dict[str, Any]] = field(default_factory=list)
 
     @classmethod
     def of(cls, typed: pd.DataFrame, features: pd.DataFrame, columns: list[str]) -> "Case":
@@ -62,7 +62,7 @@ def make_edges(config: Config, pipeline: Any, first: Case, contract: dict[str, A
     typed = first.typed.iloc[np.arange(10) % len(first.typed)].reset_index(drop=True)
     for name, column in contract.items():
         typed[name] = _edges(typed[name], column["type"])
-    return _case_alone(config, pipeline, typed)
+    return _case_alone(config, pipeline, typed, "rows of extremes")
 
 
 def _edges(values: pd.Series, kind: str) -> pd.Series:
@@ -82,24 +82,44 @@ def _edges(values: pd.Series, kind: str) -> pd.Series:
     return values
 
 
-def _case_alone(config: Config, pipeline: Any, typed: pd.DataFrame) -> Case:
-    """The case of typed rows, each by itself, as some are beyond add_features or beyond the pipeline."""
-    made, kept, refused = [], [], []
+def _case_alone(config: Config, pipeline: Any, typed: pd.DataFrame, what: str) -> Case:
+    """The case of typed rows, each by itself, as some are beyond features.py or model.py; who refuses which is printed.
+
+    Raises:
+        UserError: every row is refused.
+    """
+    made, kept, infinite = [], [], []
+    refusals: Counter[str] = Counter()
     for number in range(len(typed)):
         row = typed.iloc[[number]].reset_index(drop=True)
+        known = join_history(row, config)
         try:
-            features = make_features(join_history(row, config), config)
-        except UserError:
-            refused += as_json(row)
+            features = make_features(known, config)
+        except UserError as error:
+            infinite += as_json(row) if isinstance(error, InfiniteError) else []
+            refusals[str(error)] += 1
             continue
-        with suppress(ValueError):  # scikit-learn refuses what overflows in it, or has no number for it
-            if np.isfinite(answer_of(pipeline, features)).all():
-                made.append(features)
-                kept.append(row)
+        if why := refusal_of(pipeline, features):
+            refusals[f"model.py: {why}"] += 1
+            continue
+        made.append(features)
+        kept.append(row)
+    said = "; ".join(f"{count} by {why}" for why, count in refusals.most_common(2))
     if not made:
-        raise UserError("features.py: add_features refuses every row of extremes; make it miss what it cannot compute.")
+        raise UserError(f"export: all {len(typed)} {what} are refused, {said} Make it take or miss such values.")
+    if said:
+        print(f"export: {len(typed) - len(made)} of {len(typed)} {what} are refused, {said}")
     rows, features = pd.concat(kept, ignore_index=True), pd.concat(made, ignore_index=True)
-    return Case(rows, as_json(rows), features, refused)
+    return Case(rows, as_json(rows), features, infinite)
+
+
+def refusal_of(pipeline: Any, features: pd.DataFrame) -> str:
+    """Why a fitted pipeline has no answer to rows of features, as a sentence; empty where it has."""
+    try:
+        answer = answer_of(pipeline, features)
+    except ValueError as error:  # scikit-learn refuses what overflows in it, or has no number for it
+        return f"the pipeline refuses it ({' '.join(str(error).split())[:200].rstrip('.')})."
+    return "" if np.isfinite(answer).all() else "the pipeline answers with no finite number."
 
 
 class OnnxProof:
@@ -115,7 +135,7 @@ class OnnxProof:
 
     def look_at(self, features: pd.DataFrame) -> None:
         """Take these rows into account, the first of them alone as well."""
-        if self.failure:
+        if self.failure or features.empty:
             return
         expected = answer_of(self.pipeline, features)
         alone = min(SINGLE_ROWS, len(features))
@@ -179,8 +199,8 @@ def scale_of(expected: np.ndarray) -> np.ndarray:
     return np.ones(1) if expected.ndim == 2 else np.maximum(np.abs(expected), np.std(expected) or 1.0)
 
 
-def blank(features: pd.DataFrame) -> pd.DataFrame:
-    """Four rows in which every feature, or all of one kind, is missing or never seen."""
+def blank(pipeline: Any, features: pd.DataFrame) -> pd.DataFrame:
+    """Those of four rows that the pipeline answers: every feature, or all of one kind, is missing or never seen."""
     rows = features.iloc[np.arange(4) % len(features)].reset_index(drop=True)
     for name in rows:
         if rows[name].dtype == np.float32:
@@ -188,7 +208,7 @@ def blank(features: pd.DataFrame) -> pd.DataFrame:
         else:
             rows.loc[[0, 2], name] = MISSING_CATEGORY
             rows.loc[[1, 3], name] = UNSEEN
-    return rows
+    return rows.iloc[[row for row in range(len(rows)) if not refusal_of(pipeline, rows.iloc[[row]])]]
 
 
 class FeaturesProof:
@@ -210,18 +230,15 @@ class FeaturesProof:
         self._compare(case.rows, case.features)
         for row in range(min(SINGLE_ROWS, len(case.rows))):
             self._compare(case.rows[row : row + 1], case.features.iloc[[row]])
-        for refused in case.refused:
-            if not self.failure and not self._run([refused])[2]:
+        for beyond in case.infinite:
+            if (found := self._run([beyond])) and not found[2]:
                 self.failure = "of a row of extremes, it makes an infinite number and the compiled one does not"
 
     def _compare(self, rows: list[dict[str, Any]], features: pd.DataFrame) -> None:
-        if self.failure:
+        found = self._run(rows)
+        if found is None:
             return
-        try:
-            numbers, categories, infinite = self._run(rows)
-        except Exception as error:  # a step may meet values for which NumPy has no such operation
-            self.failure = f"compiled, it fails: {type(error).__name__}: {error}"
-            return
+        numbers, categories, infinite = found
         self._rows += len(rows)
         expected = features[self.numbers].to_numpy("float32")
         same = (numbers == expected) | (np.isnan(numbers) & np.isnan(expected))
@@ -232,12 +249,20 @@ class FeaturesProof:
             what = f"{differing[0]!r} differs" if differing else next(iter(infinite.values())).reason
             self.failure = f"compiled, {what} from what pandas makes of the same rows"
 
-    def _run(self, rows: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, dict[int, Any]]:
+    def _run(self, rows: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, dict[int, Any]] | None:
+        """What the program makes of rows; None once something failed, of which `failure` says what."""
+        if self.failure:
+            return None
         columns, problems = self.contract.read(rows)
         if problems:
             column, reason = next(iter(problems.values()))
-            raise ValueError(f"the column {column!r} {reason}")
-        return self.program.run(columns)
+            self.failure = f"sent as JSON, the column {column!r} {reason}"
+            return None
+        try:
+            return self.program.run(columns)
+        except Exception as error:  # a step may meet values for which NumPy has no such operation
+            self.failure = f"compiled, it fails: {type(error).__name__}: {error}"
+            return None
 
     @property
     def agrees(self) -> bool:
@@ -258,7 +283,7 @@ def make_reference(config: Config, pipeline: Any, first: Case, edges: Case) -> d
     luck = np.random.default_rng(0)
     sample = first.typed.head(SAMPLE).reset_index(drop=True)
     columns = {name: values.iloc[luck.permutation(len(sample))].array for name, values in sample.items()}
-    mixed = _case_alone(config, pipeline, pd.DataFrame(columns))
+    mixed = _case_alone(config, pipeline, pd.DataFrame(columns), "shuffled test rows")
     rows = [*mixed.rows, *edges.rows]
     expected = answer_of(pipeline, pd.concat([mixed.features, edges.features], ignore_index=True))
     tolerance = PROBABILITY_TOLERANCE if expected.ndim == 2 else NUMBER_TOLERANCE

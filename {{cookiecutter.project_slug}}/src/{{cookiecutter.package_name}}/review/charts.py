@@ -68,9 +68,9 @@ def make_charts(report: Report) -> Iterator[Chart]:
     if intervals := list(find_intervals(report))[:MOST]:
         yield _intervals(intervals)
     for plot in report.plots:
-        yield _curves(plot)
+        yield _curves(report, plot)
     if report.confusion:
-        yield _matrices(report.confusion)
+        yield _matrices(report, report.confusion)
 
 
 def find_intervals(report: Report) -> Iterator[Interval]:
@@ -148,7 +148,7 @@ def _arrow(x: float, y: float, length: float, colour: str) -> str:
     return element("path", d=f"M{x - length / 2:.1f},{y - 6:.1f}v12L{x + length / 2:.1f},{y:.1f}z", fill=colour)
 
 
-def _curves(plot: Plot) -> Chart:
+def _curves(report: Report, plot: Plot) -> Chart:
     """Return the lines of shares; predictions as points; residuals as points below the lines of their quantiles."""
     shares, residuals = plot.name in SHARES, plot.name == "residuals"
     titles = AXES[plot.name]
@@ -162,13 +162,14 @@ def _curves(plot: Plot) -> Chart:
     up = Axis(*ends[1], bottom, TOP)
     left = 2 * EDGE + SIZE + max(measure(text) for _, text in up.ticks())
     across = Axis(*ends[0], left, WIDTH - EDGE)
+    models = [model for model in DASHES if any(curve.model == model for curve in plot.curves)]
     drawn = [
         *(line(x, TOP, x, bottom) for x, _ in across.ticks()),
         *(line(left, y, across.end, y) for y, _ in up.ticks()),
         _axis_below(across, bottom, titles[0]),
         *(words(text, left - 6, y + 4, text_anchor="end") for y, text in up.ticks()),
         _title_beside(titles[1], (TOP + bottom) / 2),
-        _legend([model for model in DASHES if any(curve.model == model for curve in plot.curves)], left, not shares),
+        _legend(report, models, left, not shares),
     ]
     if residuals:
         drawn.append(line(left, up.at(0), across.end, up.at(0), "var(--quiet)"))
@@ -183,7 +184,8 @@ def _curves(plot: Plot) -> Chart:
             drawn.append(_cloud(curve.model, places, opacity=0.3 if lines else 0.8))
         else:
             drawn.append(_line(curve, places, dots=plot.name == "calibration", thin=curve.label in ("p10", "p90")))
-        model = f"{curve.model}, {curve.label}" if residuals and curve.label else curve.model
+        shown = report.shown(curve.model)
+        model = f"{shown}, {curve.label}" if residuals and curve.label else shown
         said = (
             f"{model}\n{titles[0]} {number(x)}\n{titles[1]} {number(y)}" for x, y in zip(curve.x, curve.y, strict=True)
         )
@@ -206,7 +208,7 @@ def _cloud(model: Model, places: list[Place], opacity: float) -> str:
     return group(points, class_=model, fill="none", **look)
 
 
-def _legend(models: Sequence[Model], left: float, points: bool) -> str:
+def _legend(report: Report, models: Sequence[Model], left: float, points: bool) -> str:
     """Return the models' marks and names; on the page each is a button."""
     entries = []
     for place, model in enumerate(models):
@@ -216,14 +218,14 @@ def _legend(models: Sequence[Model], left: float, points: bool) -> str:
             mark = element("path", d=f"M{x + 8:.1f},46{POINTS[model]}", stroke_width=1.5, **look)
         else:
             mark = line(x, 46, x + 18, 46, stroke_width=2.5, stroke_dasharray=DASHES[model], stroke=look["stroke"])
-        entries.append(group([mark, words(model, x + 24, 50)], class_=f"legend {model}"))
+        entries.append(group([mark, words(report.shown(model), x + 24, 50)], class_=f"legend {model}"))
     return "".join(entries)
 
 
-def _matrices(confusion: Confusion) -> Chart:
+def _matrices(report: Report, confusion: Confusion) -> Chart:
     """Return both models' matrices, beside each other where they fit, each cell shaded by its share of its row."""
     names, said = ([shorten(name, limit) for name in confusion.classes] for limit in (LONGEST // 3, LONGEST))
-    models = [("champion", confusion.champion), ("candidate", confusion.candidate)]
+    models = [(report.rival, confusion.champion), ("candidate", confusion.candidate)]
     matrices = [(model, matrix) for model, matrix in models if matrix]
     beside = len(matrices) if len(names) <= BESIDE else 1
     left = 2 * EDGE + SIZE + max(map(measure, names))

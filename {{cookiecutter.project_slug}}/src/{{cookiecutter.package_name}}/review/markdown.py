@@ -7,7 +7,7 @@ become HTML. Only the standard library is imported: the job that comments instal
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
-from .report import PLOTS, Change, Confusion, Cost, CostName, Metric, NoteKind, Plot, Report, Ruling, Slice
+from .report import PLOTS, Baseline, Change, Confusion, Cost, CostName, Metric, NoteKind, Plot, Report, Ruling, Slice
 
 COMMENT_LIMIT = 65_536  # characters, GitHub's limit for one comment
 CELL_LIMIT = 120
@@ -23,12 +23,22 @@ WIDEST = 1e15  # of an axis in text: there is no room for more digits
 SHARES = ("roc", "precision_recall", "calibration")  # plots whose axes go from 0 to 1
 
 MARKS = {True: "✅", False: "❌"}
-NOTES: dict[NoteKind, Callable[[str], str]] = {
-    "own_rows": lambda reason: f"The champion cannot read these rows ({reason}): it was given its own copy of them.",
-    "absent_classes": lambda names: f"No row that decides has the class {names}.",
-    "new_classes": lambda names: f"New since the champion, which never answers with it: the class {names}.",
-    "gone_classes": lambda names: f"The champion may answer with a class that is gone: {names}.",
-    "constant": lambda names: f"The same answer to every row is given by the {names}.",
+# What is said of the names, and of the `rival`: the champion, or what stands in for it.
+NOTES: dict[NoteKind, Callable[[str, str], str]] = {
+    "own_rows": lambda why, rival: f"The {rival} cannot read these rows ({why}): it was given its own copy of them.",
+    "absent_classes": lambda names, _: f"No row that decides has the class {names}.",
+    "new_classes": lambda names, rival: f"New since the {rival}, which never answers with it: the class {names}.",
+    "gone_classes": lambda names, rival: f"The {rival} may answer with a class that is gone: {names}.",
+    "constant": lambda names, _: f"The same answer to every row is given by the {names}.",
+    "same_model": lambda commit, _: f"Commit {commit} records this very model: nothing was compared.",
+    "not_fetched": lambda why, _: f"The model that was recorded before is not here, and was not compared: {why}.",
+}
+# What the name of the rival stands for, where it is no champion.
+RIVALS: dict[Baseline, Callable[[str], str]] = {
+    "champion": lambda name: name,
+    "named": lambda name: name,
+    "head": lambda name: f"the last commit, {name} (nothing is released yet)",
+    "base": lambda name: f"the commit before, {name} (nothing is released yet)",
 }
 COSTS: dict[CostName, tuple[str, str]] = {
     "model_mb": ("size", "MB"),
@@ -76,7 +86,7 @@ def render(
 def headline(report: Report) -> str:
     """Return the verdict and its reason in one line."""
     if report.unchanged:
-        return f"➖ Nothing to retrain: the model is the champion's, {code(report.champion)}, byte for byte"
+        return f"➖ {_unchanged(report)}"
     decisive = next((ruling for ruling in report.rulings if ruling.rule == "champion"), None)
     failed = _failures(report, [ruling for ruling in report.rulings if not ruling.passed and ruling is not decisive])
     more = [f"and {len(failed) - SHORT_LIST} more"] if len(failed) > SHORT_LIST else []
@@ -87,10 +97,29 @@ def headline(report: Report) -> str:
         undefined = [f"{code(decisive.subject)} is undefined on these test rows"] if decisive else []
         return "❌ Fails: " + ("; ".join([*undefined, *filter(None, [reasons])]) or "the gate gave no reason")
     if report.champion is None:
-        return "✅ Passes: the first model; there is no champion yet, and every threshold is met"
+        return f"✅ Passes: nothing is released yet to compare it with, and {_thresholds(report)}"
     if report.incomparable:
-        return "✅ Passes on thresholds alone: the champion could not be run on these test rows"
-    return "✅ Passes: every threshold is met; not held against the champion"
+        return f"✅ Passes on thresholds alone: the {report.rival} could not be run on these test rows"
+    return f"✅ Passes: {_thresholds(report)}; not held against the {report.rival}"
+
+
+def _thresholds(report: Report) -> str:
+    there = any(ruling.rule == "threshold" for ruling in report.rulings)
+    return "every threshold is met" if there else "no threshold is set"
+
+
+def rival(report: Report) -> str:
+    """Return what the candidate is compared with, by its name and what that is."""
+    return RIVALS[report.baseline](code(report.champion))
+
+
+def _unchanged(report: Report) -> str:
+    if not any(stage.seconds is not None for stage in report.stages):
+        owner = "the champion's," if report.baseline == "champion" else "that of"
+        return f"Nothing to retrain: the model is {owner} {code(report.champion)}, byte for byte"
+    if report.same_recipe:
+        return f"Retrained as {code(report.champion)} was: the model is the same, byte for byte"
+    return f"Retrained; the model is byte for byte {code(report.champion)}: these changes do not reach it"
 
 
 def _failures(report: Report, rulings: Sequence[Ruling]) -> list[str]:
@@ -101,7 +130,7 @@ def _failures(report: Report, rulings: Sequence[Ruling]) -> list[str]:
         worst = code(slices[0].subject)
         failed.append(f"{code(report.primary)} collapses on {len(slices):,} slices, most surely where {worst}")
     if report.incomparable and not report.passed:
-        failed.append("the champion could not be run on these test rows")
+        failed.append(f"the {report.rival} could not be run on these test rows")
     return failed
 
 
@@ -117,7 +146,7 @@ def _compared(report: Report, ruling: Ruling, reasons: str) -> str:
         + (f", the estimate is {'inside' if _is_inside(metric, ruling.limit) else 'beyond'} it" if metric else ""),
     }.get(ruling.verdict or "", "")
     change = f"{code(ruling.subject)} {number(ruling.candidate)}, {_change(metric)}" if metric else code(ruling.subject)
-    text = f"{change} against {code(report.champion)}: {why}"
+    text = f"{change} against {rival(report)}: {why}"
     if reasons and ruling.passed:
         return f"❌ Fails: {reasons}; otherwise {word.lower()}: {text}"
     if ruling.verdict == "undecided":
@@ -155,9 +184,12 @@ def _render(
         parts += [_what_decided(report), _metrics(report, rows), _notes(report, rows)]
         parts.append(_drawn_in_text(report, rows) if pictures is None else _pictures(report, pictures))
         parts.append(_slices(report, rows))
-    parts += [_changes("Params", report.params, rows), _changes("Schema", report.schema, rows), _data(report, rows)]
+    if report.champion is not None:
+        parts += [_changes("Params", report, report.params, rows), _changes("Schema", report, report.schema, rows)]
+        parts.append(_data(report, rows))
+    parts.append(_ran(report))
     if not report.unchanged:
-        parts += [_cost(report, rows), _reproduce(report)]
+        parts += [_costs(report, rows), _reproduce(report)]
     parts.append(_footer(run_url, commit))
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -165,16 +197,16 @@ def _render(
 def _what_decided(report: Report) -> str:
     rows = report.rows
     if report.incomparable:
-        return f"The champion was not compared: {code(report.incomparable, 600)}"
+        return f"The {report.rival} was not compared: {code(report.incomparable, 600)}"
     if report.champion is None:
         return f"On {rows.test:,} test rows."
     if rows.decided == rows.test and not (rows.new or rows.gone or rows.edited):
         text = f"Both answered the same {rows.decided:,} test rows."
     else:
+        trained = f"; {rows.trained:,} do not decide, because the {report.rival} was trained on them"
         text = (
-            f"Both answered {rows.decided:,} of {rows.test:,} test rows. Since the champion's test set "
-            f"{rows.new:,} rows are new, {rows.gone:,} gone, {rows.edited:,} edited"
-            + (f"; {rows.trained:,} do not decide, because the champion was trained on them." if rows.trained else ".")
+            f"Both answered {rows.decided:,} of {rows.test:,} test rows. Since the {report.rival}'s test set "
+            f"{rows.new:,} rows are new, {rows.gone:,} gone, {rows.edited:,} edited{trained if rows.trained else ''}."
         )
     if report.detectable is not None:
         text += f" They can show a change of {short(report.detectable)} or more in {code(report.primary)}."
@@ -182,13 +214,13 @@ def _what_decided(report: Report) -> str:
     if undecided and report.false_alarms is not None and report.enough_margin is not None:
         text += (
             f" **That is too few for the margin of {short(report.margin)}:** it would block {report.false_alarms:.0%} "
-            f"of models as good as the champion; a margin of {short(report.enough_margin)} would block 5%."
+            f"of models as good as the {report.rival}; a margin of {short(report.enough_margin)} would block 5%."
         )
     return text
 
 
 def _metrics(report: Report, rows: int | None) -> str:
-    champion = code(report.champion) if report.champion else "none"
+    theirs = f"{report.rival} {code(report.champion) if report.champion else 'none'}"
     lines = [
         [
             (f"**{code(metric.name)}**" if metric.name == report.primary else code(metric.name)) + arrow(metric),
@@ -199,9 +231,7 @@ def _metrics(report: Report, rows: int | None) -> str:
         ]
         for metric in sorted(report.metrics, key=lambda metric: metric.name != report.primary)
     ]
-    return _table(
-        ["metric", f"champion {champion}", "candidate", f"change ({report.confidence:.0%})", "ruling"], lines, rows
-    )
+    return _table(["metric", theirs, "candidate", f"change ({report.confidence:.0%})", "ruling"], lines, rows)
 
 
 def arrow(metric: Metric) -> str:
@@ -226,7 +256,8 @@ def _change(metric: Metric | Slice) -> str:
 
 
 def _notes(report: Report, rows: int | None) -> str:
-    return "\n".join(f"- {NOTES[note.kind](_names(note.names))}" for note in report.notes[:MANY][:rows])
+    notes = report.notes[:MANY][:rows]
+    return "\n".join(f"- {NOTES[note.kind](_names(note.names), report.rival)}" for note in notes)
 
 
 def _names(names: Sequence[str]) -> str:
@@ -261,21 +292,21 @@ def describe(name: str, report: Report) -> str:
     )
     if metric is None:
         return f"{title}: the table has the numbers"
-    champion = f"champion {number(metric.champion)}, " if metric.champion is not None else ""
-    return f"{title}: {metric.name.replace('_', ' ')} of {champion}candidate {number(metric.candidate)}"
+    theirs = f"{report.rival} {number(metric.champion)}, " if metric.champion is not None else ""
+    return f"{title}: {metric.name.replace('_', ' ')} of {theirs}candidate {number(metric.candidate)}"
 
 
 def _drawn_in_text(report: Report, rows: int | None) -> str:
     """Return what stands in for pictures where none can be shown: Mermaid charts, and the confusion as tables."""
     if rows == 0:
         return ""
-    charts = [_mermaid(plot) for name in PLOTS for plot in report.plots[:MANY] if plot.name == name]
-    parts = [*filter(None, charts), _confusion(report.confusion, rows) if report.confusion else ""]
+    charts = [_mermaid(report, plot) for name in PLOTS for plot in report.plots[:MANY] if plot.name == name]
+    parts = [*filter(None, charts), _confusion(report, report.confusion, rows) if report.confusion else ""]
     text = "\n\n".join(part for part in parts if part)
     return _folded("Charts", text) if text else ""
 
 
-def _mermaid(plot: Plot) -> str:
+def _mermaid(report: Report, plot: Plot) -> str:
     """Return a plot as a Mermaid chart: the first curve of each model, its mean in equal steps along x."""
     curves = [
         next((curve for curve in plot.curves if curve.model == model), None) for model in ("champion", "candidate")
@@ -292,7 +323,7 @@ def _mermaid(plot: Plot) -> str:
     bottom, top = (0.0, 1.0) if shares else (min(map(min, lines)), max(map(max, lines)))
     if not 0 < top - bottom < WIDEST:
         return ""
-    names = " and ".join(curve.model for curve in drawn)
+    names = " and ".join(report.shown(curve.model) for curve in drawn)
     return "\n".join(
         [
             "```mermaid",
@@ -328,11 +359,11 @@ def _steps(x: Sequence[float], y: Sequence[float], low: float, high: float) -> l
     return means
 
 
-def _confusion(confusion: Confusion, rows: int | None) -> str:
+def _confusion(report: Report, confusion: Confusion, rows: int | None) -> str:
     classes = confusion.classes[:MANY]
     head = ["actual ↓ predicted →", *(code(name, 30) for name in classes)]
     tables = []
-    for model, counts in (("champion", confusion.champion), ("candidate", confusion.candidate)):
+    for model, counts in ((report.rival, confusion.champion), ("candidate", confusion.candidate)):
         if counts:
             lines = [
                 [code(name, 30), *(f"{count:,}" for count in line[:MANY])]
@@ -351,7 +382,7 @@ def _slices(report: Report, rows: int | None) -> str:
         f"**Slices** of {code(report.primary)}, the surest harm first: {collapsed or 'none'} of {len(judged):,} "
         f"collapsed by more than {short(report.slice_margin)}, allowing for as many looks"
     )
-    head = ["slice", "rows", "champion", "candidate", f"change ({report.confidence:.0%})", "ruling"]
+    head = ["slice", "rows", report.rival, "candidate", f"change ({report.confidence:.0%})", "ruling"]
     lines = [
         [
             code(part.name),
@@ -375,34 +406,38 @@ def _data(report: Report, rows: int | None) -> str:
     ]
     parts = ["**Data** changed"]
     if shifts:
-        parts[0] += "; shift is the share of rows that would have to change to look like the champion's"
-        parts.append(_long_table(["column", "champion", "candidate", "shift"], shifts, rows))
+        parts[0] += f"; shift is the share of rows that would have to change to look like the {report.rival}'s"
+        parts.append(_long_table(["column", report.rival, "candidate", "shift"], shifts, rows))
     if facts:
-        parts.append(_folded(f"{len(facts)} facts", _table(["data", "champion", "candidate"], facts, rows)))
+        parts.append(_folded(f"{len(facts)} facts", _table(["data", report.rival, "candidate"], facts, rows)))
     return "\n\n".join(parts)
 
 
-def _changes(title: str, changes: Sequence[Change], rows: int | None) -> str:
+def _changes(title: str, report: Report, changes: Sequence[Change], rows: int | None) -> str:
     if not changes:
         return f"**{title}** unchanged"
     lines = [_change_line(change) for change in changes]
-    return f"**{title}** changed\n\n{_long_table([title.lower(), 'champion', 'candidate'], lines, rows)}"
+    return f"**{title}** changed\n\n{_long_table([title.lower(), report.rival, 'candidate'], lines, rows)}"
 
 
 def _change_line(change: Change) -> list[str]:
     return [code(change.name), code(change.champion), code(change.candidate)]
 
 
-def _cost(report: Report, rows: int | None) -> str:
+def _ran(report: Report) -> str:
+    """Return which stages ran, and for how long; nothing where none did and none had to."""
     ran = [f"{code(stage.name)} {stage.seconds:.1f} s" for stage in report.stages[:MANY] if stage.seconds is not None]
     kept = [code(stage.name) for stage in report.stages[:MANY] if stage.seconds is None]
+    if report.unchanged and not ran:
+        return ""
     text = "**Retrained** " + (", ".join(ran) if ran else "nothing in this run")
-    text += f"; up to date: {', '.join(kept)}" if kept else ""
+    return text + (f"; up to date: {', '.join(kept)}" if kept else "")
+
+
+def _costs(report: Report, rows: int | None) -> str:
     limits = {ruling.subject: ruling for ruling in report.rulings if ruling.rule == "cost"}
     lines = [_cost_line(cost, limits.get(cost.name)) for cost in report.costs[:MANY]]
-    if not lines:
-        return text
-    return f"{text}\n\n" + _folded("Costs", _table(["cost", "champion", "candidate", "limit"], lines, rows))
+    return _folded("Costs", _table(["cost", report.rival, "candidate", "limit"], lines, rows)) if lines else ""
 
 
 def _cost_line(cost: Cost, limit: Ruling | None) -> list[str]:

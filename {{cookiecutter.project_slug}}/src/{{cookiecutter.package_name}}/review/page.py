@@ -13,7 +13,7 @@ from html import escape
 from importlib import resources
 
 from .charts import Chart, make_charts
-from .markdown import COSTS, NOTES, arrow, code, describe, headline, number, short, signed
+from .markdown import COSTS, NOTES, arrow, code, describe, headline, number, rival, short, signed
 from .report import Change, Cost, Metric, Report, Ruling, Shift, Slice, Stage
 from .svg import THEMES, Theme
 
@@ -49,16 +49,17 @@ def _body(report: Report, charts: Sequence[Chart]) -> Iterator[str]:
     yield f'<header class="{passed}"><h1>{markup(headline(report))}</h1>'
     yield f'<p class="quiet">{markup(" · ".join(_facts(report)))}</p></header>'
     if report.incomparable:
-        yield f"<p>{markup(f'The champion was not compared: {code(report.incomparable, 600)}')}</p>"
-    notes = [NOTES[note.kind](", ".join(code(name, 300) for name in note.names)) for note in report.notes]
+        yield f"<p>{markup(f'The {report.rival} was not compared: {code(report.incomparable, 600)}')}</p>"
+    notes = [NOTES[note.kind](", ".join(code(name, 300) for name in note.names), report.rival) for note in report.notes]
     if notes:
         yield f"<ul>{''.join(f'<li>{markup(note)}</li>' for note in notes)}</ul>"
     change = f"change ({report.confidence:.0%} interval)"
     primary_first = sorted(report.metrics, key=lambda metric: metric.name != report.primary)
     metrics = [_metric(metric, metric.name == report.primary) for metric in primary_first]
-    yield _table("Metrics", ["metric", "champion", "candidate", change], metrics)
-    rules = ["rule", "on", "champion", "candidate", "limit", "verdict", "result"]
-    yield _table("Rules", rules, [_ruling(ruling) for ruling in report.rulings])
+    sides = [report.rival, "candidate"]
+    yield _table("Metrics", ["metric", *sides, change], metrics)
+    rules = ["rule", "on", *sides, "limit", "verdict", "result"]
+    yield _table("Rules", rules, [_ruling(report, ruling) for ruling in report.rulings])
     if charts:
         yield '<h2>Charts</h2><p class="quiet">Point at a mark for its values; pick a model in a legend.</p>'
         yield '<div class="charts">'
@@ -66,9 +67,8 @@ def _body(report: Report, charts: Sequence[Chart]) -> Iterator[str]:
             label = escape(describe(chart.name, report))
             yield f'<figure id="{chart.name}" aria-label="{label}">{chart.svg}</figure>'
         yield "</div>"
-    slices = ["slice", "rows", "champion", "candidate", change, "result"]
+    slices = ["slice", "rows", *sides, change, "result"]
     yield _table(f"Slices, by {code(report.primary)}", slices, [_slice(part) for part in report.slices])
-    sides = ["champion", "candidate"]
     yield _table("Params", ["param", *sides], _changes(report.params))
     yield _table("Schema", ["schema", *sides], _changes(report.schema))
     yield _table("Data", ["data", *sides], _changes(report.data))
@@ -80,15 +80,15 @@ def _body(report: Report, charts: Sequence[Chart]) -> Iterator[str]:
 
 def _facts(report: Report) -> Iterator[str]:
     rows = report.rows
-    yield f"champion {code(report.champion)}" if report.champion else "no champion yet"
+    yield f"{report.rival} {rival(report)}" if report.champion else "nothing is released yet"
     if report.pull_request:
         yield f"pull request {report.pull_request}"
     if rows.test:
         yield f"decided on {rows.decided:,} of {rows.test:,} test rows"
     if rows.new or rows.gone or rows.edited:
-        yield f"since the champion {rows.new:,} rows new, {rows.gone:,} gone, {rows.edited:,} edited"
+        yield f"since the {report.rival} {rows.new:,} rows new, {rows.gone:,} gone, {rows.edited:,} edited"
     if rows.trained:
-        yield f"{rows.trained:,} do not decide, because the champion was trained on them"
+        yield f"{rows.trained:,} do not decide, because the {report.rival} was trained on them"
     if report.detectable is not None:
         yield f"smallest change that these rows can show {short(report.detectable)}"
     if report.false_alarms is not None and report.enough_margin is not None:
@@ -104,10 +104,11 @@ def _metric(metric: Metric, primary: bool) -> list[Cell]:
     return [code(metric.name) + arrow(metric) + " decides" * primary, *_values(metric), _change(metric)]
 
 
-def _ruling(ruling: Ruling) -> list[Cell]:
+def _ruling(report: Report, ruling: Ruling) -> list[Cell]:
     values: list[Cell] = [(value, number(value)) for value in (ruling.champion, ruling.candidate, ruling.limit)]
     result = "holds" if ruling.passed else "**fails**"
-    return [ruling.rule, code(ruling.subject), *values, ruling.verdict or "–", result]
+    rule = report.rival if ruling.rule == "champion" else ruling.rule
+    return [rule, code(ruling.subject), *values, ruling.verdict or "–", result]
 
 
 def _slice(part: Slice) -> list[Cell]:

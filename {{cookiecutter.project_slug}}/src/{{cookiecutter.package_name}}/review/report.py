@@ -15,13 +15,16 @@ from typing import Any, Literal, get_args
 
 from ..errors import UserError
 
-FORMAT = 2
+FORMAT = 3
 Verdict = Literal["better", "not worse", "worse", "undecided", "undefined"]
 Rule = Literal["threshold", "champion", "guard", "slice", "cost"]
 Model = Literal["champion", "candidate"]
 PlotName = Literal["roc", "precision_recall", "calibration", "predicted_actual", "residuals"]
 CostName = Literal["model_mb", "latency_ms", "training_seconds"]
-NoteKind = Literal["own_rows", "absent_classes", "new_classes", "gone_classes", "constant"]
+NoteKind = Literal["own_rows", "absent_classes", "new_classes", "gone_classes", "constant", "same_model", "not_fetched"]
+# What the candidate is compared with: the version in production, what a person named, or, before the first release,
+# the last commit or the one that a run's change is made to.
+Baseline = Literal["champion", "named", "head", "base"]
 PLOTS: tuple[PlotName, ...] = get_args(PlotName)
 
 
@@ -157,6 +160,8 @@ class Confusion:
 class Report:
     """Everything that a reviewer is shown of one run.
 
+    `champion` is the name of what the candidate is compared with, whatever that is to the project, None where nothing
+    is. `unchanged` says that the bytes of both models are the same, `same_recipe` that what they were made with is.
     `detectable` is the smallest true change of the primary metric that these rows would have shown (80 % power),
     `false_alarms` the share of equally good models that the gate would block on them, and `enough_margin` the margin
     that would hold this share at 5 %.
@@ -165,8 +170,10 @@ class Report:
     format: int
     passed: bool
     unchanged: bool
+    same_recipe: bool
     pull_request: int | None
     champion: str | None
+    baseline: Baseline
     primary: str
     margin: float
     confidence: float
@@ -189,6 +196,15 @@ class Report:
     shifts: list[Shift] = field(default_factory=list)
     plots: list[Plot] = field(default_factory=list)
     confusion: Confusion | None = None
+
+    @property
+    def rival(self) -> str:
+        """Return the word for what the candidate is compared with."""
+        return "champion" if self.baseline == "champion" else "baseline"
+
+    def shown(self, model: Model) -> str:
+        """Return the word for one of both models."""
+        return self.rival if model == "champion" else model
 
     def to_json(self) -> str:
         """Return the report as JSON text."""

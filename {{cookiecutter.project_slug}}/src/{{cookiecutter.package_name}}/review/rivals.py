@@ -1,8 +1,5 @@
 """The rivals: champion and candidate, and what both predict for the rows on which neither was trained."""
 
-import os
-import subprocess
-import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -15,21 +12,15 @@ from ..config import PARAMS, Config, Data
 from ..git import check_out
 from ..history import join_history
 from ..metrics import Predictions
-from ..outputs import BUNDLE, HISTORY, TEST_ROWS, TRAIN_ROWS, fetch_outputs, locked, output_file, place_output
+from ..outputs import BUNDLE, HISTORY, TEST_ROWS, fetch_outputs, output_file, place_output
 from ..pipeline.bundle import Bundle, load_bundle
 from ..pipeline.featurize import make_features
 from ..table import read_typed
-from .champion import Champion
+from .champion import ROWS, Champion, Incomparable, run_theirs
 from .changes import content_of
 from .report import Note, Rows, Shift
 from .rows import RowChanges, compare_rows
 from .shift import find_shifts
-
-ROWS = (TEST_ROWS, TRAIN_ROWS)
-
-
-class Incomparable(Exception):
-    """The champion could not be run on these rows; the text says why."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +57,10 @@ def meet(config: Config, champion: Champion | None) -> Rivals:
     Raises:
         UserError: an object is in no store.
     """
-    changed = champion is not None and any(locked(path) != locked(path, champion.commit) for path in ROWS)
-    rows = ROWS if changed else ()
-    fetch_outputs(*((path, None) for path in {BUNDLE, TEST_ROWS, *rows}))
+    changed = champion is not None and champion.moved
+    fetch_outputs(*((path, None) for path in {BUNDLE, TEST_ROWS, *(ROWS if changed else ())}))
     if champion:
-        fetch_outputs(*((path, champion.commit) for path in (BUNDLE, *rows)))
+        champion.fetch()
     if config.history.entity and not config.path(HISTORY).exists():
         place_output(HISTORY, None, config.root)
     file = output_file(TEST_ROWS)
@@ -151,20 +141,10 @@ def ask(champion: Champion, rev: str | None, data: Data) -> Predictions:
             for path in (*ROWS, *filter(None, [history.get("events")])):
                 (home / path).parent.mkdir(parents=True, exist_ok=True)
                 (home / path).symlink_to(output_file(path, rev).resolve())
-            _run_theirs(home, "stage", "history")
+            run_theirs(home, "stage", "history")
         (home / "rows.parquet").symlink_to(output_file(TEST_ROWS, rev).resolve())
-        _run_theirs(home, "predict", "rows.parquet", "--bundle", str(bundle), "--types-only")
+        run_theirs(home, "predict", "rows.parquet", "--bundle", str(bundle), "--types-only")
         return read_predictions(pd.read_parquet(home / "predictions.parquet"))
-
-
-def _run_theirs(home: Path, *words: str) -> None:
-    cli = f"{__package__.partition('.')[0]}.cli"
-    environment = {**os.environ, "PYTHONPATH": str(home / "src")}
-    command = [sys.executable, "-m", cli, *words]
-    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or ["it gave no reason"]
-        raise Incomparable(said[-1])
 
 
 def read_predictions(frame: pd.DataFrame) -> Predictions:

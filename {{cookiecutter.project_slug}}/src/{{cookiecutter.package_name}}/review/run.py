@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,12 @@ from ..files import write_file
 from ..outputs import BUNDLE, locked
 from ..pipeline.stages import outdated_stages
 from ..pipeline.workspace import place_outputs, settle_inputs
-from .champion import Champion, find_champion
-from .changes import data_changes, params_changes, schema_changes, stages_run
+from ..versions import refresh_tags
+from .champion import Champion, find_baseline
+from .changes import data_changes, params_changes, same_recipe, schema_changes, stages_run
 from .gate import rule
 from .markdown import render
-from .report import FORMAT, Report
+from .report import FORMAT, Note, Report
 
 if TYPE_CHECKING:
     from .interval import Interval
@@ -33,7 +35,7 @@ def compare(against: str | None = None, directory: Path = Path("report")) -> boo
     `directory` gets report.json (what the comment is made from), report.html, and the pictures.
 
     Raises:
-        UserError: the model here is out of date, or an object is in no store.
+        UserError: the model here is out of date, an object is in no store, or the champion cannot be known.
     """
     config = load_config()
     settle_inputs()
@@ -41,8 +43,8 @@ def compare(against: str | None = None, directory: Path = Path("report")) -> boo
         raise UserError(f"{', '.join(outdated)} did not run since something changed: run `mlops train` first.")
     if lost := place_outputs():
         raise UserError(f"what git kept of {lost[0].addressing} is gone: run `mlops train` first.")
-    champion = find_champion(against)
-    report = describe(config, champion)
+    champion, notes = find_baseline(against, all_tags=refresh_tags())
+    report = describe(config, champion, notes)
     if not report.unchanged:
         report = judge(report, config, champion)
     write(report, directory)
@@ -66,22 +68,25 @@ def show(report: Report) -> None:
     Console().print(Markdown(re.sub("<details><summary>(.*)</summary>", r"**\1**", text)))
 
 
-def describe(config: Config, champion: Champion | None) -> Report:
+def describe(config: Config, champion: Champion | None, notes: Sequence[Note] = ()) -> Report:
     """Return what is known of this tree's model without running it: whether it changed, and what else did."""
     commit = champion.commit if champion else None
     return Report(
         format=FORMAT,
         passed=True,
         unchanged=commit is not None and locked(BUNDLE) == locked(BUNDLE, commit),
+        same_recipe=commit is not None and same_recipe(commit),
         pull_request=github.event().get("number"),
         champion=champion.name if champion else None,
+        baseline=champion.kind if champion else "champion",
         primary=config.gate.primary,
         margin=config.gate.margin,
         confidence=config.gate.confidence,
-        params=params_changes(commit),
+        params=params_changes(commit, config),
         schema=schema_changes(commit),
         data=data_changes(commit),
         stages=stages_run(),
+        notes=[*notes],
     )
 
 
@@ -96,7 +101,7 @@ def judge(report: Report, config: Config, champion: Champion | None) -> Report:
         report,
         passed=all(ruling.passed for ruling in rulings) and not uncompared,
         incomparable=comparison.incomparable,
-        notes=comparison.notes,
+        notes=[*report.notes, *comparison.notes],
         rows=comparison.rows,
         metrics=comparison.metrics,
         rulings=rulings,
