@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import secrets
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,16 @@ def find_run(runs: list[Run], name: str) -> Run:
     """The one run of a workflow among several."""
     (run,) = [run for run in runs if run.name == name]
     return run
+
+
+def bump_checkout(desk: "Desk") -> str:
+    """Put a bump of an action on main, as the merge of Dependabot's pull request would; its commit. No workflow runs."""
+    desk.run("git", "switch", "--quiet", "--detach", "origin/main")
+    for path in (desk.path / ".github/workflows").glob("*.yml"):
+        path.write_text(re.sub(r"(actions/checkout)@\w+ # .*", rf"\1@{secrets.token_hex(20)} # v8.0.0", path.read_text()))
+    commit = desk.commit("Bump actions/checkout")
+    desk.push_quietly()
+    return commit
 
 
 @dataclass(frozen=True)

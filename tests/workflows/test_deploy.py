@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from desk import Desk, find_run
+from desk import Desk, bump_checkout, find_run
 from local_github import LocalGitHub, Repository, Run, read_yaml
 from local_github.events import workflow_run_event
 
@@ -17,12 +17,16 @@ EVIL = """it's "better"; touch evil $(touch evil) `touch evil` ${{ github.token 
 
 @pytest.fixture
 def deployed(published: Repository, clone: Clone) -> Repository:
-    """A repository with v1.0.0 and v1.1.0, in which deploy runs and no version was promoted."""
+    """A repository with v1.0.0 and v1.1.0, in which deploy runs and no version was promoted.
+
+    Since its versions an action was bumped, so no workflow could tag them but for their branch.
+    """
     published.disabled = {"checks", "retrain"}
     desk = clone(published)
     desk.run("git", "commit", "--quiet", "--no-verify", "--allow-empty", "--message", "The next version")
     desk.run("gto", "register", "model", "HEAD", "--version", "v1.1.0")
     desk.run("git", "push", "--quiet", "--no-verify", "origin", "model@v1.1.0")
+    bump_checkout(desk)
     return published
 
 

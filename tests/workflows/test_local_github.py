@@ -146,6 +146,45 @@ def test_a_token_cannot_change_workflows_or_a_protected_branch(project: Project)
     assert "GH013" in main.expect("failure").log
 
 
+def test_a_token_points_no_ref_at_a_commit_whose_workflows_no_branch_has(project: Project) -> None:
+    host, name = project.hub.host, project.repo.name
+    refs, old = f"gh api repos/{name}/git/refs", "sha=$(git rev-parse HEAD~1)"
+
+    def ask(*commands: str) -> str:
+        more = f'env: {{GH_HOST: "{host}", GH_REPO: "{host}/{name}", GH_ENTERPRISE_TOKEN: "${{{{ github.token }}}}"}}'
+        steps = [f"{{uses: {CHECKOUT}, with: {{fetch-depth: 0}}}}", *(f"run: {command!r}" for command in commands)]
+        return job(*steps, on="workflow_dispatch", permissions="{contents: write}", more=more)
+
+    refused = "2> said && exit 1; cat said; grep -e workflows -e 403 said"
+    project.commit(
+        tag=ask(
+            f"git push origin HEAD~1:refs/tags/old {refused}",
+            f"git push origin HEAD~1:refs/heads/old {refused}",
+            f"{refs} -f ref=refs/tags/old -f {old} {refused}",
+            f"gh release create old --target $(git rev-parse HEAD~1) --notes x {refused}",
+            "git push origin HEAD:refs/tags/new",
+            f"{refs}/tags/new -X PATCH -F force=true -f {old} {refused}",
+            f"gh release create new --draft --target $(git rev-parse HEAD~1) --notes x {refused}",
+            "git push origin $(git -c user.name=x -c user.email=x@y commit-tree -m x $(git mktree < /dev/null)):refs/a/b",
+        ),
+        late=ask(
+            "git -c user.name=x -c user.email=x@y tag -m x old HEAD~1; git push origin old",
+            f"{refs} -f ref=refs/tags/too -f {old}",
+            "gh release create rest --target $(git rev-parse HEAD~1) --notes x",
+        ),
+    )
+    project.push()
+    project.commit(other=job("run: echo"))
+    project.push()
+    (tag,) = project.repo.dispatch(".github/workflows/tag.yml")
+    tag.expect("success")
+    assert project.repo.tags() == ["new"]
+    project.git("push", "--quiet", "origin", "HEAD~1:refs/heads/kept", "HEAD~1:refs/tags/by-a-person")
+    (late,) = project.repo.dispatch(".github/workflows/late.yml")
+    late.expect("success")
+    assert project.repo.tags() == ["by-a-person", "new", "old", "rest", "too"]
+
+
 def test_a_private_repository_is_checked_out_by_its_token_alone(hub: LocalGitHub, tmp_path: Path) -> None:
     private = Project(hub, "acme/secret", tmp_path, private=True)
     private.commit(
