@@ -25,13 +25,25 @@ def find_run(runs: list[Run], name: str) -> Run:
 
 
 def bump_checkout(desk: "Desk") -> str:
-    """Put a bump of an action on main, as the merge of Dependabot's pull request would; its commit. No workflow runs."""
-    desk.run("git", "switch", "--quiet", "--detach", "origin/main")
+    """Commit a bump of an action, as Dependabot proposes it; its commit."""
     for path in (desk.path / ".github/workflows").glob("*.yml"):
-        path.write_text(re.sub(r"(actions/checkout)@\w+ # .*", rf"\1@{secrets.token_hex(20)} # v8.0.0", path.read_text()))
-    commit = desk.commit("Bump actions/checkout")
-    desk.push_quietly()
-    return commit
+        bumped = rf"\1@{secrets.token_hex(20)} # v8.0.0"
+        path.write_text(re.sub(r"(actions/checkout)@\w+ # .*", bumped, path.read_text()))
+    desk.run("git", "commit", "--quiet", "--no-verify", "--message", "Bump actions/checkout", ".github/workflows")
+    return desk.run("git", "rev-parse", "HEAD")
+
+
+def kept_branches(repository: Repository) -> dict[str, str]:
+    """The commit of each branch that keeps workflows, by the tree that its name says."""
+    refs = repository.bare.refs("refs/heads/releases/")
+    return {name.removeprefix("refs/heads/releases/"): commit for name, (commit, _) in refs.items()}
+
+
+def delete_other_branches(repository: Repository) -> None:
+    """Leave main alone, as when every pull request is merged and somebody tidied up."""
+    for name in repository.bare.refs("refs/heads/"):
+        if name != "refs/heads/main":
+            repository.bare.git("update-ref", "-d", name)
 
 
 @dataclass(frozen=True)

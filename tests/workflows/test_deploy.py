@@ -1,4 +1,4 @@
-"""Versions move by the deploy workflow: by hand, after a publish, and as a server's canary report advises."""
+"""Versions move by the workflows deploy and canary: by hand, after a publish, and as a server's report advises."""
 
 import json
 import threading
@@ -27,6 +27,8 @@ def deployed(published: Repository, clone: Clone) -> Repository:
     desk.run("gto", "register", "model", "HEAD", "--version", "v1.1.0")
     desk.run("git", "push", "--quiet", "--no-verify", "origin", "model@v1.1.0")
     bump_checkout(desk)
+    desk.push_quietly()
+    desk.run("git", "push", "--quiet", "origin", "--delete", "tuned")
     return published
 
 
@@ -160,7 +162,7 @@ def serving(**report: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def test_a_canary_is_promoted_or_stopped_as_its_report_advises(deployed: Repository, clone: Clone) -> None:
-    workflow = read_yaml(deployed.bare.read("main", ".github/workflows/deploy.yml"))
+    workflow = read_yaml(deployed.bare.read("main", ".github/workflows/canary.yml"))
     (schedule,) = (entry["cron"] for entry in workflow["on"]["schedule"])
 
     def tick(conclusion: str, **report: str) -> Run:
@@ -178,11 +180,11 @@ def test_a_canary_is_promoted_or_stopped_as_its_report_advises(deployed: Reposit
 
     run = tick("success", advice="watch", reason="Too few rows.")
     assert "v1.1.0 is watched further: Too few rows." in run.log
-    assert run.jobs == {"watch": "success", "deploy": "skipped"}, "nobody has to approve that nothing happens"
+    assert run.jobs == {"watch": "success", "canary": "skipped"}, "nobody has to approve that nothing happens"
     assert stages(desk) == {"prod": "v1.0.0", "canary": "v1.1.0"}
 
     run = tick("success", advice="stop", reason="More errors.")
-    assert run.jobs == {"watch": "success", "deploy": "success"}
+    assert run.jobs == {"watch": "success", "canary": "success"}
     assert stages(desk) == {"prod": "v1.0.0"}
     desk.run("mlops", "canary", "start", "--reason", "Once more")
     tick("success", advice="promote", reason="Better by 2 %.")
@@ -194,4 +196,4 @@ def test_a_canary_is_promoted_or_stopped_as_its_report_advises(deployed: Reposit
     desk.run("mlops", "canary", "start", "v1.0.0", "--reason", "The other way")
     (run,) = deployed.tick(schedule)
     assert "http://127.0.0.1:9/canary does not answer" in run.expect("failure").log
-    assert run.jobs["deploy"] == "skipped" and stages(desk) == {"prod": "v1.1.0", "canary": "v1.0.0"}
+    assert run.jobs["canary"] == "skipped" and stages(desk) == {"prod": "v1.1.0", "canary": "v1.0.0"}
