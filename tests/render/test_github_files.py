@@ -26,7 +26,7 @@ def test_the_templates_own_workflow_is_valid_and_safe() -> None:
     run("zizmor", "--offline", "--persona", "pedantic", "--no-progress", ".github", cwd=TEMPLATE)
 
 
-def test_the_rulesets_require_checks_that_run_and_protect_tags_that_are_made(bake: Bake) -> None:
+def test_the_rulesets_require_checks_that_run_and_protect_what_is_made_once(bake: Bake) -> None:
     project = bake()
     rules = {
         rule["type"]: rule.get("parameters") for rule in json.loads(project.read(".github/rulesets/main.json"))["rules"]
@@ -41,7 +41,10 @@ def test_the_rulesets_require_checks_that_run_and_protect_tags_that_are_made(bak
     assert {"deletion", "non_fast_forward", "pull_request"} <= rules.keys()
     tags = json.loads(project.read(".github/rulesets/tags.json"))
     assert tags["conditions"]["ref_name"]["include"] == ["refs/tags/model@*", "refs/tags/model#*"]
-    assert {rule["type"] for rule in tags["rules"]} == {"deletion", "non_fast_forward", "update"}, "made once, kept"
+    branches = json.loads(project.read(".github/rulesets/releases.json"))
+    assert branches["conditions"]["ref_name"]["include"] == ["refs/heads/releases/*"]
+    for kept in (tags, branches):
+        assert {rule["type"] for rule in kept["rules"]} == {"deletion", "non_fast_forward", "update"}, "made once, kept"
 
 
 def test_the_pre_commit_hooks_need_no_network(bake: Bake) -> None:

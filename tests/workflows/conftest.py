@@ -52,7 +52,7 @@ def first(hub: LocalGitHub, small: Project, tmp_path_factory: pytest.TempPathFac
     Its branch `tuned` changes a param and has been trained by its author: publishing it trains nothing.
     """
     repository = hub.create_repository(f"{OWNER}/churn")
-    repository.disabled = {"checks", "deploy"}
+    repository.disabled = {"checks", "deploy", "keep"}
     repository.connect(small.path)
     (run,) = repository.push(small.path)
     run.expect("success")

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import secrets
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +22,28 @@ def find_run(runs: list[Run], name: str) -> Run:
     """The one run of a workflow among several."""
     (run,) = [run for run in runs if run.name == name]
     return run
+
+
+def bump_checkout(desk: "Desk") -> str:
+    """Commit a bump of an action, as Dependabot proposes it; its commit."""
+    for path in (desk.path / ".github/workflows").glob("*.yml"):
+        bumped = rf"\1@{secrets.token_hex(20)} # v8.0.0"
+        path.write_text(re.sub(r"(actions/checkout)@\w+ # .*", bumped, path.read_text()))
+    desk.run("git", "commit", "--quiet", "--no-verify", "--message", "Bump actions/checkout", ".github/workflows")
+    return desk.run("git", "rev-parse", "HEAD")
+
+
+def kept_branches(repository: Repository) -> dict[str, str]:
+    """The commit of each branch that keeps workflows, by the tree that its name says."""
+    refs = repository.bare.refs("refs/heads/releases/")
+    return {name.removeprefix("refs/heads/releases/"): commit for name, (commit, _) in refs.items()}
+
+
+def delete_other_branches(repository: Repository) -> None:
+    """Leave main alone, as when every pull request is merged and somebody tidied up."""
+    for name in repository.bare.refs("refs/heads/"):
+        if name != "refs/heads/main":
+            repository.bare.git("update-ref", "-d", name)
 
 
 @dataclass(frozen=True)

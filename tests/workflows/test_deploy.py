@@ -1,4 +1,4 @@
-"""Versions move by the deploy workflow: by hand, after a publish, and as a server's canary report advises."""
+"""Versions move by the workflows deploy and canary: by hand, after a publish, and as a server's report advises."""
 
 import json
 import threading
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from desk import Desk, find_run
+from desk import Desk, bump_checkout, find_run
 from local_github import LocalGitHub, Repository, Run, read_yaml
 from local_github.events import workflow_run_event
 
@@ -17,12 +17,18 @@ EVIL = """it's "better"; touch evil $(touch evil) `touch evil` ${{ github.token 
 
 @pytest.fixture
 def deployed(published: Repository, clone: Clone) -> Repository:
-    """A repository with v1.0.0 and v1.1.0, in which deploy runs and no version was promoted."""
+    """A repository with v1.0.0 and v1.1.0, in which deploy runs and no version was promoted.
+
+    Since its versions an action was bumped, so no workflow could tag them but for their branch.
+    """
     published.disabled = {"checks", "retrain"}
     desk = clone(published)
     desk.run("git", "commit", "--quiet", "--no-verify", "--allow-empty", "--message", "The next version")
     desk.run("gto", "register", "model", "HEAD", "--version", "v1.1.0")
     desk.run("git", "push", "--quiet", "--no-verify", "origin", "model@v1.1.0")
+    bump_checkout(desk)
+    desk.push_quietly()
+    desk.run("git", "push", "--quiet", "origin", "--delete", "tuned")
     return published
 
 
@@ -156,7 +162,7 @@ def serving(**report: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def test_a_canary_is_promoted_or_stopped_as_its_report_advises(deployed: Repository, clone: Clone) -> None:
-    workflow = read_yaml(deployed.bare.read("main", ".github/workflows/deploy.yml"))
+    workflow = read_yaml(deployed.bare.read("main", ".github/workflows/canary.yml"))
     (schedule,) = (entry["cron"] for entry in workflow["on"]["schedule"])
 
     def tick(conclusion: str, **report: str) -> Run:
@@ -174,11 +180,11 @@ def test_a_canary_is_promoted_or_stopped_as_its_report_advises(deployed: Reposit
 
     run = tick("success", advice="watch", reason="Too few rows.")
     assert "v1.1.0 is watched further: Too few rows." in run.log
-    assert run.jobs == {"watch": "success", "deploy": "skipped"}, "nobody has to approve that nothing happens"
+    assert run.jobs == {"watch": "success", "canary": "skipped"}, "nobody has to approve that nothing happens"
     assert stages(desk) == {"prod": "v1.0.0", "canary": "v1.1.0"}
 
     run = tick("success", advice="stop", reason="More errors.")
-    assert run.jobs == {"watch": "success", "deploy": "success"}
+    assert run.jobs == {"watch": "success", "canary": "success"}
     assert stages(desk) == {"prod": "v1.0.0"}
     desk.run("mlops", "canary", "start", "--reason", "Once more")
     tick("success", advice="promote", reason="Better by 2 %.")
@@ -190,4 +196,4 @@ def test_a_canary_is_promoted_or_stopped_as_its_report_advises(deployed: Reposit
     desk.run("mlops", "canary", "start", "v1.0.0", "--reason", "The other way")
     (run,) = deployed.tick(schedule)
     assert "http://127.0.0.1:9/canary does not answer" in run.expect("failure").log
-    assert run.jobs["deploy"] == "skipped" and stages(desk) == {"prod": "v1.1.0", "canary": "v1.0.0"}
+    assert run.jobs["canary"] == "skipped" and stages(desk) == {"prod": "v1.1.0", "canary": "v1.0.0"}

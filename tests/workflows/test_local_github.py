@@ -146,6 +146,46 @@ def test_a_token_cannot_change_workflows_or_a_protected_branch(project: Project)
     assert "GH013" in main.expect("failure").log
 
 
+def test_a_token_points_no_ref_at_a_commit_whose_workflows_no_branch_has(project: Project) -> None:
+    host, name = project.hub.host, project.repo.name
+    refs, old = f"gh api repos/{name}/git/refs", "sha=$(git rev-parse HEAD~1)"
+
+    def ask(*commands: str) -> str:
+        more = f'env: {{GH_HOST: "{host}", GH_REPO: "{host}/{name}", GH_ENTERPRISE_TOKEN: "${{{{ github.token }}}}"}}'
+        steps = [f"{{uses: {CHECKOUT}, with: {{fetch-depth: 0}}}}", *(f"run: {command!r}" for command in commands)]
+        return job(*steps, on="workflow_dispatch", permissions="{contents: write}", more=more)
+
+    refused = "2> said && exit 1; cat said; grep -e workflows -e 403 said"
+    project.commit(
+        tag=ask(
+            f"git push origin HEAD~1:refs/tags/old {refused}",
+            f"git push origin HEAD~1:refs/heads/old {refused}",
+            f"{refs} -f ref=refs/tags/old -f {old} {refused}",
+            f"gh release create old --target $(git rev-parse HEAD~1) --notes x {refused}",
+            "git push origin HEAD:refs/tags/new",
+            f"{refs}/tags/new -X PATCH -F force=true -f {old} {refused}",
+            f"gh release create new --draft --target $(git rev-parse HEAD~1) --notes x {refused}",
+            "git config user.name x; git config user.email x@y",
+            "git push origin $(git commit-tree -m x $(git mktree < /dev/null)):refs/data/store",
+        ),
+        late=ask(
+            "git config user.name x; git config user.email x@y; git tag -m x old HEAD~1; git push origin old",
+            f"{refs} -f ref=refs/tags/too -f {old}",
+            "gh release create rest --target $(git rev-parse HEAD~1) --notes x",
+        ),
+    )
+    project.push()
+    project.commit(other=job("run: echo"))
+    project.push()
+    (tag,) = project.repo.dispatch(".github/workflows/tag.yml")
+    tag.expect("success")
+    assert project.repo.tags() == ["new"]
+    project.git("push", "--quiet", "origin", "HEAD~1:refs/heads/kept", "HEAD~1:refs/tags/by-a-person")
+    (late,) = project.repo.dispatch(".github/workflows/late.yml")
+    late.expect("success")
+    assert project.repo.tags() == ["by-a-person", "new", "old", "rest", "too"]
+
+
 def test_a_private_repository_is_checked_out_by_its_token_alone(hub: LocalGitHub, tmp_path: Path) -> None:
     private = Project(hub, "acme/secret", tmp_path, private=True)
     private.commit(
@@ -458,23 +498,39 @@ def test_a_push_to_an_open_pull_request_synchronizes_it(project: Project) -> Non
     assert pull.head_sha == project.git("rev-parse", "HEAD") == run.head_sha
 
 
-def test_runs_of_a_group_take_turns_and_a_newer_one_replaces_the_waiting(project: Project) -> None:
-    slow = job(
-        "run: date +from=%s%N && sleep 0.6 && date +to=%s%N",
-        on="workflow_dispatch",
-        more="name: slow\nconcurrency: {group: '${{ github.workflow }}', cancel-in-progress: false}",
+def test_runs_of_a_group_take_turns_and_a_newer_one_replaces_the_waiting_one_unless_all_are_queued(
+    project: Project,
+) -> None:
+    ends = {"single": ["success", "cancelled", "success"], "max": ["success", "success", "success"]}
+    go = project.work.parent / "go"
+    script = f"run: date +from=%s%N; until [ -e {go} ]; do sleep 0.02; done; date +to=%s%N"
+    group = "concurrency: {{group: '${{{{ github.workflow }}}}', queue: {queue}}}"
+    project.commit(
+        **{
+            queue: job(script, on="workflow_dispatch", more=f"name: {queue}\n{group.format(queue=queue)}")
+            for queue in ends
+        }
     )
-    project.commit(slow=slow)
     project.push()
-    with ThreadPoolExecutor() as pool:
-        for _ in range(3):
-            pool.submit(project.repo.dispatch, "slow")
-            time.sleep(0.15)
-    runs = project.repo.runs()
-    assert sorted(run.conclusion for run in runs) == ["cancelled", "success", "success"]
-    spans = [re.findall(r"^(?:from|to)=(\d+)$", run.log, re.M) for run in runs if run.conclusion == "success"]
-    one, other = sorted(tuple(map(int, span)) for span in spans)
-    assert one[0] < one[1] < other[0] < other[1]
+    for queue, expected in ends.items():
+        with ThreadPoolExecutor() as pool:
+            for number in range(1, 4):
+                pool.submit(project.repo.dispatch, queue)
+                while len(project.repo.runs(queue)) < number or not project.repo.runs(queue)[0].process:
+                    time.sleep(0.01)
+            go.touch()
+        go.unlink()
+        runs = project.repo.runs(queue)
+        assert [run.conclusion for run in runs] == expected
+        log = "".join(run.log for run in runs if run.conclusion == "success")
+        times = [int(time) for time in re.findall(r"^(?:from|to)=(\d+)$", log, re.M)]
+        assert len(times) == 2 * expected.count("success") and times == sorted(times), "one after the other, in order"
+
+
+def test_a_queue_that_cancels_is_refused() -> None:
+    bad = Workflow("x.yml", read_yaml("concurrency: {group: x, queue: max, cancel-in-progress: true}"))
+    with pytest.raises(ValueError, match="queue: max"):
+        bad.concurrency({})
 
 
 def test_a_newer_run_cancels_the_running_one_where_asked(project: Project) -> None:

@@ -332,7 +332,7 @@ def proposed(hub: LocalGitHub, bake: Bake) -> PullRequest:
     """A pull request to a private repository in which nothing was trained; each test says what its retrain left."""
     project = bake(github_owner="acme")
     repository = hub.create_repository("acme/private-churn", private=True)
-    repository.disabled = {"checks", "retrain", "publish"}
+    repository.disabled = {"checks", "keep", "retrain", "publish"}
     repository.connect(project.path)
     project.commit("Begin")
     repository.push(project.path)

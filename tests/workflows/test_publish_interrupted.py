@@ -11,7 +11,17 @@ from pathlib import Path
 
 import pytest
 import yaml
-from desk import ASSETS, OWNER, PROOF, Desk, Runner, find_run
+from desk import (
+    ASSETS,
+    OWNER,
+    PROOF,
+    Desk,
+    Runner,
+    bump_checkout,
+    delete_other_branches,
+    find_run,
+    kept_branches,
+)
 from local_github import LocalGitHub, Repository
 
 Clone = Callable[..., Desk]
@@ -19,14 +29,15 @@ PUSH = "POST .*/git-receive-pack"
 
 
 def state(repository: Repository) -> dict[str, object]:
-    """What people find in a repository: its branch, its tags' objects, its releases with their bytes."""
+    """What people find in a repository: its branches, its tags' objects, its releases with their bytes."""
     releases = {
         release["tag_name"]: (release["draft"], {asset["name"]: digest_of(asset) for asset in release["assets"]})
         for release in repository.releases()
     }
     assert len(releases) == len(repository.releases()), "one release a tag"
     tags = {tag: repository.bare.resolve(tag) for tag in repository.tags()}
-    return {"main": repository.bare.resolve("main"), "tags": tags, "releases": releases}
+    branches = {"main": repository.bare.resolve("main"), "kept": kept_branches(repository)}
+    return {**branches, "tags": tags, "releases": releases}
 
 
 def digest_of(asset: dict[str, str]) -> str:
@@ -45,6 +56,8 @@ def test_a_publish_that_dies_at_every_write_in_turn_ends_as_an_undisturbed_one(
     hub: LocalGitHub, first: Repository, published: Repository, runner: Callable[..., Runner]
 ) -> None:
     undisturbed = first.copy("acme/undisturbed")
+    for repository in (undisturbed, published):
+        delete_other_branches(repository)
     calm = runner()
     desk = Desk(undisturbed, calm.tree, OWNER)
     desk.run("git", "remote", "set-url", "origin", undisturbed.url)
@@ -52,8 +65,8 @@ def test_a_publish_that_dies_at_every_write_in_turn_ends_as_an_undisturbed_one(
     assert Runner(hub, undisturbed, calm.tree, calm.venv).publish().conclusion == "success"
     assert is_complete(undisturbed, "v1.1.0")
 
-    # A push that was answered is there, so the next push that a rerun makes is the one after it: store, tag, main.
-    writes = [(PUSH, answered) for _ in range(3) for answered in (False, True)]
+    # A push that was answered is there, so a rerun's next push is the one after it: store, kept branch, tag, main.
+    writes = [(PUSH, answered) for _ in range(4) for answered in (False, True)]
     writes += [(r"POST .*/releases$", False), (r"POST .*/releases$", True)]
     writes += [(rf"POST .*/assets\?.*name={name}", name == "bundle.zip") for name in ASSETS]
     writes += [("DELETE .*/assets/", True), (r"PATCH .*/releases/\d+$", False), (r"PATCH .*/releases/\d+$", True)]
@@ -97,31 +110,108 @@ def test_a_version_that_was_tagged_and_not_pushed_is_pushed_by_the_next_run_in_t
     assert published.tags() == ["model@v1.0.0", "model@v1.1.0"]
 
 
-def test_two_pushes_in_a_row_are_published_one_after_the_other(
+def test_three_pushes_within_one_training_get_a_run_and_a_version_each(
     published: Repository, clone: Clone, merged_tree: Path
 ) -> None:
     desk = clone(published)
     desk.run("git", "switch", "--quiet", "--detach", "origin/tuned")
-    earlier = desk.run("git", "rev-parse", "HEAD")
+    first = desk.run("git", "rev-parse", "HEAD")
     desk.run("git", "fetch", "--quiet", str(merged_tree), "HEAD")
     for name in ("params.yaml", "dvc.lock", "metrics.json"):
         shutil.copy(merged_tree / name, desk.path / name)
     shutil.copytree(merged_tree / ".dvc/cache", desk.path / ".dvc/cache")
     desk.run("mlops", "push")
-    later = desk.commit("Regularise less")
+    second = desk.commit("Regularise less")
+    forge_model(desk.path)
+    desk.run("mlops", "push")
+    third = desk.commit("Train it again")
     with ThreadPoolExecutor() as pool:
-        desk.run("git", "branch", "--force", "main", earlier)
-        one = pool.submit(published.push, desk.path)
-        while not published.runs("publish"):
-            time.sleep(0.05)
-        desk.run("git", "branch", "--force", "main", later)
-        two = pool.submit(published.push, desk.path)
-    for pushed in (one, two):
-        (run,) = pushed.result()
+        pushed = []
+        for number, commit in enumerate((first, second, third), start=1):
+            desk.run("git", "branch", "--force", "main", commit)
+            pushed.append(pool.submit(published.push, desk.path))
+            while len(published.runs("publish")) < number and not pushed[-1].done():
+                time.sleep(0.05)
+        assert not published.runs("publish")[0].conclusion, "all are pushed while the first one is published"
+    for push in pushed:
+        (run,) = push.result()
         run.expect("success")
     commits = {tag: published.bare.resolve(tag) for tag in published.tags()[1:]}
-    assert commits == {"model@v1.1.0": earlier, "model@v1.2.0": later}
-    assert is_complete(published, "v1.1.0") and is_complete(published, "v1.2.0")
+    assert commits == {"model@v1.1.0": first, "model@v1.2.0": second, "model@v1.2.1": third}
+    assert all(is_complete(published, tag.removeprefix("model@")) for tag in commits)
+
+
+@pytest.mark.parametrize("kept", [True, False], ids=["kept in time", "kept too late"])
+def test_a_publish_that_other_workflows_overtake_is_done_where_a_branch_keeps_its_own(
+    hub: LocalGitHub, published: Repository, runner: Callable[..., Runner], clone: Clone, kept: bool
+) -> None:
+    overtaken = runner()
+    published.bare.git("update-ref", "-d", "refs/heads/tuned")  # which has the workflows of v1.0.0, too
+    published.disabled = {"checks", "deploy", "publish"} | ({"keep"} if not kept else set())
+    merge = bump_checkout(Desk(published, overtaken.tree, OWNER))
+    runs = published.push(overtaken.tree)
+    assert [run.expect("success").name for run in runs] == (["keep"] if kept else [])
+    tree = published.bare.git("rev-parse", f"{merge}:.github/workflows")
+    other = clone(published)
+    bump_checkout(other)
+    other.push_quietly()
+    if not kept:
+        late = overtaken.publish()
+        assert late.conclusion == "failure" and "Traceback" not in late.log
+        assert f"Run `uv run mlops keep {merge[:10]}` on your machine" in late.log, "one way"
+        assert "the token of a GitHub App" in late.log, "the other"
+        assert published.tags() == ["model@v1.0.0"] and tree not in kept_branches(published)
+        other.run("mlops", "keep", merge[:10])
+    late = overtaken.publish()
+    assert late.conclusion == "success", late.log
+    assert is_complete(published, "v1.1.0") and kept_branches(published)[tree] == merge
+    assert published.bare.git("rev-parse", "model@v1.1.0~:.github/workflows") == tree
+    assert overtaken.publish("mlops promote v1.1.0 --reason Proved").conclusion == "success"
+
+
+def test_workflows_are_kept_by_a_run_that_dies_at_its_push_and_comes_again(
+    hub: LocalGitHub, published: Repository, runner: Callable[..., Runner]
+) -> None:
+    merged = runner()
+    delete_other_branches(published)
+    for answered in (False, True):
+        with hub.killing_runs(at_call=PUSH, answered=answered):
+            assert merged.publish("mlops keep HEAD").conclusion == "cancelled"
+    again = merged.publish("mlops keep HEAD")
+    assert again.log == "Branches on origin have the workflows of HEAD and of every version.\n"
+    assert list(kept_branches(published).values()) == [published.bare.resolve("main")]
+
+
+def test_a_version_is_published_where_no_branch_may_be_pushed_and_what_follows_is_said(
+    published: Repository, runner: Callable[..., Runner]
+) -> None:
+    merged = runner()
+    delete_other_branches(published)
+    published.bare.git("update-ref", "refs/heads/releases", "refs/heads/main")  # so there is no room for releases/…
+    run = merged.publish("mlops push && mlops version")
+    assert run.conclusion == "success" and published.tags() == ["model@v1.0.0", "model@v1.1.0"]
+    assert "Once main has other workflows, no workflow can give v1.1.0 a stage: origin refused the branch" in run.log
+
+
+def test_a_role_is_given_once_a_branch_keeps_its_workflows_whenever_the_run_dies(
+    hub: LocalGitHub, published: Repository, runner: Callable[..., Runner], clone: Clone
+) -> None:
+    later, promote = runner(), "mlops promote v1.0.0 --reason Proved"
+    desk = clone(published)
+    bump_checkout(desk)
+    desk.push_quietly()
+    delete_other_branches(published)
+    refused = later.publish(promote)
+    assert refused.conclusion == "failure" and published.tags() == ["model@v1.0.0"]
+    assert "GitHub refused model#prod#1: no branch has the workflows of its commit any more" in refused.log
+    assert "Run `uv run mlops keep` on your machine" in refused.log and "the token of a GitHub App" in refused.log
+    desk.run("mlops", "keep")
+    assert list(kept_branches(published).values()) == [published.bare.resolve("model@v1.0.0")]
+    for answered in (False, True):
+        with hub.killing_runs(at_call=PUSH, answered=answered):
+            assert later.publish(promote).conclusion == "cancelled"
+    assert later.publish(promote).log == "v1.0.0 is champion already.\n"
+    assert published.tags() == ["model#prod#1", "model@v1.0.0"]
 
 
 def follow(runner: Runner) -> str:
@@ -142,7 +232,8 @@ def forge_model(tree: Path) -> None:
     with zipfile.ZipFile(source) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
     forged = tree / "models/bundle.zip"
-    forged.unlink()
+    forged.unlink(missing_ok=True)
+    forged.parent.mkdir(exist_ok=True)
     with zipfile.ZipFile(forged, "w") as archive:
         for name, text in members.items():
             archive.writestr(zipfile.ZipInfo(name), text)

@@ -29,9 +29,11 @@ PERMISSIONS = {
         "image": {"contents": "read", "packages": "write"},
         "pass": {},
     },
-    "deploy": {"watch": {"contents": "read"}, "deploy": {"contents": "write"}},
+    "keep": {"keep": {"contents": "write"}},
+    "deploy": {"deploy": {"contents": "write"}},
+    "canary": {"watch": {"contents": "read"}, "canary": {"contents": "write"}},
 }
-CANCELS = {"checks": True, "retrain": True, "report": False, "publish": False, "deploy": False}
+CANCELS = {name: name in ("checks", "retrain") for name in PERMISSIONS}
 EXPLAINED = {"dangerous-triggers", "github-env"}
 ACTION = ".github/actions/setup/action.yml"
 
@@ -62,7 +64,7 @@ def all_steps(generated: Project) -> list[dict[str, Any]]:
     return [*steps, *read_yaml(generated.read(ACTION))["runs"]["steps"]]
 
 
-def test_there_are_five_workflows_with_the_names_of_their_files(generated: Project) -> None:
+def test_there_are_seven_workflows_with_the_names_of_their_files(generated: Project) -> None:
     files = {path.stem: path for path in (generated.path / ".github/workflows").iterdir()}
     assert files.keys() == PERMISSIONS.keys()
     assert all(read_yaml(path.read_text())["name"] == stem for stem, path in files.items())
@@ -111,7 +113,7 @@ def test_every_job_ends_in_time_and_every_workflow_has_its_turn(name: str, workf
 
 
 def test_one_last_job_passes_only_if_all_others_did(name: str, workflow: dict[str, Any]) -> None:
-    if name == "deploy":  # no check of a commit: nothing waits for it, and where nothing is to do it costs nothing
+    if name in ("keep", "deploy", "canary"):  # no checks of a commit: nothing waits for them
         assert "pass" not in workflow["jobs"]
         return
     *others, last = workflow["jobs"]
@@ -128,7 +130,7 @@ def test_one_last_job_passes_only_if_all_others_did(name: str, workflow: dict[st
 
 def test_no_checkout_leaves_credentials(generated: Project) -> None:
     checkouts = [step for step in all_steps(generated) if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == 8
+    assert len(checkouts) == 10
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
@@ -223,9 +225,39 @@ def test_the_bundle_is_attested_between_the_writing_of_its_release_and_its_publi
     assert release["if"] == f"steps.{files['id']}.outputs.release"
 
 
-def test_deploying_asks_for_approval_whenever_a_version_moves_and_never_else(generated: Project) -> None:
-    jobs = read_yaml(generated.read(".github/workflows/deploy.yml"))["jobs"]
-    assert {job: content.get("environment") for job, content in jobs.items()} == {"watch": None, "deploy": "production"}
+def test_a_schedule_stands_alone_so_that_github_disables_nothing_else_with_it(workflow: dict[str, Any]) -> None:
+    triggers = workflow["on"]
+    if "schedule" in triggers:
+        assert set(triggers) <= {"schedule", "workflow_dispatch"}
+
+
+def test_only_a_push_of_main_starts_what_pushes_start(workflow: dict[str, Any]) -> None:
+    if "push" in workflow["on"]:
+        assert workflow["on"]["push"]["branches"] == ["main"], "and no branch that keeps workflows does"
+
+
+def test_no_merge_is_passed_over_in_the_queue_of_publish(generated: Project) -> None:
+    turns = read_yaml(generated.read(".github/workflows/publish.yml"))["concurrency"]
+    assert turns == {"group": "publish", "cancel-in-progress": False, "queue": "max"}
+
+
+def test_workflows_are_kept_at_once_behind_nobody_and_without_a_third_partys_package(generated: Project) -> None:
+    workflow = read_yaml(generated.read(".github/workflows/keep.yml"))
+    assert workflow["on"] == {"push": {"branches": ["main"], "paths": [".github/workflows/**"]}}
+    assert workflow["concurrency"]["group"] == "keep-${{ github.sha }}"
+    checkout, setup, keep = workflow["jobs"]["keep"]["steps"]
+    assert checkout["with"]["fetch-depth"] == 0 and setup["with"] == {"dependencies": "false"}
+    assert keep["run"] == "mlops keep HEAD"
+
+
+def test_approval_is_asked_whenever_a_version_moves_and_never_else(generated: Project) -> None:
+    jobs = {
+        job: content
+        for name in ("deploy", "canary")
+        for job, content in read_yaml(generated.read(f".github/workflows/{name}.yml"))["jobs"].items()
+    }
+    approved = {job: content.get("environment") for job, content in jobs.items()}
+    assert approved == {"deploy": "production", "watch": None, "canary": "production"}
     (ask,) = [step["run"] for step in jobs["watch"]["steps"] if "run" in step]
     assert ask.endswith(" --dry-run")
 

@@ -13,16 +13,29 @@ SETTINGS = {
     "gc.auto": "0",
 }
 
-# What GitHub refuses on receipt: a workflow's token that changes workflows, and a bot on a protected branch.
+NONE = "0" * 40
+
+# What GitHub refuses on receipt, by git and by REST: a bot on a protected branch, a workflow's token that changes
+# workflows, and one that points a ref at a commit whose workflows are not those of any branch's tip, even where the
+# server has that commit already.
 PRE_RECEIVE = """#!/bin/sh
 [ "$REMOTE_USER" = "github-actions[bot]" ] || exit 0
+workflows() { git rev-parse --verify --quiet "$1:.github/workflows"; }
+is_kept() {
+  for tip in $(git for-each-ref --format="%(objectname)" refs/heads); do
+    [ "$(workflows "$tip")" = "$1" ] && return
+  done
+  return 1
+}
 while read -r old new ref; do
   if grep -qxF "$ref" protected-refs 2>/dev/null; then
     echo "GH013: Repository rule violations found for $ref." >&2
     exit 1
   fi
   case "$new" in *[!0]*) ;; *) continue ;; esac
-  if [ -n "$(git rev-list -1 "$new" --not --all -- .github/workflows)" ]; then
+  tree=$(workflows "$new")
+  if [ -n "$(git rev-list -1 "$new" --not --all -- .github/workflows)" ] || { [ -n "$tree" ] && ! is_kept "$tree"; }
+  then
     echo "refusing to allow a GitHub App to create or update workflow without \\`workflows\\` permission" >&2
     exit 1
   fi
@@ -85,6 +98,18 @@ class BareRepository:
             return self.git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
         except RuntimeError:
             return None
+
+    def refuse(self, user: str, ref: str, new: str) -> str:
+        """Why GitHub does not let a user point a ref at an object that is here, or nothing."""
+        hook = subprocess.run(
+            [str(self.path.absolute() / "hooks" / "pre-receive")],
+            cwd=self.path,
+            env={**os.environ, "GIT_DIR": ".", "REMOTE_USER": user},
+            input=f"{self.refs().get(ref, (NONE,))[0]} {new} {ref}\n",
+            capture_output=True,
+            text=True,
+        )
+        return hook.stderr.strip() if hook.returncode else ""
 
     def refs(self, prefix: str = "") -> dict[str, tuple[str, str]]:
         """Every ref that starts with the prefix: its object's SHA and type."""

@@ -26,11 +26,11 @@ def run_workflow(repository: "Repository", workflow: Workflow, event: "Event", t
     hub = repository.hub
     stand_ins = find_stand_ins(repository.bare, event.sha, workflow)
     run = hub.begin_run(repository, workflow, event)
-    group = workflow.concurrency(make_context(run))
-    if group is None:
+    turn = workflow.concurrency(make_context(run))
+    if turn is None:
         _run(run, stand_ins, timeout)
     else:
-        with hub.groups.enter(f"{repository.name} {group[0]}", run, group[1]):
+        with hub.groups.enter(repository.name, turn, run):
             _run(run, stand_ins, timeout)
     return run
 
@@ -102,6 +102,9 @@ def _make_command(run: Run, stand_ins: dict[str, Path]) -> list[str]:
     _git("clone", "--quiet", "--shared", "--no-checkout", str(repository.bare.path), str(source))
     _git("-C", str(source), "checkout", "--quiet", "--detach", event.sha)
     _git("-C", str(source), "remote", "set-url", "origin", repository.url)
+    # act gives no turns, and refuses a `queue` in `concurrency`. JSON is YAML.
+    workflow = {key: value for key, value in run.workflow.content.items() if key != "concurrency"}
+    (source / run.path).write_text(json.dumps(workflow))
     (directory / "event.json").write_text(json.dumps(event.payload))
     secrets = {"GITHUB_TOKEN": run.token} | ({} if run.fork else repository.secrets)
     variables = {} if run.fork else repository.variables

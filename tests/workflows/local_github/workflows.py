@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from .bare import BareRepository
+from .concurrency import Turn
 from .events import Event
 from .expressions import fill
 from .permissions import read_permissions
@@ -54,13 +55,16 @@ class Workflow:
         """What the token of a job may do."""
         return read_permissions(self.jobs[job].get("permissions", self.content.get("permissions")))
 
-    def concurrency(self, github: dict[str, Any]) -> tuple[str, bool] | None:
-        """The group that its runs queue in and whether a new one cancels, or None."""
+    def concurrency(self, github: dict[str, Any]) -> Turn | None:
+        """How its runs take turns, or None."""
         block = self.content.get("concurrency")
         if block is None:
             return None
         block = {"group": block} if isinstance(block, str) else block
-        return str(fill(block["group"], github)), bool(fill(block.get("cancel-in-progress", False), github))
+        cancel, keep = bool(fill(block.get("cancel-in-progress", False), github)), block.get("queue") == "max"
+        if cancel and keep:
+            raise ValueError(f"{self.path}: GitHub takes no `queue: max` beside `cancel-in-progress: true`.")
+        return Turn(str(fill(block["group"], github)), cancel, keep)
 
     def starts_on(self, event: Event) -> bool:
         """Whether the event starts it."""

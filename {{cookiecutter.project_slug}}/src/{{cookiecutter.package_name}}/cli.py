@@ -175,6 +175,14 @@ def version(args: argparse.Namespace) -> int:
     return 0
 
 
+def keep(args: argparse.Namespace) -> int:
+    """Push the branches without which GitHub lets no workflow tag a version whose workflows main has changed since."""
+    from .release.keep import keep
+
+    keep(args.commit)
+    return 0
+
+
 def release(args: argparse.Namespace) -> int:
     """Publish the GitHub Release of this commit's version: at once, or in two steps with an attestation between."""
     from .release.publish import release
@@ -359,6 +367,8 @@ def parser() -> argparse.ArgumentParser:
     verb(pictures)
     verb(comment)
     verb(version)
+    keeping = verb(keep)
+    keeping.add_argument("commit", nargs="?", default="", metavar="COMMIT", help="one that is to become a version")
     releasing = verb(release).add_mutually_exclusive_group()
     releasing.add_argument("--prepare", type=Path, metavar="DIR", help="only write its files there")
     releasing.add_argument(

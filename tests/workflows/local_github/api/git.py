@@ -4,6 +4,7 @@ import base64
 import re
 from typing import TYPE_CHECKING, Any
 
+from ..bare import NONE
 from ..front import Request, Response
 from .router import paginate, route
 
@@ -34,6 +35,19 @@ def _describe_object(repository: "Repository", sha: str) -> dict[str, Any]:
     return {"sha": sha, "tree": {"sha": tree}, "parents": [{"sha": one} for one in parents.split()], "message": message}
 
 
+def refuse_ref(
+    hub: "LocalGitHub", repository: "Repository", request: Request, ref: str, new: str = NONE
+) -> Response | None:
+    """GitHub's refusal of a ref that is written or, without an object, deleted by REST; None where it allows that."""
+    token = hub.tokens.get(request.token) if request.token else None
+    refusal = repository.bare.refuse(token.login if token else "", ref, new)
+    if not refusal:
+        return None
+    if "GH013" in refusal:
+        return Response.error(422, refusal)
+    return Response.error(403, "Resource not accessible by integration")
+
+
 @route("GET", "/git/ref/{ref:path}", "contents", "read")
 def get_ref(hub: "LocalGitHub", repository: "Repository", request: Request, ref: str) -> Response:
     """One ref, given without refs/."""
@@ -59,6 +73,8 @@ def create_ref(hub: "LocalGitHub", repository: "Repository", request: Request) -
         return Response.error(422, "Reference already exists")
     if repository.bare.resolve(wanted["sha"]) is None:
         return Response.error(422, "Object does not exist")
+    if refusal := refuse_ref(hub, repository, request, wanted["ref"], wanted["sha"]):
+        return refusal
     repository.bare.git("update-ref", wanted["ref"], wanted["sha"])
     repository.refresh_pulls()
     return Response.of(_describe_ref(hub, repository, wanted["ref"]), 201)
@@ -75,6 +91,8 @@ def update_ref(hub: "LocalGitHub", repository: "Repository", request: Request, r
         return Response.error(422, "Object does not exist")
     if not wanted.get("force") and not repository.bare.contains(wanted["sha"], before[0]):
         return Response.error(422, "Update is not a fast forward")
+    if refusal := refuse_ref(hub, repository, request, ref, wanted["sha"]):
+        return refusal
     repository.bare.git("update-ref", ref, wanted["sha"])
     repository.refresh_pulls()
     return Response.of(_describe_ref(hub, repository, ref))
@@ -85,6 +103,8 @@ def delete_ref(hub: "LocalGitHub", repository: "Repository", request: Request, r
     """Nothing, and the ref is gone."""
     if f"refs/{ref}" not in repository.bare.refs():
         return Response.error(422, "Reference does not exist")
+    if refusal := refuse_ref(hub, repository, request, f"refs/{ref}"):
+        return refusal
     repository.bare.git("update-ref", "-d", f"refs/{ref}")
     return Response(204)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..front import Request, Response
 from ..permissions import level
+from .git import refuse_ref
 from .router import correct_addresses, paginate, pass_on, passing, route
 
 if TYPE_CHECKING:
@@ -88,18 +89,25 @@ def get_release(hub: "LocalGitHub", repository: "Repository", request: Request, 
 def write_release(
     hub: "LocalGitHub", repository: "Repository", request: Request, release: str | None = None
 ) -> Response:
-    """The release; its tag is made where publishing finds none."""
+    """The release; its tag is made where publishing finds none.
+
+    A workflow's token is refused a commit that it may not tag, also where it only names one.
+    """
     content = request.body.read()
     wanted = json.loads(content)
     before = next((one for one in list_all(hub, repository) if str(one["id"]) == release), {"draft": True})
     tag = wanted.get("tag_name", before.get("tag_name"))
     publishes = not wanted.get("draft", before["draft"] if release else False)
     target = wanted.get("target_commitish") or before.get("target_commitish") or "main"
-    if publishes and repository.bare.resolve(f"refs/tags/{tag}") is None:
+    makes = publishes and repository.bare.resolve(f"refs/tags/{tag}") is None
+    if makes or wanted.get("target_commitish"):
         commit = repository.bare.resolve(target)
         if commit is None:
             return Response.error(422, "Validation Failed: target_commitish is invalid")
-        repository.bare.git("update-ref", f"refs/tags/{tag}", commit)
+        if refusal := refuse_ref(hub, repository, request, f"refs/tags/{tag}", commit):
+            return refusal
+        if makes:
+            repository.bare.git("update-ref", f"refs/tags/{tag}", commit)
     answer = pass_on(hub, request, request.path.removeprefix("/api/v3"), content)
     if answer.status >= 300:
         return answer

@@ -17,6 +17,7 @@ from ..outputs import BUNDLE, RECORDED, locked
 from ..versions import MODEL, Version, fetch_tags, list_versions, newest_version
 from .assets import ASSETS, CARD, write_assets
 from .attestation import beside
+from .keep import keep_workflows, refusal
 from .version import next_version
 
 TRIES = 5
@@ -58,6 +59,8 @@ def register(commit: str, newest: Version | None) -> Version | None:
 
     bump = next_version(newest, load_config())
     made = Version(bump.name, commit)
+    merge = git("rev-parse", "HEAD")
+    unkept = keep_workflows(merge)
     name, email = github.BOT
     message = f"{MODEL} {made}: {bump.reason}"
     try:
@@ -67,11 +70,13 @@ def register(commit: str, newest: Version | None) -> Version | None:
     pushed = run("push", "origin", f"refs/tags/{made.tag}")
     if pushed.returncode == 0:
         print(f"{made}: {bump.reason}.")
+        if unkept:
+            print(f"Once main has other workflows, no workflow can give {made} a stage: {unkept}")
         return made
     git("tag", "--delete", made.tag)
     if git("ls-remote", "origin", f"refs/tags/{made.tag}"):
         return None
-    raise UserError(f"origin refused the tag {made.tag}: {complaint(pushed.stderr)}.")
+    raise refusal(f"the tag {made.tag}", pushed.stderr, merge)
 
 
 def release_commit() -> str:

@@ -6,9 +6,10 @@ import time
 from dataclasses import dataclass
 
 from ..errors import UserError
-from ..git import complaint, git, run
+from ..git import git, run
 from ..github import BOT
 from ..versions import MODEL, TAGS, tags_to_itself
+from .keep import refusal
 
 PATIENCE = 30  # seconds by which clocks may differ
 
@@ -40,7 +41,7 @@ def push_changes(changes: list[Change]) -> bool:
         git("tag", "--delete", *names)
     if git("ls-remote", "origin", *refs):
         return False
-    raise UserError(f"origin refused {', '.join(names)}: {complaint(pushed.stderr)}.")
+    raise refusal(", ".join(names), pushed.stderr)
 
 
 def make_tag(change: Change) -> str:
