@@ -7,6 +7,7 @@ import stat
 import sys
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +19,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 ZIP = tuple[str | zipfile.ZipInfo, bytes]
-Modules = tuple[ModuleType, ModuleType, ModuleType]
+Modules = tuple[ModuleType, ModuleType, ModuleType, ModuleType]
 ATTACKS = [
     "@acme/owners and @contributor, see #1, GH-1 and acme/churn#1",
     "<img src=x onerror=alert(1)><script>alert(1)</script></details></summary><!--",
@@ -82,14 +83,14 @@ def assert_inert(body: str, run_url: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def modules(bake: Bake) -> Iterator[tuple[ModuleType, ModuleType, ModuleType]]:
-    """The generated project's `report`, `markdown`, `artifact`: they need no third-party package, so they run here."""
+def modules(bake: Bake) -> Iterator[Modules]:
+    """The generated project's `report`, `markdown`, `artifact`, `comment`: they need no third-party package, so they run here."""
     source = str(bake().path / "src")
     sys.path.insert(0, source)
     try:
-        from customer_churn.review import artifact, markdown, report  # type: ignore[import-not-found]
+        from customer_churn.review import artifact, comment, markdown, report  # type: ignore[import-not-found]
 
-        yield report, markdown, artifact
+        yield report, markdown, artifact, comment
     finally:
         sys.path.remove(source)
         for name in [name for name in sys.modules if name.partition(".")[0] == "customer_churn"]:
@@ -193,7 +194,7 @@ def test_an_honest_report_is_inert_and_the_check_for_it_sees_what_is_not(
 def test_no_string_of_a_report_mentions_links_or_becomes_html(
     modules: Modules, written: dict[str, Any], attack: str, passed: bool
 ) -> None:
-    report, markdown, _ = modules
+    report, markdown, *_ = modules
     hostile = with_attack(written, attack) | {"passed": passed, "incomparable": None if passed else attack}
     changes = [{"name": attack, "champion": attack, "candidate": attack}] * 9
     hostile |= {"params": changes, "data": changes, "schema": changes, "shifts": hostile["shifts"] * 9}
@@ -208,7 +209,7 @@ def test_no_string_of_a_report_mentions_links_or_becomes_html(
 
 @pytest.mark.parametrize("strings", ["a" * 200, "é" * 200, "`|@" * 80])
 def test_a_comment_is_never_longer_than_github_takes(modules: Modules, written: dict[str, Any], strings: str) -> None:
-    report, markdown, _ = modules
+    report, markdown, *_ = modules
     many = [{"name": f"{number}{strings}", "champion": strings, "candidate": strings} for number in range(1000)]
     metrics = [metric | {"name": strings} for metric in written["metrics"] for _ in range(200)]
     stages = [{"name": strings, "seconds": 1e308}] * 1000
@@ -246,7 +247,7 @@ def test_a_comment_is_never_longer_than_github_takes(modules: Modules, written: 
 def test_a_chart_in_text_has_no_number_that_mermaid_cannot_read(
     modules: Modules, written: dict[str, Any], ends: list[float], drawn: bool
 ) -> None:
-    report, markdown, _ = modules
+    report, markdown, *_ = modules
     curves = [{"model": model, "label": "", "x": ends, "y": ends[::-1]} for model in ("champion", "candidate")]
     plots = [{"name": "residuals", "curves": curves}]
     plots.append({"name": "roc", "curves": [curve | {"x": [0.0, 1e308], "y": [-1e308, 1e308]} for curve in curves]})
@@ -258,7 +259,7 @@ def test_a_chart_in_text_has_no_number_that_mermaid_cannot_read(
 def test_the_first_line_leads_with_the_verdict_and_counts_the_slices_that_collapsed(
     modules: Modules, written: dict[str, Any]
 ) -> None:
-    report, markdown, _ = modules
+    report, markdown, *_ = modules
     threshold, champion, _, part, _ = written["rulings"]
     slices = [part | {"passed": False, "verdict": "worse", "subject": f"plan = {name}"} for name in ("gold", "tin")]
     missed = threshold | {"passed": False, "limit": 0.8}
@@ -276,6 +277,46 @@ def test_the_first_line_leads_with_the_verdict_and_counts_the_slices_that_collap
     assert line(champion, slices[0]).startswith(
         "❌ Fails: `roc_auc` collapses from 0.7600 → 0.7700 where `plan = gold`;"
     )
+
+
+def test_why_github_refused_a_comment_is_one_short_line_without_a_word_of_the_comment(
+    modules: Modules, hub: LocalGitHub, reviewed: PullRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comment = modules[3]
+    token = hub.people["mallory"].value
+    runner = hub.laptop("mallory") | {"GITHUB_SERVER_URL": hub.url, "GITHUB_REPOSITORY": reviewed.base.name}
+    for name, value in (runner | {"GITHUB_TOKEN": token}).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    hostile = "\n".join([*ATTACKS[:9], "::add-mask::evil", "##[add-mask]evil", "\u2028::stop-commands::evil\u2028"])
+    body = hostile * (70_000 // len(hostile))
+    refused = re.escape(f"CML could not comment on pull request {reviewed.number}: HTTP 422, Validation Failed: ")
+    with pytest.raises(comment.UserError, match=rf"^{refused}body is too long \(maximum is 65536 characters\)$"):
+        comment.run_cml(reviewed.number, body, update=False)
+    monkeypatch.setenv("GITHUB_TOKEN", "ghs_unknown")
+    with pytest.raises(
+        comment.UserError, match=r"^CML could not comment on pull request 1: HTTP 401, Bad credentials$"
+    ):
+        comment.run_cml(1, hostile, update=False)
+    assert "evil" not in str(comment.read_reason(f"{json.dumps({'request': hostile, 'message': 'Not Found'})}\n"))
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("cml comment create <markdown file>\n\nOptions:\n  --repo\n\nUnknown argument: bogus\n", "Unknown argument: bogus"),
+        ('{"level":"warn","message":"x"}\n{"level":"error","message":"token not found"}\n', "token not found"),
+        ('{"message":"a\\n::add-mask::b\\u001b[1m ##[add-mask]c"}', "a ::add-mask::b [1m #[add-mask]c"),
+        ('{"message": 1, "response": null}', '{"message": 1, "response": null}'),
+        ("[]", "[]"),
+        ("x" * 70_000, "x" * 300),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_whatever_cml_says_is_one_line_that_gives_the_runner_no_command(
+    modules: Modules, said: str, reason: str
+) -> None:
+    assert modules[3].read_reason(said) == reason
 
 
 @pytest.mark.parametrize(
@@ -305,7 +346,7 @@ def test_a_number_has_as_many_digits_as_people_read(modules: Modules, value: flo
     ids=["empty", "list", "object", "null", "bytes", "deep", "deep-objects", "long-number", "infinite"],
 )
 def test_what_is_no_report_is_refused_in_one_sentence(modules: Modules, text: bytes) -> None:
-    report, _, _ = modules
+    report, *_ = modules
     with pytest.raises(report.UserError, match=r"^report\.json is not a report: \w+$"):
         report.read_report(text)
 
@@ -341,7 +382,7 @@ def test_what_is_no_report_is_refused_in_one_sentence(modules: Modules, text: by
     ],
 )
 def test_a_report_of_wrong_types_is_refused(modules: Modules, written: dict[str, Any], field: str, value: Any) -> None:
-    report, _, _ = modules
+    report, *_ = modules
     with pytest.raises(report.UserError, match="is not a report"):
         report.read_report(json.dumps(written | {field: value}).encode())
     with pytest.raises(report.UserError, match="is not a report"):
@@ -349,7 +390,7 @@ def test_a_report_of_wrong_types_is_refused(modules: Modules, written: dict[str,
 
 
 def test_a_report_of_another_format_is_refused(modules: Modules, written: dict[str, Any]) -> None:
-    report, _, _ = modules
+    report, *_ = modules
     with pytest.raises(report.UserError, match="this version reads format"):
         report.read_report(json.dumps(written | {"format": 99}).encode())
 

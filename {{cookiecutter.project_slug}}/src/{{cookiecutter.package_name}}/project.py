@@ -9,6 +9,7 @@ from .git import git, list_files
 from .objects import wanted
 from .outputs import locked
 from .tools import run_tool
+from .trust import trust_cml_within
 
 
 def setup() -> None:
@@ -33,6 +34,7 @@ def setup() -> None:
         _run("dvc", "add", "--quiet", config.data.path)
         print(f"setup: {config.data.path} is tracked by DVC")
     _run("pre-commit", "install", "--hook-type=pre-commit", "--hook-type=pre-push")
+    trust_cml_within(seconds=10)
 
 
 def ingest() -> None:

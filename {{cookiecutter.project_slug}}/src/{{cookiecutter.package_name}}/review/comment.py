@@ -3,6 +3,7 @@
 Runs in the `workflow_run` that follows a retrain, on the default branch's code, with a token that may comment.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -20,6 +21,7 @@ from .report import Report
 
 TITLE = "model report"
 CML_PAGE = 30  # CML looks for its comment among the oldest 30 only
+REASON_LENGTH = 300
 WATERMARK = re.compile(rf'!\[\]\(https://cml\.dev/watermark\.png#[0-9a-fA-F]+ "CML watermark {TITLE}"\)')
 
 
@@ -95,4 +97,20 @@ def run_cml(number: int, body: str, update: bool) -> None:
         except FileNotFoundError as error:
             raise UserError("`cml` is not on PATH: see .github/actions/setup") from error
     if done.returncode:
-        raise UserError(f"CML could not comment: {done.stderr.strip()}")
+        raise UserError(f"CML could not comment on pull request {number}: {read_reason(done.stderr)}")
+
+
+def read_reason(said: str) -> str:
+    """Return why CML failed, on one short line: the status and GitHub's message, where its last line is a request's end.
+
+    That line has all of the request, so what a pull request wrote: none of it may reach the log, which obeys commands.
+    """
+    last = said.strip().rpartition("\n")[2]  # JSON has no line break but this one; others may be in its strings
+    try:
+        ended = json.loads(last)
+        status = f"HTTP {ended['response']['status']}, " if "response" in ended else ""
+        reason = f"{status}{ended['message']}"
+    except (ValueError, LookupError, TypeError):
+        reason = last
+    reason = " ".join("".join(sign if sign.isprintable() else " " for sign in reason).split())
+    return reason.replace("##[", "#[")[:REASON_LENGTH]
