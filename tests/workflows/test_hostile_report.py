@@ -84,7 +84,7 @@ def assert_inert(body: str, run_url: str) -> None:
 
 @pytest.fixture(scope="module")
 def modules(bake: Bake) -> Iterator[Modules]:
-    """The generated project's `report`, `markdown`, `artifact`, `comment`: they need no third-party package, so they run here."""
+    """The generated project's `report`, `markdown`, `artifact`, `comment`, which need no third-party package."""
     source = str(bake().path / "src")
     sys.path.insert(0, source)
     try:
@@ -280,31 +280,30 @@ def test_the_first_line_leads_with_the_verdict_and_counts_the_slices_that_collap
 
 
 def test_why_github_refused_a_comment_is_one_short_line_without_a_word_of_the_comment(
-    modules: Modules, hub: LocalGitHub, reviewed: PullRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    modules: Modules, hub: LocalGitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     comment = modules[3]
-    token = hub.people["mallory"].value
-    runner = hub.laptop("mallory") | {"GITHUB_SERVER_URL": hub.url, "GITHUB_REPOSITORY": reviewed.base.name}
-    for name, value in (runner | {"GITHUB_TOKEN": token}).items():
+    repository = hub.create_repository("acme/refusing").name
+    runner = {"GITHUB_SERVER_URL": hub.url, "GITHUB_REPOSITORY": repository, "GITHUB_TOKEN": hub.people["acme"].value}
+    for name, value in (hub.laptop("acme") | runner).items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     hostile = "\n".join([*ATTACKS[:9], "::add-mask::evil", "##[add-mask]evil", "\u2028::stop-commands::evil\u2028"])
     body = hostile * (70_000 // len(hostile))
-    refused = re.escape(f"CML could not comment on pull request {reviewed.number}: HTTP 422, Validation Failed: ")
-    with pytest.raises(comment.UserError, match=rf"^{refused}body is too long \(maximum is 65536 characters\)$"):
-        comment.run_cml(reviewed.number, body, update=False)
+    refused = "^CML could not comment on pull request 1: HTTP "
+    with pytest.raises(comment.UserError, match=rf"{refused}422, Validation Failed: body is too long [^\n]{{0,50}}$"):
+        comment.run_cml(1, body, update=False)
     monkeypatch.setenv("GITHUB_TOKEN", "ghs_unknown")
     with pytest.raises(
         comment.UserError, match=r"^CML could not comment on pull request 1: HTTP 401, Bad credentials$"
     ):
         comment.run_cml(1, hostile, update=False)
-    assert "evil" not in str(comment.read_reason(f"{json.dumps({'request': hostile, 'message': 'Not Found'})}\n"))
 
 
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        ("cml comment create <markdown file>\n\nOptions:\n  --repo\n\nUnknown argument: bogus\n", "Unknown argument: bogus"),
+        ("cml comment create <file>\n\nOptions:\n  --repo\n\nUnknown argument: bogus\n", "Unknown argument: bogus"),
         ('{"level":"warn","message":"x"}\n{"level":"error","message":"token not found"}\n', "token not found"),
         ('{"message":"a\\n::add-mask::b\\u001b[1m ##[add-mask]c"}', "a ::add-mask::b [1m #[add-mask]c"),
         ('{"message": 1, "response": null}', '{"message": 1, "response": null}'),
@@ -396,7 +395,7 @@ def test_a_report_of_another_format_is_refused(modules: Modules, written: dict[s
 
 
 def test_a_damaged_zip_is_refused_wherever_the_damage_is(modules: Modules, written: dict[str, Any]) -> None:
-    _, _, artifact = modules
+    _, _, artifact, _ = modules
     text = json.dumps(written).encode()
     for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         whole = pack(("report.json", text), compression=compression)
@@ -410,7 +409,7 @@ def test_a_damaged_zip_is_refused_wherever_the_damage_is(modules: Modules, writt
 
 
 def test_a_zip_bomb_is_not_unpacked(modules: Modules) -> None:
-    _, _, artifact = modules
+    _, _, artifact, _ = modules
     bomb = pack(("report.json", bytes(300 * 2**20)))
     with pytest.raises(artifact.UserError, match=r"larger than 1,048,576 bytes"):
         artifact.unpack(bomb)
