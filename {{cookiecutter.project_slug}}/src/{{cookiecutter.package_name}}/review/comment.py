@@ -101,9 +101,9 @@ def run_cml(number: int, body: str, update: bool) -> None:
 
 
 def read_reason(said: str) -> str:
-    """Return why CML failed, on one short line: the status and GitHub's message, where its last line is a request's end.
+    """Return why CML failed, on one short line: the status and the message of the JSON that it prints last.
 
-    That line has all of the request, so what a pull request wrote: none of it may reach the log, which obeys commands.
+    The rest of that JSON is the request, so what a pull request wrote: it may not reach the log, which obeys commands.
     """
     last = said.strip().rpartition("\n")[2]  # JSON has no line break but this one; others may be in its strings
     try:
