@@ -264,6 +264,16 @@ def test_the_lock_file_names_the_public_index_only(bake: Bake) -> None:
     assert {source["registry"] for source in sources if "registry" in source} == {"https://pypi.org/simple"}
 
 
+def test_what_comes_as_source_alone_is_built_by_a_version_that_is_named(bake: Bake) -> None:
+    lock = tomllib.loads(bake().read("uv.lock"))
+    built = [
+        package["name"] for package in lock["package"] if "registry" in package["source"] and "wheels" not in package
+    ]
+    assert built == ["antlr4-python3-runtime"], "setuptools builds it; what builds another?"
+    ((builder, version),) = [tuple(named.values()) for named in lock["manifest"]["build-constraints"]]
+    assert builder == "setuptools" and re.fullmatch(r"==[\d.]+", version)
+
+
 @pytest.mark.parametrize("python", QUESTIONS["python_version"])
 def test_uv_accepts_the_lock_file_as_it_is(bake: Bake, python: str) -> None:
     project = bake(python_version=python, project_slug="A.b_c-1", package_name="abc1")
