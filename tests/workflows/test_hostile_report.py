@@ -289,15 +289,16 @@ def test_why_github_refused_a_comment_is_one_short_line_without_a_word_of_the_co
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     hostile = "\n".join([*ATTACKS[:9], "::add-mask::evil", "##[add-mask]evil", "\u2028::stop-commands::evil\u2028"])
-    body = hostile * (70_000 // len(hostile))
-    refused = "^CML could not comment on pull request 1: HTTP "
-    with pytest.raises(comment.UserError, match=rf"{refused}422, Validation Failed: body is too long [^\n]{{0,50}}$"):
-        comment.run_cml(1, body, update=False)
+
+    def refused(body: str) -> str:
+        with pytest.raises(comment.UserError, match="^CML could not comment on pull request 1: ") as found:
+            comment.run_cml(1, body, update=False)
+        return str(found.value).partition("1: ")[2]
+
+    for shift in ("", "x", "xx"):  # where CML's words are cut off, wherever in a letter of three bytes that is
+        assert refused(shift + "\u2028" * 66_000).startswith("Validation Failed: body is too long (maximum is 65536")
     monkeypatch.setenv("GITHUB_TOKEN", "ghs_unknown")
-    with pytest.raises(
-        comment.UserError, match=r"^CML could not comment on pull request 1: HTTP 401, Bad credentials$"
-    ):
-        comment.run_cml(1, hostile, update=False)
+    assert refused(hostile) == "HTTP 401, Bad credentials"
 
 
 @pytest.mark.parametrize(
@@ -306,7 +307,10 @@ def test_why_github_refused_a_comment_is_one_short_line_without_a_word_of_the_co
         ("cml comment create <file>\n\nOptions:\n  --repo\n\nUnknown argument: bogus\n", "Unknown argument: bogus"),
         ('{"level":"warn","message":"x"}\n{"level":"error","message":"token not found"}\n', "token not found"),
         ('{"message":"a\\n::add-mask::b\\u001b[1m ##[add-mask]c"}', "a ::add-mask::b [1m #[add-mask]c"),
-        ('{"message": 1, "response": null}', '{"message": 1, "response": null}'),
+        ('{"message":1,"response":null}', '{"message":1,"response":null}'),
+        ('{"message":"Not Found","request":{"body":"\\"message\\":\\"evil\\",\\"status\\":200,\\"url\\":', "Not Found"),
+        ('{"input":"\\"message\\":\\"evil\\"","message":"Invalid URL"}', "Invalid URL"),
+        ('{"message":"Gone","response":{"data":{},"status":410,"url":"x"},"status":410}', "HTTP 410, Gone"),
         ("[]", "[]"),
         ("x" * 70_000, "x" * 300),
         ("", ""),

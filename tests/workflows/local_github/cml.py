@@ -13,14 +13,20 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 WATERMARK = "https://cml.dev/watermark.png"
+PIPE = 65_536
 TRUE, FALSE = ("true", ""), ("false",)
 
 
 def fail(message: str, **told: Any) -> NoReturn:
-    """End as CML does on an error, where its output is no terminal: with all that it knows as one line of JSON."""
+    """End as CML does on an error, where its output is no terminal: with all that it knows as one line of JSON.
+
+    It leaves before a full pipe is read, so of a long line its reader may have no more than what a pipe holds.
+    """
     stack = f"Error: {message}\n    at exports.handler (/snapshot/cml/bin/cml/comment/create.js:11:15)"
     ended = {"level": "error", "message": message, "stack": stack, **told}
-    sys.exit(json.dumps(ended, ensure_ascii=False, sort_keys=True, separators=(",", ":")))
+    line = json.dumps(ended, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    os.write(sys.stderr.fileno(), f"{line}\n".encode()[:PIPE])
+    sys.exit(1)
 
 
 def switch(value: str) -> bool:
