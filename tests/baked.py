@@ -13,6 +13,8 @@ import pytest
 TEMPLATE = Path(__file__).parents[1]
 # What would reach into a project or its make, and what would make every process compile its imports again.
 DROPPED = ("GIT_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
+# Setup finds no network there at once: a test that wants CML's binaries serves them.
+NO_CML = {"CML_RELEASES": "https://127.0.0.1:1"}
 IDENTITY = {"NAME": "Ada Tester", "EMAIL": "ada@example.com"}
 
 
@@ -21,7 +23,7 @@ def environment(**changes: str) -> dict[str, str]:
     kept = {key: value for key, value in os.environ.items() if not key.startswith(DROPPED)}
     who = {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in IDENTITY.items()}
     path = f"{Path(sys.executable).parent}{os.pathsep}{kept['PATH']}"
-    return {**kept, **who, "GIT_CONFIG_GLOBAL": os.devnull, "PATH": path, **changes}
+    return {**kept, **who, **NO_CML, "GIT_CONFIG_GLOBAL": os.devnull, "PATH": path, **changes}
 
 
 def run(*command: str | Path, cwd: Path, check: bool = True, **changes: str) -> subprocess.CompletedProcess[str]:

@@ -59,8 +59,13 @@ def start_engine(folder: Path) -> Iterator[Engine]:
     runtime = "--runtime=runc" if shutil.which("runc") else ""
     # Podman refuses a longer path than 50 letters here, and a folder of pytest's may have one.
     state = tempfile.mkdtemp(prefix="podman-")
-    script = f'#!/bin/sh\nexec {podman} --root={folder}/store --runroot={state} {runtime} "$@"\n'
-    (folder / "docker").write_text(script)
+    (folder / "build-options").touch()
+    (folder / "docker").write_text(
+        f"""#!/bin/sh
+[ "$1" != build ] || {{ shift; set -- build $(cat {folder}/build-options) "$@"; }}
+exec {podman} --root={folder}/store --runroot={state} {runtime} "$@"
+"""
+    )
     (folder / "docker").chmod(0o755)
     variables = {
         "CONTAINERS_CONF": str(folder / "containers.conf"),
@@ -76,10 +81,15 @@ def start_engine(folder: Path) -> Iterator[Engine]:
         shutil.rmtree(state, ignore_errors=True)
 
 
-def bring_python(engine: Engine, image: str, folder: Path) -> None:
-    """Have the base image in the store: the real one, or Debian's packages where its registry is out of reach."""
+def bring_python(engine: Engine, base: str, folder: Path) -> str:
+    """The name in the store of what a Dockerfile's FROM names: that image, or one of Debian's packages in its place.
+
+    The second where Docker Hub is out of reach: no other image can have that digest, so builds are told to take it.
+    """
+    tag, digest = base.split("@")
+    image = f"docker.io/library/{tag.partition(':')[0]}@{digest}"
     if engine.docker("pull", "--quiet", image, check=False).returncode == 0:
-        return
+        return image
     if shutil.which("mmdebstrap") is None:
         pytest.skip(f"{image} cannot be pulled, and mmdebstrap, which would make it, is not installed")
     root = folder / "python.tar"
@@ -91,8 +101,11 @@ def bring_python(engine: Engine, image: str, folder: Path) -> None:
     command = ["mmdebstrap", "--quiet", "--variant=minbase", packages, *options, "bookworm", root]
     subprocess.run(command, check=True, timeout=500)
     trust = [f"--change=ENV {name}={CERTIFICATES}" for name in ("PIP_CERT", "SSL_CERT_FILE")]
+    image = f"docker.io/library/{tag}"
     engine.docker("import", *trust, root, image)
     root.unlink()
+    (engine.folder / "build-options").write_text(f"--build-context={base}=container-image://{image}")
+    return image
 
 
 @contextmanager

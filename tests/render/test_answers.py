@@ -109,7 +109,6 @@ def test_odd_text_survives_quoting(bake: Bake) -> None:
     assert metadata["name"] == "owl-model-2-x"
     assert metadata["description"] == metadata["authors"][0]["name"] == ODD_TEXT
     assert ODD_TEXT in project.read("LICENSE")
-    assert project.read(".github/CODEOWNERS") == "* @o-w-l_corp\n"
 
 
 def test_names_follow_from_the_project_name(bake: Bake) -> None:
@@ -126,11 +125,17 @@ def test_images_go_where_the_answer_says(bake: Bake, registry: str) -> None:
     assert yaml.safe_load(project.read("params.yaml"))["serving"]["image"] == wanted
 
 
+def test_each_python_has_a_base_of_its_own() -> None:
+    digests = QUESTIONS["__base_digests"]
+    assert list(digests) == QUESTIONS["python_version"] and len(set(digests.values())) == len(digests)
+
+
 @pytest.mark.parametrize("python", QUESTIONS["python_version"])
-def test_the_container_runs_the_python_that_ci_runs(bake: Bake, python: str) -> None:
+def test_the_container_is_made_of_the_very_python_that_ci_runs(bake: Bake, python: str) -> None:
     lines = bake(python_version=python).read("deploy/Dockerfile").splitlines()
-    bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
-    assert bases == [f"python:{python}-slim"] * 2
+    named, *others = [line.removeprefix("FROM ") for line in lines if line.startswith("FROM ")]
+    assert re.fullmatch(rf"python:{re.escape(python)}-slim@sha256:[0-9a-f]{{64}} AS base", named)
+    assert others == ["base AS build", "base"], "the digest stands in one line, which Dependabot renews"
 
 
 def test_a_dataset_is_found_from_where_the_command_was_typed(
@@ -255,6 +260,7 @@ def test_the_readme_names_every_file_and_no_other(
     later = {"dvc.lock", "metrics.json", "schema.yaml", "data/summary.json", f"{path}.dvc"}
     later |= {path, "data/raw/dvc.yaml", "data/raw/dvc.lock"} if dataset in ("query", "URL") else set()
     later |= {path} if dataset == "folder" else set()
+    later |= {".github/actions/setup/cml.sha256"}
     later |= {f"tuning/{name}" for name in ("metrics.json", "candidates.csv", "dvc.yaml")}
     absent = [name for name in named if name not in later and not any(file.endswith(f"/{name}") for file in files)]
     assert not absent, f"README.md names {', '.join(absent)}"
@@ -265,6 +271,16 @@ def test_the_lock_file_names_the_public_index_only(bake: Bake) -> None:
     sources = [package["source"] for package in lock["package"]]
     assert [source for source in sources if "registry" not in source] == [{"editable": "."}]
     assert {source["registry"] for source in sources if "registry" in source} == {"https://pypi.org/simple"}
+
+
+def test_what_comes_as_source_alone_is_built_by_a_version_that_is_named(bake: Bake) -> None:
+    lock = tomllib.loads(bake().read("uv.lock"))
+    built = [
+        package["name"] for package in lock["package"] if "registry" in package["source"] and "wheels" not in package
+    ]
+    assert built == ["antlr4-python3-runtime"], "setuptools builds it; what builds another?"
+    ((builder, version),) = [tuple(named.values()) for named in lock["manifest"]["build-constraints"]]
+    assert builder == "setuptools" and re.fullmatch(r"==[\d.]+", version)
 
 
 @pytest.mark.parametrize("python", QUESTIONS["python_version"])

@@ -47,6 +47,18 @@ def test_the_rulesets_require_checks_that_run_and_protect_what_is_made_once(bake
         assert {rule["type"] for rule in kept["rules"]} == {"deletion", "non_fast_forward", "update"}, "made once, kept"
 
 
+def test_nobody_is_made_a_code_owner_who_may_be_an_organisation(bake: Bake) -> None:
+    """GitHub takes `@user` and `@org/team`, and calls a line wrong that names an organisation."""
+    project = bake(github_owner="acme-corp")
+    assert not [name for name in project.files() if name.endswith("CODEOWNERS")]
+    (rules,) = [
+        rule["parameters"]
+        for rule in json.loads(project.read(".github/rulesets/main.json"))["rules"]
+        if rule["type"] == "pull_request"
+    ]
+    assert rules["require_code_owner_review"] is False
+
+
 def test_the_pre_commit_hooks_need_no_network(bake: Bake) -> None:
     config = yaml.safe_load(bake().read(".pre-commit-config.yaml"))
     assert [repository["repo"] for repository in config["repos"]] == ["local"]

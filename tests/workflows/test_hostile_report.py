@@ -7,6 +7,7 @@ import stat
 import sys
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -18,7 +19,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 ZIP = tuple[str | zipfile.ZipInfo, bytes]
-Modules = tuple[ModuleType, ModuleType, ModuleType]
+Modules = tuple[ModuleType, ModuleType, ModuleType, ModuleType]
 ATTACKS = [
     "@acme/owners and @contributor, see #1, GH-1 and acme/churn#1",
     "<img src=x onerror=alert(1)><script>alert(1)</script></details></summary><!--",
@@ -82,14 +83,14 @@ def assert_inert(body: str, run_url: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def modules(bake: Bake) -> Iterator[tuple[ModuleType, ModuleType, ModuleType]]:
-    """The generated project's `report`, `markdown`, `artifact`: they need no third-party package, so they run here."""
+def modules(bake: Bake) -> Iterator[Modules]:
+    """The generated project's `report`, `markdown`, `artifact`, `comment`, which need no third-party package."""
     source = str(bake().path / "src")
     sys.path.insert(0, source)
     try:
-        from customer_churn.review import artifact, markdown, report  # type: ignore[import-not-found]
+        from customer_churn.review import artifact, comment, markdown, report  # type: ignore[import-not-found]
 
-        yield report, markdown, artifact
+        yield report, markdown, artifact, comment
     finally:
         sys.path.remove(source)
         for name in [name for name in sys.modules if name.partition(".")[0] == "customer_churn"]:
@@ -195,7 +196,7 @@ def test_an_honest_report_is_inert_and_the_check_for_it_sees_what_is_not(
 def test_no_string_of_a_report_mentions_links_or_becomes_html(
     modules: Modules, written: dict[str, Any], attack: str, passed: bool
 ) -> None:
-    report, markdown, _ = modules
+    report, markdown, *_ = modules
     hostile = with_attack(written, attack) | {"passed": passed, "incomparable": None if passed else attack}
     changes = [{"name": attack, "champion": attack, "candidate": attack}] * 9
     hostile |= {"params": changes, "data": changes, "schema": changes, "shifts": hostile["shifts"] * 9}
@@ -210,7 +211,7 @@ def test_no_string_of_a_report_mentions_links_or_becomes_html(
 
 @pytest.mark.parametrize("strings", ["a" * 200, "é" * 200, "`|@" * 80])
 def test_a_comment_is_never_longer_than_github_takes(modules: Modules, written: dict[str, Any], strings: str) -> None:
-    report, markdown, _ = modules
+    report, markdown, *_ = modules
     many = [{"name": f"{number}{strings}", "champion": strings, "candidate": strings} for number in range(1000)]
     metrics = [metric | {"name": strings} for metric in written["metrics"] for _ in range(200)]
     stages = [{"name": strings, "seconds": 1e308}] * 1000
@@ -248,7 +249,7 @@ def test_a_comment_is_never_longer_than_github_takes(modules: Modules, written: 
 def test_a_chart_in_text_has_no_number_that_mermaid_cannot_read(
     modules: Modules, written: dict[str, Any], ends: list[float], drawn: bool
 ) -> None:
-    report, markdown, _ = modules
+    report, markdown, *_ = modules
     curves = [{"model": model, "label": "", "x": ends, "y": ends[::-1]} for model in ("champion", "candidate")]
     plots = [{"name": "residuals", "curves": curves}]
     plots.append({"name": "roc", "curves": [curve | {"x": [0.0, 1e308], "y": [-1e308, 1e308]} for curve in curves]})
@@ -260,7 +261,7 @@ def test_a_chart_in_text_has_no_number_that_mermaid_cannot_read(
 def test_the_first_line_leads_with_the_verdict_and_counts_the_slices_that_collapsed(
     modules: Modules, written: dict[str, Any]
 ) -> None:
-    report, markdown, _ = modules
+    report, markdown, *_ = modules
     threshold, champion, _, part, _ = written["rulings"]
     slices = [part | {"passed": False, "verdict": "worse", "subject": f"plan = {name}"} for name in ("gold", "tin")]
     missed = threshold | {"passed": False, "limit": 0.8}
@@ -331,6 +332,49 @@ def test_nothing_is_said_of_what_was_not_compared(modules: Modules, written: dic
         assert "unchanged" not in body and "was not compared: `commit abc1234: no store has it`." in body
 
 
+def test_why_github_refused_a_comment_is_one_short_line_without_a_word_of_the_comment(
+    modules: Modules, hub: LocalGitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comment = modules[3]
+    repository = hub.create_repository("acme/refusing").name
+    runner = {"GITHUB_SERVER_URL": hub.url, "GITHUB_REPOSITORY": repository, "GITHUB_TOKEN": hub.people["acme"].value}
+    for name, value in (hub.laptop("acme") | runner).items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    hostile = "\n".join([*ATTACKS[:9], "::add-mask::evil", "##[add-mask]evil", "\u2028::stop-commands::evil\u2028"])
+
+    def refused(body: str) -> str:
+        with pytest.raises(comment.UserError, match="^CML could not comment on pull request 1: ") as found:
+            comment.run_cml(1, body, update=False)
+        return str(found.value).partition("1: ")[2]
+
+    for shift in ("", "x", "xx"):  # where CML's words are cut off, wherever in a letter of three bytes that is
+        assert refused(shift + "\u2028" * 66_000).startswith("Validation Failed: body is too long (maximum is 65536")
+    monkeypatch.setenv("GITHUB_TOKEN", "ghs_unknown")
+    assert refused(hostile) == "HTTP 401, Bad credentials"
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ("cml comment create <file>\n\nOptions:\n  --repo\n\nUnknown argument: bogus\n", "Unknown argument: bogus"),
+        ('{"level":"warn","message":"x"}\n{"level":"error","message":"token not found"}\n', "token not found"),
+        ('{"message":"a\\n::add-mask::b\\u001b[1m ##[add-mask]c"}', "a ::add-mask::b [1m #[add-mask]c"),
+        ('{"message":1,"response":null}', '{"message":1,"response":null}'),
+        ('{"message":"Not Found","request":{"body":"\\"message\\":\\"evil\\",\\"status\\":200,\\"url\\":', "Not Found"),
+        ('{"input":"\\"message\\":\\"evil\\"","message":"Invalid URL"}', "Invalid URL"),
+        ('{"message":"Gone","response":{"data":{},"status":410,"url":"x"},"status":410}', "HTTP 410, Gone"),
+        ("[]", "[]"),
+        ("x" * 70_000, "x" * 300),
+        ("", ""),
+    ],
+)  # fmt: skip
+def test_whatever_cml_says_is_one_line_that_gives_the_runner_no_command(
+    modules: Modules, said: str, reason: str
+) -> None:
+    assert modules[3].read_reason(said) == reason
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [
@@ -358,7 +402,7 @@ def test_a_number_has_as_many_digits_as_people_read(modules: Modules, value: flo
     ids=["empty", "list", "object", "null", "bytes", "deep", "deep-objects", "long-number", "infinite"],
 )
 def test_what_is_no_report_is_refused_in_one_sentence(modules: Modules, text: bytes) -> None:
-    report, _, _ = modules
+    report, *_ = modules
     with pytest.raises(report.UserError, match=r"^report\.json is not a report: \w+$"):
         report.read_report(text)
 
@@ -394,7 +438,7 @@ def test_what_is_no_report_is_refused_in_one_sentence(modules: Modules, text: by
     ],
 )
 def test_a_report_of_wrong_types_is_refused(modules: Modules, written: dict[str, Any], field: str, value: Any) -> None:
-    report, _, _ = modules
+    report, *_ = modules
     with pytest.raises(report.UserError, match="is not a report"):
         report.read_report(json.dumps(written | {field: value}).encode())
     with pytest.raises(report.UserError, match="is not a report"):
@@ -402,13 +446,13 @@ def test_a_report_of_wrong_types_is_refused(modules: Modules, written: dict[str,
 
 
 def test_a_report_of_another_format_is_refused(modules: Modules, written: dict[str, Any]) -> None:
-    report, _, _ = modules
+    report, *_ = modules
     with pytest.raises(report.UserError, match="this version reads format"):
         report.read_report(json.dumps(written | {"format": 99}).encode())
 
 
 def test_a_damaged_zip_is_refused_wherever_the_damage_is(modules: Modules, written: dict[str, Any]) -> None:
-    _, _, artifact = modules
+    _, _, artifact, _ = modules
     text = json.dumps(written).encode()
     for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
         whole = pack(("report.json", text), compression=compression)
@@ -422,7 +466,7 @@ def test_a_damaged_zip_is_refused_wherever_the_damage_is(modules: Modules, writt
 
 
 def test_a_zip_bomb_is_not_unpacked(modules: Modules) -> None:
-    _, _, artifact = modules
+    _, _, artifact, _ = modules
     bomb = pack(("report.json", bytes(300 * 2**20)))
     with pytest.raises(artifact.UserError, match=r"larger than 1,048,576 bytes"):
         artifact.unpack(bomb)

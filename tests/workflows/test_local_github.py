@@ -597,15 +597,17 @@ def test_a_run_has_uv_gh_and_attestations(project: Project) -> None:
     project.commit(
         tools=job(
             "run: '! command -v uv'",
-            f"uses: {UV}",
+            f"{{uses: {UV}, with: {{version: latest-known}}}}",
             "run: uv --version && gh --version && python3 --version && echo x > model.zip",
             f"{{uses: {ATTEST}, with: {{subject-path: model.zip}}}}",
             permissions="{attestations: write, id-token: write}",
         ),
         refused=job("run: echo x > f", f"{{uses: {ATTEST}, with: {{subject-path: f}}}}"),
+        unverified=job(f"uses: {UV}"),
     )
-    refused, tools = project.push()
+    refused, tools, unverified = project.push()
     tools.expect("success"), refused.expect("failure")
+    assert "version '' of uv would be fetched unverified" in unverified.expect("failure").log
     assert list(project.repo.attestations) == ["model.zip"]
 
 

@@ -1,11 +1,12 @@
 """The generated workflows say what GitHub, its linters and a careful reader ask for."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
-from baked import Bake, Project, run
+from baked import TEMPLATE, Bake, Project, run
 from local_github import read_yaml
 
 # What each action's version was when its commit was pinned; Dependabot moves both together.
@@ -16,6 +17,8 @@ PINS = {
     "actions/upload-artifact": ("043fb46d1a93c77aae656e7c1c64a875d1fc6a0a", "v7.0.1"),
     "astral-sh/setup-uv": ("20cfd1bf945f4377ade1205e4dbc17946fc9a30d", "v10.0.1"),
 }
+# The newest uv whose checksum is in src/download/checksum of that commit of setup-uv: what `latest-known` installs.
+UV = "0.12.4"
 PERMISSIONS = {
     "checks": {"checks": {"contents": "read"}, "pass": {}},
     "retrain": {"retrain": {"contents": "read"}, "pass": {}},
@@ -99,6 +102,22 @@ def test_every_action_is_pinned_to_the_commit_of_its_version(generated: Project)
     assert all(PINS[found[1]] == (found[2], found[3]) for found in pinned)
     others = [line.strip() for line, found in zip(lines, used, strict=True) if not found]
     assert set(others) == {"- uses: ./.github/actions/setup"}
+
+
+def test_uv_is_one_whose_checksum_the_action_knows_and_its_cache_is_the_actions_own_choice(generated: Project) -> None:
+    (setup,) = [step for step in all_steps(generated) if step.get("uses", "").startswith("astral-sh/setup-uv@")]
+    assert setup["with"] == {"version": "latest-known", "python-version": "3.11"}
+    assert generated.run("uv", "--version").stdout.split()[1] == UV, "the tests prove what workflows install"
+
+
+def test_uv_in_the_container_and_in_the_tests_is_the_one_that_workflows_install(generated: Project) -> None:
+    named = re.findall(r"\buv *([<>=~!][^\s\"]+)", generated.read("deploy/Dockerfile"))
+    (tested,) = [
+        need
+        for need in tomllib.loads((TEMPLATE / "pyproject.toml").read_text())["dependency-groups"]["dev"]
+        if re.match(r"uv\b", need)
+    ]
+    assert named == [f"=={UV}"] and tested == f"uv=={UV}"
 
 
 def test_a_workflow_may_do_nothing_and_each_job_only_what_it_needs(name: str, workflow: dict[str, Any]) -> None:

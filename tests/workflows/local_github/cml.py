@@ -8,17 +8,25 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
-from urllib.error import HTTPError
+from urllib.error import HTTPError, URLError
 from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 WATERMARK = "https://cml.dev/watermark.png"
+PIPE = 65_536
 TRUE, FALSE = ("true", ""), ("false",)
 
 
-def fail(message: str) -> NoReturn:
-    """End as CML does on any error."""
-    sys.exit(f"ERROR: {message}")
+def fail(message: str, **told: Any) -> NoReturn:
+    """End as CML does on an error, where its output is no terminal: with all that it knows as one line of JSON.
+
+    It leaves before a full pipe is read, so of a long line its reader may have no more than what a pipe holds.
+    """
+    stack = f"Error: {message}\n    at exports.handler (/snapshot/cml/bin/cml/comment/create.js:11:15)"
+    ended = {"level": "error", "message": message, "stack": stack, **told}
+    line = json.dumps(ended, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    os.write(sys.stderr.fileno(), f"{line}\n".encode()[:PIPE])
+    sys.exit(1)
 
 
 def switch(value: str) -> bool:
@@ -29,11 +37,11 @@ def switch(value: str) -> bool:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser that ends with CML's exit code."""
+    """A parser that ends as CML's does."""
 
     def error(self, message: str) -> NoReturn:
-        """End with what is wrong."""
-        fail(message)
+        """End with the help and what is wrong."""
+        sys.exit(f"{self.format_help()}\n{message}")
 
 
 def from_environment(*names: str) -> str | None:
@@ -101,13 +109,22 @@ def find_repository(options: argparse.Namespace) -> tuple[str, str]:
 
 def call(method: str, address: str, token: str, value: Any = None) -> Any:
     """The JSON that the API answers."""
-    content = json.dumps(value).encode() if value is not None else None
+    content = json.dumps(value, ensure_ascii=False).encode() if value is not None else None
     headers = {"Authorization": f"token {token}", "Content-Type": "application/json"}
     try:
         with urlopen(Request(address, content, headers, method=method)) as answer:
             return json.load(answer)
     except HTTPError as error:
-        fail(f"HttpError: {error.code} {error.read().decode()}")
+        data = json.load(error)
+        whats = ", ".join(json.dumps(what, separators=(",", ":")) for what in data.get("errors") or [])
+        message = f"{data['message']}: {whats}" if whats else data["message"]
+        request = {"body": (content or b"").decode(), "headers": {"authorization": "token [REDACTED]"}}
+        request |= {"method": method, "url": address}
+        response = {"data": data, "headers": dict(error.headers), "status": error.code, "url": address}
+        fail(message, name="HttpError", request=request, response=response, status=error.code)
+    except URLError as error:
+        reason = f"request to {address} failed, reason: {error.reason}"
+        fail(reason, name="HttpError", request={"body": (content or b"").decode()}, status=500)
 
 
 def find_sha() -> str:

@@ -154,6 +154,7 @@ class LocalGitHub:
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_CONFIG_GLOBAL": str(home / ".gitconfig"),
             "UV_CACHE_DIR": self.uv_cache,
+            "CML_RELEASES": f"{self.url}/iterative/cml/releases/download",
             **self.trust,
         }
 

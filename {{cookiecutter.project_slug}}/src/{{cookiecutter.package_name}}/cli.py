@@ -159,6 +159,14 @@ def comment(args: argparse.Namespace) -> int:
     return 0
 
 
+def trust(args: argparse.Namespace) -> int:
+    """Record which bytes CML's binaries have, so that workflows run no others."""
+    from .trust import trust_cml
+
+    trust_cml()
+    return 0
+
+
 def pictures(args: argparse.Namespace) -> int:
     """Store the pictures of a pull request's retrain outside every branch (GitHub Actions, workflow_run)."""
     from .review.pictures import pictures
@@ -364,6 +372,7 @@ def parser() -> argparse.ArgumentParser:
     placing.add_argument("--hook", nargs="+", metavar="WORD", help="the git hook that asks, and what git tells it")
     verb(push).add_argument("--replace", action="store_true", help="send every object again, to mend a damaged one")
     verb(pull).add_argument("--from", dest="source", metavar="URL", help="another repository's store, such as a fork's")
+    verb(trust).add_argument("tool", choices=["cml"])
     verb(pictures)
     verb(comment)
     verb(version)

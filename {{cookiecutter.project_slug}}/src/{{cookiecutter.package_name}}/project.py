@@ -11,6 +11,7 @@ from .objects import wanted
 from .outputs import HISTORY, locked
 from .repository import ensure_repository
 from .tools import run_tool
+from .trust import trust_cml_within
 
 
 def setup() -> None:
@@ -34,6 +35,7 @@ def setup() -> None:
         _run("dvc", "add", "--quiet", config.data.path)
         print(f"setup: {config.data.path} is tracked by DVC")
     git_hooks.install()
+    trust_cml_within(seconds=10)
 
 
 def ingest() -> None:

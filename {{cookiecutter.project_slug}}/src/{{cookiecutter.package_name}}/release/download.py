@@ -61,7 +61,7 @@ def origin() -> tuple[str, str]:
 
 
 def api(host: str) -> str:
-    """The address of a host's API: a host of its own, and on a GitHub Enterprise Server a folder."""
+    """The address of a host's API: a host of its own on GitHub's cloud, else a folder."""
     cloud = host == "github.com" or host.endswith(".ghe.com")
     return f"https://api.{host}" if cloud else f"https://{host}/api/v3"
 

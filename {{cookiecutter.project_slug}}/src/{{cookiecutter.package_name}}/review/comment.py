@@ -3,6 +3,7 @@
 Runs in the `workflow_run` that follows a retrain, on the default branch's code, with a token that may comment.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -20,6 +21,10 @@ from .report import Report
 
 TITLE = "model report"
 CML_PAGE = 30  # CML looks for its comment among the oldest 30 only
+REASON_LENGTH = 300
+# In what CML prints when it fails. Inside of a string the quotes have backslashes, so that none looks like these.
+MESSAGE = re.compile(r'"message":("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-f]{4})*")')
+STATUS = re.compile(r'"status":(\d{3}),"url":')
 WATERMARK = re.compile(rf'!\[\]\(https://cml\.dev/watermark\.png#[0-9a-fA-F]+ "CML watermark {TITLE}"\)')
 
 
@@ -89,10 +94,24 @@ def run_cml(number: int, body: str, update: bool) -> None:
             f"--repo={github.server_url()}/{github.repository()}",
         ]
         command += [f"--target=pr/{number}", "--publish=false", f"--watermark-title={TITLE}"]
-        command += ["--update=true"] if update else []
+        command += ["--update=true", str(markdown)] if update else [str(markdown)]
         try:
-            done = subprocess.run([*command, str(markdown)], env=environment, capture_output=True, text=True)
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
         except FileNotFoundError as error:
             raise UserError("`cml` is not on PATH: see .github/actions/setup") from error
     if done.returncode:
-        raise UserError(f"CML could not comment: {done.stderr.strip()}")
+        raise UserError(f"CML could not comment on pull request {number}: {read_reason(done.stderr)}")
+
+
+def read_reason(said: str) -> str:
+    """Return why CML failed, on one short line: the message of the JSON that it prints last, and the answer's status.
+
+    The rest of that JSON is the request, so what a pull request wrote: it may not reach the log, which obeys commands.
+    A long one comes cut off: CML ends before it is read.
+    """
+    last = said.strip().rpartition("\n")[2]  # JSON has no line break but this one; others may be in its strings
+    message, status = MESSAGE.search(last), STATUS.search(last)
+    reason = json.loads(message[1], strict=False) if message else last
+    reason = f"HTTP {status[1]}, {reason}" if status else reason
+    reason = " ".join("".join(sign if sign.isprintable() else " " for sign in reason).split())
+    return reason.replace("##[", "#[")[:REASON_LENGTH]
