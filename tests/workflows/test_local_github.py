@@ -360,7 +360,7 @@ def test_a_release_is_drafted_filled_published_and_then_immutable(project: Proje
     (release,) = project.repo.releases()
     assert (release["tag_name"], release["name"], release["draft"]) == ("v1", "Version 1", False)
     address = release["assets"][0]["browser_download_url"]
-    fetched = project.hub.on_laptop(["curl", "-fsS", address], project.work, "contributor")
+    fetched = project.hub.on_laptop(["curl", "-fsSL", address], project.work, "contributor")
     assert fetched == "bytes"
     assert project.repo.tags() == ["v1"]
 

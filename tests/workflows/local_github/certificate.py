@@ -1,4 +1,4 @@
-"""A certificate for 127.0.0.1 from an authority made for this one run."""
+"""A certificate from an authority made for this one run."""
 
 import os
 import ssl
@@ -7,15 +7,15 @@ from pathlib import Path
 import trustme
 
 
-def make_certificate(directory: Path) -> tuple[ssl.SSLContext, dict[str, str]]:
-    """The server's TLS context, and the environment in which programs trust it.
+def make_certificate(directory: Path, *names: str) -> tuple[ssl.SSLContext, dict[str, str]]:
+    """The TLS context of a server of these names, and the environment in which programs trust it.
 
     git trusts this server alone, for it reads its whole bundle anew for each call; the others trust what this
     machine trusts too.
     """
     authority = trustme.CA()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    authority.issue_cert(*names).configure_cert(context)
     bundle = directory / "certificates.pem"
     machine = os.environ.get("SSL_CERT_FILE") or ssl.get_default_verify_paths().cafile
     trusted = Path(machine).read_bytes() if machine and Path(machine).exists() else b""

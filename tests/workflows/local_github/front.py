@@ -6,7 +6,7 @@ import ssl
 import tempfile
 import threading
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import IO, Any, Protocol
@@ -22,6 +22,7 @@ class Request:
     headers: dict[str, str]
     body: IO[bytes]
     token: str | None
+    host: str
 
     @property
     def path(self) -> str:
@@ -67,12 +68,18 @@ class Application(Protocol):
 
 
 class Front:
-    """A TLS server on a free port of loopback."""
+    """A TLS server on a free port of loopback, with all that a GitHub Enterprise Server has below its one host."""
+
+    environment: Mapping[str, str] = {}
 
     def __init__(self, context: ssl.SSLContext) -> None:
-        self.server = _Server(("127.0.0.1", 0), _Handler)
+        self.server = _Server(("127.0.0.1", 0), Handler)
         self.server.context = context
         self.host = f"127.0.0.1:{self.server.server_address[1]}"
+
+    def address(self, path: str) -> str:
+        """The address of a path."""
+        return f"https://{self.host}{path}"
 
     def start(self, application: Application) -> None:
         """Begin to serve."""
@@ -105,18 +112,22 @@ class _Server(ThreadingHTTPServer):
             pass
 
 
-class _Handler(BaseHTTPRequestHandler):
+class Handler(BaseHTTPRequestHandler):
+    """Has the server's application answer what comes over a connection that is secured."""
+
     protocol_version = "HTTP/1.1"
     wbufsize = 1 << 16
     disable_nagle_algorithm = True
     server: _Server
 
     def handle_any(self) -> None:
+        """Answer one request."""
         with tempfile.TemporaryFile() as body:
             self._receive(body)
             body.seek(0)
             headers = {name.title(): value for name, value in self.headers.items()}
-            request = Request(self.command, self.path, headers, body, read_token(headers.get("Authorization")))
+            token, host = read_token(headers.get("Authorization")), headers.get("Host", "")
+            request = Request(self.command, self.path, headers, body, token, host)
             try:
                 response = self.server.application.answer(request)
             except Exception:

@@ -23,10 +23,12 @@ from .events import Event
 from .front import Front, Request, Response
 from .git_http import run_backend, wants_push
 from .permissions import BOT, Token, level
+from .proxy import HOSTS, WEB, Proxy
 from .repository import Repository, raise_for
 from .run import Run
 from .sigstore import Sigstore
 from .tools import find_uv, make_shell_directory, make_tool_directory
+from .web import answer_page
 from .workflows import Workflow
 
 PASSED = re.compile(
@@ -36,9 +38,14 @@ PASSED = re.compile(
 
 
 @contextmanager
-def start_github(root: Path, users: tuple[str, ...] = ("acme", "contributor")) -> Iterator["LocalGitHub"]:
-    """A local GitHub that is stopped, with all it started, at the end of the block."""
-    hub = LocalGitHub(root, users)
+def start_github(
+    root: Path, users: tuple[str, ...] = ("acme", "contributor"), dot_com: bool = False
+) -> Iterator["LocalGitHub"]:
+    """A local GitHub that is stopped, with all it started, at the end of the block.
+
+    It has its addresses as a GitHub Enterprise Server has them, or as github.com where `dot_com` is true.
+    """
+    hub = LocalGitHub(root, users, dot_com)
     try:
         yield hub
     finally:
@@ -48,7 +55,7 @@ def start_github(root: Path, users: tuple[str, ...] = ("acme", "contributor")) -
 class LocalGitHub:
     """A GitHub on loopback: `url` is its address, `users` are the people who have an account."""
 
-    def __init__(self, root: Path, users: tuple[str, ...]) -> None:
+    def __init__(self, root: Path, users: tuple[str, ...], dot_com: bool) -> None:
         self.root = root
         self.lock = threading.RLock()
         self.groups = Groups()
@@ -70,8 +77,10 @@ class LocalGitHub:
         folders = [str(Path(path).parent) for path in wanted if path]
         self.system_path = os.pathsep.join(dict.fromkeys([*folders, "/usr/bin", "/bin"]))
         self.uv_cache = os.environ.get("UV_CACHE_DIR") or str(Path.home() / ".cache" / "uv")
-        context, self.trust = make_certificate(root)
-        self.front = Front(context)
+        self.stored: dict[str, tuple[Path, str]] = {}
+        self.opened: set[str] = set()
+        context, self.trust = make_certificate(root, *(HOSTS if dot_com else ("127.0.0.1", "localhost")))
+        self.front = Proxy(context) if dot_com else Front(context)
         self.host = self.front.host
         self.url = f"https://{self.host}"
         try:
@@ -120,6 +129,10 @@ class LocalGitHub:
             self.runs[identity] = run
         return run
 
+    def address(self, path: str) -> str:
+        """The address of what a GitHub Enterprise Server has at a path."""
+        return self.front.address(path)
+
     def trusted_roots(self) -> str:
         """What `gh attestation trusted-root` prints of this GitHub: a root a line."""
         return "".join(f"{json.dumps(one.trusted_root())}\n" for one in self.sigstores.values())
@@ -156,6 +169,7 @@ class LocalGitHub:
             "UV_CACHE_DIR": self.uv_cache,
             "CML_RELEASES": f"{self.url}/iterative/cml/releases/download",
             **self.trust,
+            **self.front.environment,
         }
 
     def laptop(self, user: str) -> dict[str, str]:
@@ -169,12 +183,9 @@ class LocalGitHub:
                 f'[credential "{self.url}"]\n\thelper = "!printf \'username={user}\\\\npassword={token}\\\\n\' #"\n'
             )
         path = os.pathsep.join([str(self.tools), str(self.uv_directory), self.system_path])
-        return self.machine(home) | {
-            "PATH": path,
-            "GH_HOST": self.host,
-            "GH_ENTERPRISE_TOKEN": token,
-            "GIT_TERMINAL_PROMPT": "0",
-        }
+        # gh's own names for them: it asks github.com unless it is told of another host.
+        known = {"GH_TOKEN": token} if self.host == WEB else {"GH_HOST": self.host, "GH_ENTERPRISE_TOKEN": token}
+        return self.machine(home) | known | {"PATH": path, "GIT_TERMINAL_PROMPT": "0", "GH_TELEMETRY": "false"}
 
     def on_laptop(self, command: list[str], directory: Path, user: str) -> str:
         """What a command prints that a user runs on their machine; an error with all it said where it fails."""
@@ -222,16 +233,7 @@ class LocalGitHub:
         git = re.match(r"/([^/]+/[^/]+?)(?:\.git)?/(info/refs|git-upload-pack|git-receive-pack)$", path)
         if git:
             return self._answer_git(request, git[1])
-        asset = re.fullmatch(r"/([^/]+/[^/]+)/releases/download/(.+)/([^/]+)", path)
-        if asset and asset[1] in self.repositories and not self.repositories[asset[1]].private:
-            return api.releases.download(self, self.repositories[asset[1]], asset[2], asset[3])
-        raw = re.fullmatch(r"/([^/]+/[^/]+)/raw/([0-9a-f]{40})/(.+)", path)
-        if raw and raw[1] in self.repositories:
-            # A person's browser sends a cookie; here their token stands for it.
-            token = self.tokens.get(request.token) if request.token else None
-            if level(token, raw[1], self.repositories[raw[1]].private, "contents"):
-                return api.git.read_raw(self.repositories[raw[1]], raw[2], raw[3])
-        return Response.error(404, "Not Found")
+        return answer_page(self, request)
 
     def _answer_git(self, request: Request, name: str) -> Response:
         token = self.tokens.get(request.token) if request.token else None

@@ -59,7 +59,7 @@ class Repository:
             "default_branch": "main",
             "owner": self.hub.users[self.owner],
             "html_url": f"{self.hub.url}/{self.name}",
-            "url": f"{self.hub.url}/api/v3/repos/{self.name}",
+            "url": self.hub.address(f"/api/v3/repos/{self.name}"),
             "clone_url": self.url,
         }
 

@@ -193,7 +193,7 @@ class Run:
             "head_repository": head.describe(),
             "repository": self.repository.describe(),
             "html_url": self.url,
-            "url": f"{self.repository.hub.url}/api/v3/repos/{self.repository.name}/actions/runs/{self.id}",
+            "url": self.repository.hub.address(f"/api/v3/repos/{self.repository.name}/actions/runs/{self.id}"),
             "created_at": self.started,
             "actor": self.repository.hub.users[event.actor],
             "pull_requests": [pull_reference(pull)] if pull and head is self.repository else [],

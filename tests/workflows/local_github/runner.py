@@ -142,7 +142,7 @@ def _make_environment(run: Run) -> dict[str, str]:
         "GIT_TERMINAL_PROMPT": "0",
         "ACT_DISABLE_VERSION_CHECK": "1",
         "ACTIONS_RUNTIME_TOKEN": run.runtime_token,
-        "ACTIONS_RESULTS_URL": f"{hub.url}/_runner",
+        "ACTIONS_RESULTS_URL": hub.address("/_runner"),
         "LOCAL_GITHUB_CACHES": os.pathsep.join(caches),
         "LOCAL_GITHUB_PYTHON": sys.executable,
         "LOCAL_GITHUB_UV": str(hub.uv_directory),

@@ -77,7 +77,7 @@ def gh(*args: str, stdin: bytes | None = None) -> bytes:
     """
     host = urlparse(server_url()).netloc
     key = "GH_TOKEN" if host == "github.com" else "GH_ENTERPRISE_TOKEN"
-    environment = {**os.environ, "GH_HOST": host, key: token(), "GH_PROMPT_DISABLED": "1"}
+    environment = {**os.environ, "GH_HOST": host, key: token(), "GH_PROMPT_DISABLED": "1", "GH_TELEMETRY": "false"}
     try:
         done = subprocess.run(["gh", *args], input=stdin, env=environment, capture_output=True)
     except FileNotFoundError as error:

@@ -12,6 +12,7 @@ from ..front import Request, Response
 from ..permissions import level
 from ..sigstore import Job
 from .router import paginate, route
+from .storage import send_on
 
 if TYPE_CHECKING:
     from ..github import LocalGitHub
@@ -34,7 +35,7 @@ class Artifact:
 
     def describe(self, hub: "LocalGitHub", repository: "Repository") -> dict[str, Any]:
         """The artifact as GitHub shows it."""
-        address = f"{hub.url}/api/v3/repos/{repository.name}/actions/artifacts/{self.number}"
+        address = hub.address(f"/api/v3/repos/{repository.name}/actions/artifacts/{self.number}")
         run = hub.runs[self.run]
         return {
             "id": self.number,
@@ -89,11 +90,11 @@ def list_artifacts_of_run(hub: "LocalGitHub", repository: "Repository", request:
 
 @route("GET", "/actions/artifacts/{number}/zip", "actions", "read")
 def download_artifact(hub: "LocalGitHub", repository: "Repository", request: Request, number: str) -> Response:
-    """An artifact's zip file."""
+    """The way to an artifact's zip file."""
     found = hub.artifacts.get(int(number))
     if found is None or hub.runs[found.run].repository is not repository:
         return Response.error(404, "Not Found")
-    return Response(200, found.file.read_bytes(), {"Content-Type": "application/zip"})
+    return send_on(hub, "artifacts", found.file, "application/zip")
 
 
 @route("POST", "/attestations", "attestations", "write")

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def _describe_ref(hub: "LocalGitHub", repository: "Repository", ref: str) -> dict[str, Any]:
     sha, kind = repository.bare.refs(ref)[ref]
-    address = f"{hub.url}/api/v3/repos/{repository.name}/git"
+    address = hub.address(f"/api/v3/repos/{repository.name}/git")
     return {"ref": ref, "url": f"{address}/{ref}", "object": {"sha": sha, "type": kind}}
 
 

@@ -19,7 +19,7 @@ def describe(hub: "LocalGitHub", pull: "PullRequest") -> dict[str, Any]:
     merged = pull.merge_commit is not None
     shown |= {
         "html_url": f"{hub.url}/{pull.base.name}/pull/{pull.number}",
-        "url": f"{hub.url}/api/v3{path}",
+        "url": hub.address(f"/api/v3{path}"),
         "user": hub.users[pull.author],
         "state": pull.state,
         "merged": merged,

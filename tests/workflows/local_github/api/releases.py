@@ -8,6 +8,7 @@ from ..front import Request, Response
 from ..permissions import level
 from .git import refuse_ref
 from .router import correct_addresses, paginate, pass_on, passing, route
+from .storage import send_on
 
 if TYPE_CHECKING:
     from ..github import LocalGitHub
@@ -40,9 +41,10 @@ def copy_all(source: "Repository", target: "Repository") -> None:
 
 def describe(hub: "LocalGitHub", repository: "Repository", release: dict[str, Any]) -> dict[str, Any]:
     """A release as GitHub shows it."""
-    shown = correct_addresses(hub.url, release)
+    shown = correct_addresses(hub, release)
     page = f"{hub.url}/{repository.name}/releases"
-    shown["upload_url"] = f"{hub.url}/api/uploads/repos/{repository.name}/releases/{shown['id']}/assets{{?name,label}}"
+    assets = hub.address(f"/api/uploads/repos/{repository.name}/releases/{shown['id']}/assets")
+    shown["upload_url"] = f"{assets}{{?name,label}}"
     shown["immutable"] = not shown["draft"]
     for asset in shown["assets"]:
         digest = hashlib.sha256(hub.asset(asset["id"]).read_bytes()).hexdigest()
@@ -140,12 +142,12 @@ def upload_asset(hub: "LocalGitHub", repository: "Repository", request: Request,
 
 @route("GET", "/releases/assets/{asset}", "contents", "read")
 def get_asset(hub: "LocalGitHub", repository: "Repository", request: Request, asset: str) -> Response:
-    """An asset's bytes where the client accepts them, else its description."""
+    """The way to an asset's bytes where the client accepts them, else its description."""
     for release in _visible(hub, repository, request):
         for one in release["assets"]:
             if str(one["id"]) == asset:
                 if request.headers.get("Accept") == "application/octet-stream":
-                    return Response(200, hub.asset(one["id"]).read_bytes(), {"Content-Type": one["content_type"]})
+                    return send_on(hub, "releases", hub.asset(one["id"]), one["content_type"])
                 return Response.of(one)
     return Response.error(404, "Not Found")
 
@@ -160,9 +162,9 @@ def delete_asset(hub: "LocalGitHub", repository: "Repository", request: Request,
 
 
 def download(hub: "LocalGitHub", repository: "Repository", tag: str, name: str) -> Response:
-    """The bytes behind an asset's public address."""
+    """The way to the bytes behind an asset's public address."""
     for release in list_all(hub, repository):
         for asset in release["assets"]:
             if not release["draft"] and (release["tag_name"], asset["name"]) == (tag, name):
-                return Response(200, hub.asset(asset["id"]).read_bytes(), {"Content-Type": asset["content_type"]})
+                return send_on(hub, "releases", hub.asset(asset["id"]), asset["content_type"])
     return Response.error(404, "Not Found")

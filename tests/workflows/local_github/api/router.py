@@ -68,21 +68,21 @@ def pass_on(hub: "LocalGitHub", request: Request, path: str, body: bytes | None 
     if value is None:
         return Response(status)
     inside = f"http://127.0.0.1:{hub.emulate.port}/"
-    links = {name: text.replace(inside, f"{hub.url}/api/v3/") for name, text in headers.items() if name == "Link"}
-    return Response.of(correct_addresses(hub.url, value), status, links)
+    links = {name: text.replace(inside, hub.address("/api/v3/")) for name, text in headers.items() if name == "Link"}
+    return Response.of(correct_addresses(hub, value), status, links)
 
 
-def correct_addresses(url: str, value: Any) -> Any:
-    """The same JSON with the API's addresses where a GitHub Enterprise Server has them."""
+def correct_addresses(hub: "LocalGitHub", value: Any) -> Any:
+    """The same JSON with the API's addresses where GitHub has them."""
     if isinstance(value, list):
-        return [correct_addresses(url, item) for item in value]
+        return [correct_addresses(hub, item) for item in value]
     if not isinstance(value, dict):
         return value
     corrected = {}
     for key, item in value.items():
         if key.endswith("url") and isinstance(item, str):
-            item = re.sub(f"^{re.escape(url)}/(repos|users|orgs)/", rf"{url}/api/v3/\1/", item)
-        corrected[key] = correct_addresses(url, item)
+            item = re.sub(f"^{re.escape(hub.url)}(/(repos|users|orgs)/)", rf"{hub.address('/api/v3')}\1", item)
+        corrected[key] = correct_addresses(hub, item)
     if corrected.get("login") == BOT:
         corrected["type"] = "Bot"
     return corrected
@@ -97,7 +97,7 @@ def paginate(hub: "LocalGitHub", request: Request, items: list[Any], key: str | 
     links += [("first", 1), ("prev", page - 1)] if page > 1 else []
     others = "".join(f"&{name}={value}" for name, value in request.query.items() if name not in ("page", "per_page"))
     header = ", ".join(
-        f'<{hub.url}{request.path}?per_page={size}&page={number}{others}>; rel="{name}"' for name, number in links
+        f'<{hub.address(request.path)}?per_page={size}&page={number}{others}>; rel="{name}"' for name, number in links
     )
     shown = items[(page - 1) * size : page * size]
     value = {"total_count": len(items), key: shown} if key else shown

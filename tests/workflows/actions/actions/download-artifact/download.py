@@ -17,8 +17,10 @@ API = f"{os.environ['GITHUB_API_URL']}/repos/{os.environ['REPOSITORY']}/actions"
 
 def get(address: str, token: str) -> bytes:
     """What the server answers."""
+    request = Request(address)
+    request.add_unredirected_header("Authorization", f"Bearer {token}")
     try:
-        with urlopen(Request(address, headers={"Authorization": f"Bearer {token}"})) as answer:
+        with urlopen(request) as answer:
             return bytes(answer.read())
     except HTTPError as error:
         sys.exit(f"Unable to download artifact(s): {error.code} {error.read().decode()}")
