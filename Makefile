@@ -43,6 +43,7 @@ lock: | $(UV) ## renew this lock file and the generated project's (UPGRADE=--upg
 	    "$$scratch/lock-me/uv.lock" > "$(TEMPLATE)/uv.lock"
 
 .uv/bin/uv:
+	@echo "Installing uv into .uv/"
 	@python3 -m venv .uv || { rm -rf .uv; echo "uv is missing and python3 cannot make a virtual environment: \
 	install uv (https://docs.astral.sh/uv) or your system's python3-venv package." >&2; exit 1; }
-	@.uv/bin/pip install --quiet --disable-pip-version-check uv
+	@.uv/bin/pip install --progress-bar off --disable-pip-version-check uv

@@ -43,8 +43,10 @@ def main() -> None:
 def play(output: Path, progress: Progress) -> Review:
     """Play every act on a GitHub of its own, say what came of it, and return what the comment shows."""
     started = time.monotonic()
-    with tempfile.TemporaryDirectory() as directory, ExitStack() as stack:
-        # What mypy reads of the libraries is the same on the laptop and in each run: it reads them once.
+    with ExitStack() as stack:
+        directory = stack.enter_context(tempfile.TemporaryDirectory())
+        # Laptop and runs share two cores, and what mypy reads of the libraries.
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
         os.environ["MYPY_CACHE_DIR"] = str(Path(directory) / "mypy")
         with progress.step("Start a local GitHub"):
             progress.github = github = stack.enter_context(start_github(Path(directory) / "github", (OWNER,)))
@@ -56,11 +58,13 @@ def play(output: Path, progress: Progress) -> Review:
             story.train()
         with progress.step("git push: checks, and main's first release"):
             story.push()
-        with progress.step("A pull request computes one more column: checks, retrain, and the comment"):
+        with progress.step("A pull request sums up the charges and leaves out the noise: checks, retrain, the comment"):
             pull = story.propose()
             review = story.review(pull)
         with progress.step("Merge: trained again from merged code, judged again, released"):
             release = story.merge(pull)
+        with progress.step("Stop the local GitHub and delete the project"):
+            stack.close()
     print(f"\n{review.headline}\n")
     print(f"The comment:  {review.comment}")
     print(f"The report:   {review.report}")

@@ -9,8 +9,9 @@ from browser import CHROMIUM, Browser
 from demo.errors import DemoError
 from demo.review import Review
 
-SCALE = 1.5  # pixels of the picture for one of CSS
-COMMENT, REPORT = (930, None), (1000, 1900)  # CSS pixels: the width, and where the picture ends
+COMMENT_WIDTH, REPORT_WIDTH = 930, 1400  # CSS pixels
+END_OF_CHARTS = "document.querySelector('.charts').getBoundingClientRect().bottom + 16"
+END = "document.documentElement.scrollHeight"
 
 
 def require_browser() -> None:
@@ -25,18 +26,18 @@ def take_pictures(review: Review, folder: Path) -> list[Path]:
         browser = Browser(Path(profile))
         try:
             return [
-                take_picture(browser, review.comment, folder / "comment.png", *COMMENT),
-                take_picture(browser, review.report, folder / "report.png", *REPORT),
+                take_picture(browser, review.comment, folder / "comment.png", COMMENT_WIDTH, END, scale=1.5),
+                take_picture(browser, review.report, folder / "report.png", REPORT_WIDTH, END_OF_CHARTS),
             ]
         finally:
             browser.stop()
 
 
-def take_picture(browser: Browser, page: Path, picture: Path, width: int, end: int | None) -> Path:
-    """Return a page's picture, down to `end` or whole."""
+def take_picture(browser: Browser, page: Path, picture: Path, width: int, end: str, scale: float = 1) -> Path:
+    """Return a page's picture of some CSS pixels' width, down to where the script `end` says."""
     browser.open(page, width)
-    height = browser.ask("document.documentElement.scrollHeight")
-    clip = {"x": 0, "y": 0, "width": width, "height": min(height, end or height), "scale": SCALE}
+    browser.call("Emulation.setScrollbarsHidden", hidden=True)
+    clip = {"x": 0, "y": 0, "width": width, "height": browser.ask(end), "scale": scale}
     taken = browser.call("Page.captureScreenshot", format="png", clip=clip, captureBeyondViewport=True)
     picture.write_bytes(base64.b64decode(taken["data"]))
     return picture

@@ -9,14 +9,15 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
 
-from local_github import LocalGitHub, PullRequest
+from local_github import LocalGitHub, PullRequest, Run
 
 from demo.errors import DemoError
 from demo.page import write_page
 
 VERDICT = re.compile(r"### ([✅❌] .+)")
 PICTURE = re.compile(r"<picture>.*?</picture>", re.S)
-ADDRESS = re.compile(r'(?:src|srcset)="(https://[^"]+/([\w-]+\.png))"')
+ADDRESS = re.compile(r'(src|srcset)="(https://[^"]+/([\w-]+\.png))"')
+WATERMARK = re.compile(r"!\[\]\(https://cml\.dev/watermark\.png\S* .+\)")
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
@@ -42,12 +43,12 @@ def read_review(pull: PullRequest, folder: Path) -> Review:
         raise DemoError(f"Pull request {pull.number} has {len(comments)} comments; one is promised.")
     body = str(comments[0]["body"])
     headline, metrics = read_headline(body), read_metrics(body)
-    pictures = fetch_pictures(pull.base.hub, pull.author, body, folder)
-    for address, name in ADDRESS.findall(body):
-        body = body.replace(address, name)
+    pictures = fetch_pictures(pull.base.hub, pull.author, body, folder / "pictures")
     comment, report = folder / "comment.html", folder / "report.html"
-    write_page(comment, comments[0]["user"]["login"], f"{pull.title} #{pull.number}", body)
-    report.write_bytes(read_report(pull))
+    retrain, page = find_report(pull)
+    report.write_bytes(page)
+    shown = ADDRESS.sub(r'\1="pictures/\3"', WATERMARK.sub("", body)).replace(retrain.url, report.name)
+    write_page(comment, comments[0]["user"]["login"], f"{pull.title} #{pull.number}", shown)
     return Review(headline, metrics, pictures, comment, report)
 
 
@@ -55,7 +56,7 @@ def read_headline(body: str) -> str:
     """Return the first line, a verdict on a model that was retrained."""
     first = body.partition("\n")[0]
     if not (verdict := VERDICT.fullmatch(first)):
-        raise DemoError(f"The comment begins with no verdict on a new model but with {first!r}.")
+        raise DemoError(f"The comment has no verdict on a new model, it begins: {first.lstrip('# ')}.")
     return verdict[1]
 
 
@@ -85,9 +86,10 @@ def _number(cell: str) -> float:
 
 def fetch_pictures(github: LocalGitHub, reader: str, body: str, folder: Path) -> list[Path]:
     """Return the comment's pictures, fetched from where it links them, as a reader's browser does."""
-    addresses = {name: address for picture in PICTURE.findall(body) for address, name in ADDRESS.findall(picture)}
+    addresses = {name: address for picture in PICTURE.findall(body) for _, address, name in ADDRESS.findall(picture)}
     if not addresses:
         raise DemoError("The comment shows no picture.")
+    folder.mkdir(exist_ok=True)
     context = ssl.create_default_context(cafile=github.trust["SSL_CERT_FILE"])
     headers = {"Authorization": f"Bearer {github.people[reader].value}"}
     for name, address in addresses.items():
@@ -95,19 +97,16 @@ def fetch_pictures(github: LocalGitHub, reader: str, body: str, folder: Path) ->
             with urlopen(Request(address, headers=headers), context=context) as answer:
                 content = answer.read()
         except URLError as error:
-            raise DemoError(
-                f"The comment shows the picture {name}, which cannot be fetched: {error.reason}."
-            ) from error
+            raise DemoError(f"The comment shows {name}, which cannot be fetched: {error.reason}.") from error
         if not content.startswith(SIGNATURE):
             raise DemoError(f"The comment shows {name}, which is no PNG picture.")
         (folder / name).write_bytes(content)
     return [folder / name for name in addresses]
 
 
-def read_report(pull: PullRequest) -> bytes:
-    """Return the full report, which the retrain's artifact holds."""
-    retrain = next((run for run in reversed(pull.runs) if "report" in run.artifacts), None)
-    page = retrain.artifacts["report"].read().get("report.html") if retrain else None
-    if page is None:
-        raise DemoError(f"No run of pull request {pull.number} kept a full report.")
-    return page
+def find_report(pull: PullRequest) -> tuple[Run, bytes]:
+    """Return the run that kept the full report, and its page."""
+    for run in reversed(pull.runs):
+        if "report" in run.artifacts and (page := run.artifacts["report"].read().get("report.html")):
+            return run, page
+    raise DemoError(f"No run of pull request {pull.number} kept a full report.")
