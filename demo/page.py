@@ -19,7 +19,8 @@ header { padding: 8px 16px; background: var(--head); border-bottom: 1px solid va
 main { padding: 0 16px }
 table { border-collapse: collapse; display: block; overflow: auto }
 th, td { border: 1px solid var(--line); padding: 6px 13px; white-space: nowrap }
-code { background: var(--code); border-radius: 6px; padding: .2em .4em; font: 85% ui-monospace, monospace }
+code { background: var(--code); border-radius: 6px; padding: .2em .4em; font-family: ui-monospace, monospace;
+  font-size: 85% }
 pre { background: var(--code); border-radius: 6px; padding: 16px; overflow: auto }
 pre code { background: none; padding: 0 }
 img { max-width: 100% } a { color: var(--link) } h3 { font-size: 1.25em }

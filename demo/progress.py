@@ -89,7 +89,7 @@ class Progress:
     def hear(self, said: str) -> None:
         """Note the end of what the command has said: its last line tells how far it is."""
         for line in reversed(COLOUR.sub("", said).splitlines()):
-            if words := "".join(letter for letter in line if letter.isprintable()).strip():
+            if words := "".join(letter for letter in line if letter.isprintable()).strip(" ."):
                 self.heard = words if len(words) <= WIDTH else f"{words[: WIDTH - 1]}…"
                 return
 

@@ -16,7 +16,14 @@ from local_github import LocalGitHub, Repository
 from demo.errors import DemoError
 from demo.progress import Progress
 from demo.review import SIGNATURE, Review, fetch_pictures, read_metrics
-from demo.story import ASSETS, Story
+from demo.story import ASSETS, Story, sum_charges
+
+
+@pytest.fixture
+def beginning(hub: LocalGitHub, tmp_path: Path) -> Story:
+    """The story before its first act."""
+    repository = hub.create_repository(f"{OWNER}/{tmp_path.name}")
+    return Story(repository, tmp_path / "customer-churn", tmp_path, Progress(github=hub))
 
 
 @pytest.fixture
@@ -76,6 +83,13 @@ def test_a_pull_request_that_changes_words_alone_ends_it_with_a_sentence(story: 
         story.merge(pull)
 
 
+def test_it_generates_the_project_that_its_pull_request_edits(beginning: Story) -> None:
+    beginning.generate()
+    sum_charges(beginning.project)
+    with pytest.raises(DemoError, match=r"^features\.py does not end in `return rows`, which .+\.$"):
+        sum_charges(beginning.project)
+
+
 TABLE = (
     "| metric | champion `v1.0.0` | candidate |\n|---|---|---|\n| **`f1`** | 0.5 | {} |\n| `log_loss` ↓ | – | 0.25 |\n"
 )
@@ -104,20 +118,20 @@ def test_a_comment_without_pictures_or_with_a_dead_one_ends_it_with_a_sentence(
         fetch_pictures(hub, OWNER, dead, tmp_path)
 
 
-def test_while_a_step_ends_no_line_a_line_names_what_is_waited_for(story: Story) -> None:
+def test_while_a_step_ends_no_line_a_line_names_what_is_waited_for(beginning: Story) -> None:
     assert Progress().seconds < 9, "and the watcher's own delay: never more than ten"
     lines: list[str] = []
 
     def write(line: str) -> None:
         lines.append(line)
         if "half a" in line:
-            (story.output / "seen").touch()
+            (beginning.output / "seen").touch()
 
-    script = story.output / "slow"
+    script = beginning.output / "slow"
     script.write_text(r"printf 'A line\n\033[1mhalf a\033[0m line\r'; until [ -e seen ]; do sleep 0.05; done")
-    story.progress = Progress(seconds=0.01, write=write)
-    with story.progress.step("A slow step"):
-        story.run("bash", str(script), directory=story.output)
+    beginning.progress = Progress(seconds=0.01, write=write)
+    with beginning.progress.step("A slow step"):
+        beginning.run("bash", str(script), directory=beginning.output)
     assert lines[0] == "▶ A slow step" and re.fullmatch(r"  done in \d+ s", lines[-1])
     assert any(re.fullmatch(r"  … bash .+/slow, \d+ s: half a line", line) for line in lines)
     assert all(line.isprintable() for line in lines)
