@@ -2,16 +2,19 @@ UV := $(shell command -v uv || echo .uv/bin/uv)
 TEMPLATE := {{cookiecutter.project_slug}}
 
 .DEFAULT_GOAL := help
-.PHONY: help demo bench test lint format lock
+.PHONY: help demo pictures bench test lint format lock
 
 help: ## show this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# Both play on the tests' local GitHub.
-demo bench: export PYTHONPATH := tests/workflows
+# They play on the tests' local GitHub; pictures are taken by the tests' browser.
+demo pictures bench: export PYTHONPATH := tests/workflows:tests/project
 
 demo: | $(UV) ## play the whole story on this machine: push, pull request, comment, merge, release
 	@$(UV) run --locked python -m demo
+
+pictures: | $(UV) ## play it, and take the pictures of the docs (Chromium or Chrome must be on PATH)
+	@$(UV) run --locked python -m demo --pictures docs/images
 
 REPEATS := 3
 bench: | $(UV) ## measure against the plain way, and how well the gate decides (REPEATS=1, ONLY=ratios, datasets, scale, serving, verdict or canary)
@@ -40,6 +43,7 @@ lock: | $(UV) ## renew this lock file and the generated project's (UPGRADE=--upg
 	    "$$scratch/lock-me/uv.lock" > "$(TEMPLATE)/uv.lock"
 
 .uv/bin/uv:
+	@echo "Installing uv into .uv/"
 	@python3 -m venv .uv || { rm -rf .uv; echo "uv is missing and python3 cannot make a virtual environment: \
 	install uv (https://docs.astral.sh/uv) or your system's python3-venv package." >&2; exit 1; }
-	@.uv/bin/pip install --quiet --disable-pip-version-check uv
+	@.uv/bin/pip install --progress-bar off --disable-pip-version-check uv

@@ -6,21 +6,24 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 STYLE = """
-:root { color-scheme: light dark; --text: #1f2328; --page: #fff; --line: #d1d9e0; --head: #f6f8fa; --code: #818b981f }
+:root { color-scheme: light dark; --text: #1f2328; --page: #fff; --line: #d1d9e0; --head: #f6f8fa; --code: #818b981f;
+  --link: #0969da }
 @media (prefers-color-scheme: dark) {
-  :root { --text: #f0f6fc; --page: #0d1117; --line: #3d444d; --head: #151b23; --code: #656c7633 }
+  :root { --text: #f0f6fc; --page: #0d1117; --line: #3d444d; --head: #151b23; --code: #656c7633;
+    --link: #4493f8 }
 }
 body { margin: 24px auto; max-width: 900px; padding: 0 16px; color: var(--text); background: var(--page);
   font: 14px/1.5 -apple-system, BlinkMacSystemFont, "Segoe UI", "Noto Sans", Helvetica, Arial, sans-serif }
 article { border: 1px solid var(--line); border-radius: 6px }
 header { padding: 8px 16px; background: var(--head); border-bottom: 1px solid var(--line); border-radius: 6px 6px 0 0 }
-main { padding: 4px 16px 16px }
+main { padding: 0 16px }
 table { border-collapse: collapse; display: block; overflow: auto }
-th, td { border: 1px solid var(--line); padding: 6px 13px }
-code { background: var(--code); border-radius: 6px; padding: .2em .4em; font: 85% ui-monospace, monospace }
+th, td { border: 1px solid var(--line); padding: 6px 13px; white-space: nowrap }
+code { background: var(--code); border-radius: 6px; padding: .2em .4em; font-family: ui-monospace, monospace;
+  font-size: 85% }
 pre { background: var(--code); border-radius: 6px; padding: 16px; overflow: auto }
 pre code { background: none; padding: 0 }
-img { max-width: 100% } a { color: #0969da } h3 { font-size: 1.25em }
+img { max-width: 100% } a { color: var(--link) } h3 { font-size: 1.25em }
 """
 
 
