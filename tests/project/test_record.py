@@ -254,6 +254,7 @@ def test_a_switch_a_merge_and_a_rebase_place_data_by_a_hook_that_is_silent_elsew
 ) -> None:
     user = team.user("hooked")
     (user.path / ".venv").symlink_to(project.path / ".venv")
+    (user.path / ".git/info/exclude").write_text(".venv\n")
 
     def git(*words: str | Path, **more: str) -> str:
         """What git and its hooks say; git shows on its standard error what a hook prints."""
