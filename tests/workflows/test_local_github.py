@@ -251,7 +251,7 @@ def test_a_comment_longer_than_github_takes_is_refused(project: Project) -> None
     pull = project.open_pull()
     inputs = {"number": str(pull.number), "length": "66000"}
     (run,) = project.repo.dispatch(".github/workflows/comment.yml", inputs)
-    assert "422" in run.expect("failure").log
+    assert "body is too long" in run.expect("failure").log
     assert pull.comments() == []
 
 
