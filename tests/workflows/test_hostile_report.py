@@ -289,12 +289,15 @@ def test_nothing_to_retrain_means_that_no_stage_ran(modules: Modules, written: d
         read = report.read_report(json.dumps(written | {"unchanged": True, "stages": stages, **changes}).encode())
         return str(markdown.render(read, run_url=None, commit=None))
 
-    none = body()
+    none = body(same_recipe=True)
     assert none.startswith("### ➖ Nothing to retrain: the model is the champion's, `v1.0.0`, byte for byte\n")
     assert "Retrained" not in none
     some = body("train", "export")
     assert some.startswith("### ➖ Retrained; the model is byte for byte `v1.0.0`: these changes do not reach it\n")
     assert "**Retrained** `train` 1.5 s, `export` 1.5 s; up to date: `prepare`" in some and "Nothing" not in some
+    cached = body()
+    assert cached.startswith("### ➖ The model is byte for byte `v1.0.0`: these changes do not reach it\n")
+    assert "**Retrained** nothing in this run; up to date: `prepare`" in cached
     again = body("train", same_recipe=True)
     assert again.startswith("### ➖ Retrained as `v1.0.0` was: the model is the same, byte for byte\n")
 

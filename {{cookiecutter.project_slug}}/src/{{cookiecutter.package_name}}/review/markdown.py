@@ -114,12 +114,14 @@ def rival(report: Report) -> str:
 
 
 def _unchanged(report: Report) -> str:
-    if not any(stage.seconds is not None for stage in report.stages):
-        owner = "the champion's," if report.baseline == "champion" else "that of"
-        return f"Nothing to retrain: the model is {owner} {code(report.champion)}, byte for byte"
-    if report.same_recipe:
-        return f"Retrained as {code(report.champion)} was: the model is the same, byte for byte"
-    return f"Retrained; the model is byte for byte {code(report.champion)}: these changes do not reach it"
+    ran = any(stage.seconds is not None for stage in report.stages)
+    name = code(report.champion)
+    if not report.same_recipe:  # stages ran, here or before
+        return f"{'Retrained; the' if ran else 'The'} model is byte for byte {name}: these changes do not reach it"
+    if ran:
+        return f"Retrained as {name} was: the model is the same, byte for byte"
+    owner = "the champion's," if report.baseline == "champion" else "that of"
+    return f"Nothing to retrain: the model is {owner} {name}, byte for byte"
 
 
 def _failures(report: Report, rulings: Sequence[Ruling]) -> list[str]:
@@ -425,10 +427,10 @@ def _change_line(change: Change) -> list[str]:
 
 
 def _ran(report: Report) -> str:
-    """Return which stages ran, and for how long; nothing where none did and none had to."""
+    """Return which stages ran, and for how long; nothing where none had to."""
     ran = [f"{code(stage.name)} {stage.seconds:.1f} s" for stage in report.stages[:MANY] if stage.seconds is not None]
     kept = [code(stage.name) for stage in report.stages[:MANY] if stage.seconds is None]
-    if report.unchanged and not ran:
+    if report.unchanged and report.same_recipe and not ran:
         return ""
     text = "**Retrained** " + (", ".join(ran) if ran else "nothing in this run")
     return text + (f"; up to date: {', '.join(kept)}" if kept else "")

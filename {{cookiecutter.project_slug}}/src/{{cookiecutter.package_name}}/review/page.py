@@ -80,7 +80,8 @@ def _body(report: Report, charts: Sequence[Chart]) -> Iterator[str]:
 
 def _facts(report: Report) -> Iterator[str]:
     rows = report.rows
-    yield f"{report.rival} {rival(report)}" if report.champion else "nothing is released yet"
+    mark = "" if report.baseline == "champion" else ":"
+    yield f"{report.rival}{mark} {rival(report)}" if report.champion else "nothing is released yet"
     if report.pull_request:
         yield f"pull request {report.pull_request}"
     if rows.test:
