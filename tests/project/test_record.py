@@ -288,7 +288,7 @@ def test_a_switch_a_merge_and_a_rebase_place_data_by_a_hook_that_is_silent_elsew
     told = git("switch", "--quiet", "--detach", "model@v1.0.0")
     assert f"{DATA} was edited" in told and user.read(DATA) == edited
 
-    clone = run("git", "clone", "--quiet", user.path, team.folder / "clone", cwd=team.folder)
+    clone = run("git", "clone", "--quiet", "--branch=main", user.path, team.folder / "clone", cwd=team.folder)
     assert clone.stdout + clone.stderr + git("worktree", "add", "--quiet", team.folder / "linked", "more") == ""
 
 
