@@ -164,25 +164,28 @@ def test_a_repository_elsewhere_is_named_by_its_address(inside: Inside, bundle: 
 def test_a_bundle_with_its_attestation_is_served_and_no_other_byte_is(
     bundle: Project, borrowed: Callable[..., dict[str, str]], mlops: Callable[..., Any], by: str
 ) -> None:
-    words = ("--bundle", BUNDLE)
+    served = "dist/bundle.zip"  # in the place of models/bundle.zip what dvc.lock records would be put again
+    (bundle.path / "dist").mkdir()
+    shutil.copy(bundle.path / BUNDLE, bundle.path / served)
+    words = ("--bundle", served)
     strict = knob("required: false\n    trusted_root: null", "required: true\n    trusted_root: roots.jsonl")
     bundle.write("params.yaml", strict(bundle.read("params.yaml")))
     done = mlops(bundle, "serve", *words, "--port", "0", check=False)
     assert done.returncode == 1
     assert done.stderr == (
-        "mlops serve: models/bundle.zip: refused, there is no bundle.zip.sigstore.json beside it, which "
+        "mlops serve: dist/bundle.zip: refused, there is no bundle.zip.sigstore.json beside it, which "
         "serving.attestation.required in params.yaml asks for; fetch it from the version's release.\n"
     )
-    bundle.write(PROOF, json.dumps(sign(bundle, SIGSTORES[by])))
+    bundle.write(f"{served}.sigstore.json", json.dumps(sign(bundle, SIGSTORES[by])))
     with serve(bundle, borrowed(bundle), *words) as server:
         assert server.ask("/v2/health/ready").status == 200
         maps = Path(f"/proc/{server.process.pid}/maps").read_text()
         assert not re.search("cryptography|rfc3161", maps), "another process has checked it"
-    with (bundle.path / BUNDLE).open("ab") as file:
+    with (bundle.path / served).open("ab") as file:
         file.write(b"\0")
     done = mlops(bundle, "serve", *words, "--port", "0", check=False)
     assert done.returncode == 1
-    assert f"{BUNDLE}: refused, its attestation does not hold: it is about other bytes than these. " in done.stderr
+    assert f"{served}: refused, its attestation does not hold: it is about other bytes than these. " in done.stderr
 
 
 def test_an_attestation_is_checked_though_none_is_required_and_not_where_nobodys_counts(

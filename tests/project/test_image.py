@@ -58,7 +58,9 @@ def build(project: Project, tmp_path: Path) -> Callable[..., tuple[subprocess.Co
             (tools / "git").symlink_to(str(shutil.which("git")))
         path = f"{project.path}/.venv/bin{os.pathsep}{tools}"
         here = {"PATH": path, "PYTHONPATH": str(there.path / "src"), "RECORD": str(record)}
-        done = there.run("mlops", "image", *words, check=False, **here, **variables)
+        # Its script would look for its Python with tools that this PATH lacks.
+        python = project.path / ".venv/bin/python"
+        done = there.run(python, "-m", "customer_churn.cli", "image", *words, check=False, **here, **variables)
         return done, json.loads(record.read_text()) if record.exists() else []
 
     return run_image
