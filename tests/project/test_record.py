@@ -134,6 +134,15 @@ def test_an_edit_is_neither_overwritten_nor_taken_silently(team: Team, hear: Hea
     assert project.run("git", "status", "--porcelain").stdout == ""
 
 
+def test_a_tag_that_is_no_version_is_no_champion(team: Team, hear: Hear) -> None:
+    project = team.user("light")
+    project.run("git", "tag", "--delete", "model@v1.0.0")
+    project.run("git", "remote", "remove", "origin")
+    project.run("git", "tag", "model@v7.0.0")
+    code, errors, said = hear(project, "compare")
+    assert code == 0 and "v7.0.0" not in said, errors
+
+
 def test_an_edit_is_taken_by_recording_it_or_given_up_by_force_and_stops_no_push(team: Team, hear: Hear) -> None:
     project = team.user("edits")
     project.write(DATA, project.read(DATA).replace("yes", "no", 1))
@@ -180,6 +189,64 @@ def test_a_folder_counts_as_edited_when_a_file_is_added_changed_or_gone(team: Te
         assert digest(folder) == first
 
 
+def test_work_after_a_killed_placement_is_an_edit_and_a_folder_that_it_left_mixed_is_none(
+    team: Team, hear: Hear
+) -> None:
+    project = team.user("half")
+    folder = project.path / "data/raw/events"
+    folder.mkdir()
+    for name in "ab":
+        (folder / f"{name}.csv").write_text(f"x\n{name}\n")
+    project.run("dvc", "add", "--quiet", folder)
+    project.commit("Two files")
+    first = digest(folder)
+    (folder / "a.csv").write_text("x\nc\n")
+    project.run("dvc", "add", "--quiet", folder)
+    (folder / "b.csv").unlink()  # as a kill leaves it: one file of the new state, none of the old
+    (project.path / ".dvc/tmp/placing").write_text(f"data/raw/events\n{DATA}\n")
+    project.run("git", "restore", "data/raw/events.dvc")
+    code, errors, _ = hear(project, "checkout")
+    assert code == 0 and digest(folder) == first, errors
+
+    (project.path / ".dvc/tmp/placing").write_text(f"data/raw/events\n{DATA}\n")
+    for path in (folder / "b.csv", project.path / DATA):
+        before, work = path.read_text(), path.read_text() + "new,work\n"
+        path.write_text(work)
+        code, errors, _ = hear(project, "train")
+        assert code == 1 and "was edited" in errors and path.read_text() == work
+        path.write_text(before)
+
+
+def test_what_cannot_be_placed_leaves_what_is_there_and_says_so(team: Team, hear: Hear) -> None:
+    project = team.user("damaged")
+    former = digest(project.path / DATA)
+    project.run("git", "switch", "--quiet", "more")
+    new = recorded(project)[DATA]
+    project.run("git", "remote", "remove", "origin")
+    (project.path / ".dvc/cache/files/md5" / new[:2]).mkdir(exist_ok=True)
+    (project.path / ".dvc/cache/files/md5" / new[:2] / new[2:]).write_text("damaged")
+    record = project.read(f"{DATA}.dvc")
+    for text, told in (
+        (record, "is not in a store"),
+        (record.replace(new, "../../../etc/passwd"), f"{DATA}.dvc names no digest"),
+        ("", f"{DATA}.dvc is empty"),
+        ("outs: [1,2]\n", "git restore"),
+    ):
+        project.write(f"{DATA}.dvc", text)
+        code, errors, _ = hear(project, "train")
+        assert code == 1 and told in errors and "Traceback" not in errors, errors
+        assert digest(project.path / DATA) == former
+
+
+def test_data_that_is_gone_comes_back_where_its_bytes_are_on_this_machine(team: Team, hear: Hear) -> None:
+    project = team.user("gone")
+    (project.path / DATA).unlink()
+    (project.path / DATA).symlink_to("/nowhere/at/all")
+    code, errors, _ = hear(project, "train")
+    assert code == 0, errors
+    assert_whole(project)
+
+
 def test_data_that_two_branches_changed_is_chosen_by_a_person(team: Team, hear: Hear) -> None:
     project = team.user("conflict")
     project.write(DATA, project.read(DATA).replace("yes", "no", 1))
@@ -212,8 +279,28 @@ def test_a_result_of_which_no_commit_has_the_bytes_is_made_again(team: Team, mlo
     (project.path / "metrics.json").unlink()
     project.commit("Lose the metrics")
     said = mlops(project, "train").stdout
-    assert "evaluate runs again: what git kept of it is gone." in said and "Running stage 'train'" not in said
+    assert "What dvc.lock records of evaluate is nowhere, so it is made again." in said
+    assert "Running stage 'train'" not in said
     assert project.read("metrics.json") == content
+
+
+def test_results_that_are_in_no_store_are_made_again_where_others_lie(team: Team, mlops: Mlops, hear: Hear) -> None:
+    project = team.user("unpushed")
+    project.run("git", "switch", "--quiet", "more")
+    hear(project, "checkout")
+    shutil.rmtree(project.path / "models")
+    whole = recorded(project)
+    for path in ("models/bundle.zip", "models/pipeline.skops"):
+        project.path.joinpath(path).parent.mkdir(exist_ok=True)
+        project.write(path, "another branch's\n")
+        for home in ("cache", "store"):
+            md5 = whole[path]
+            (project.path / f".dvc/{home}/files/md5" / md5[:2] / md5[2:]).unlink(missing_ok=True)
+    project.run("git", "remote", "set-url", "origin", str(team.folder / "nowhere.git"))
+    assert "run `mlops train`, which makes it again" in hear(project, "compare")[1]
+    said = mlops(project, "train").stdout
+    assert "What dvc.lock records of train, export is nowhere, so it is made again." in said
+    assert_whole(project)
 
 
 @pytest.mark.parametrize("path", ["schema.yaml", "features.sql", "src/customer_churn/features.py", f"{DATA}.dvc"])

@@ -29,6 +29,11 @@ def line(name: str, content: bytes) -> str:
     return f"{hashlib.sha256(content).hexdigest()}  {name}\n"
 
 
+def program(name: str) -> bytes:
+    """A program that runs, and ends with its name."""
+    return Path("/bin/true").read_bytes() + f"\n{name}".encode()
+
+
 class Releases(ThreadingHTTPServer):
     """A server of CML's releases: `files` by name; one in `cut` breaks off, and one in `held` never begins."""
 
@@ -36,7 +41,7 @@ class Releases(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Answer)
-        self.files = {name: f"#!/bin/sh\necho {name}\n".encode() for name in (X64, ARM64)}
+        self.files = {name: program(name) for name in (X64, ARM64)}
         self.cut: set[str] = set()
         self.held: set[str] = set()
         self.ended = threading.Event()
@@ -71,7 +76,7 @@ def releases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Releas
     """Releases that this process and those that it starts take for CML's."""
     server = Releases()
     (tmp_path / "tls").mkdir()
-    context, trust = make_certificate(tmp_path / "tls")
+    context, trust = make_certificate(tmp_path / "tls", "127.0.0.1")
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
     for name, value in {**trust, "CML_RELEASES": f"https://127.0.0.1:{server.server_port}"}.items():
         monkeypatch.setenv(name, value)
@@ -129,7 +134,7 @@ def install(generated: Project, tmp_path: Path) -> Verb:
     """`install()`: what the step of a runner says that has no CML."""
     tools = tmp_path / "tools"
     tools.mkdir()
-    for name in ("bash", "chmod", "curl", "dirname", "grep", "mkdir", "mv", "sha256sum", "uname"):
+    for name in ("bash", "chmod", "curl", "dirname", "mkdir", "mv", "sha256sum", "uname"):
         (tools / name).symlink_to(str(shutil.which(name)))
 
     def run() -> subprocess.CompletedProcess[str]:
@@ -140,14 +145,18 @@ def install(generated: Project, tmp_path: Path) -> Verb:
     return run
 
 
+def runs(program: str) -> bool:
+    return subprocess.run([program]).returncode == 0
+
+
 @pytest.fixture
 def installed(tmp_path: Path) -> Installed:
-    """`installed()`: what `cml` says that a runner's next step finds, None where it finds none."""
+    """`installed()`: the name of the `cml` that a runner's next step finds and can run, None where it finds none."""
 
     def run() -> str | None:
         added = tmp_path / "added"
         program = shutil.which("cml", path=added.read_text().strip()) if added.exists() else None
-        return subprocess.run([program], capture_output=True, text=True).stdout.strip() if program else None
+        return Path(program).read_bytes().rpartition(b"\n")[2].decode() if program and runs(program) else None
 
     return run
 
@@ -180,8 +189,8 @@ def test_a_run_without_digests_warns_with_the_line_to_commit_which_the_next_run_
     "digests",
     [
         line(HERE, b"other bytes"),
-        line(HERE.replace(VERSION, "v0.20.5"), f"#!/bin/sh\necho {HERE}\n".encode()),
-        line(HERE, f"#!/bin/sh\necho {HERE}\n".encode())[1:],
+        line(HERE.replace(VERSION, "v0.20.5"), program(HERE)),
+        line(HERE, program(HERE))[1:],
         "",
     ],
     ids=["other bytes", "another version", "a damaged line", "no line"],
@@ -203,6 +212,7 @@ def test_a_download_that_fails_is_said_in_one_line_and_nothing_is_on_the_path(
     del releases.files[HERE]
     done = install()
     assert done.returncode and "404" in done.stderr and done.stderr.count("\n") == 1 and installed() is None
+    assert done.stdout.startswith("::error title=CML was not downloaded::")
 
 
 def test_other_bytes_under_the_same_version_are_never_recorded_over_the_trusted_ones(
@@ -232,7 +242,26 @@ def test_another_version_is_chosen_in_one_place_and_takes_the_place_of_the_old_d
     assert install().returncode == 1 and installed() is None
     assert mlops("trust", "cml").returncode == 0
     assert generated.read(DIGESTS) == "".join(line(name, new[name]) for name in sorted(new))
-    assert install().stdout == "" and installed() == HERE
+    assert install().stdout == "" and installed() == f"{HERE}#"
+
+
+def test_line_ends_of_another_editor_in_the_digests_make_no_other_file(
+    releases: Releases, generated: Project, install: Verb, installed: Installed, mlops: Verb
+) -> None:
+    (generated.path / DIGESTS).write_bytes(releases.lines.replace("\n", "\r\n").encode())
+    assert install().returncode == 0 and installed() == HERE
+    (generated.path / DIGESTS).write_bytes(b"\xff\xfe")
+    assert mlops("trust", "cml").returncode == 0 and generated.read(DIGESTS) == releases.lines
+
+
+def test_a_page_in_the_place_of_the_program_is_neither_recorded_nor_installed(
+    releases: Releases, generated: Project, install: Verb, installed: Installed, mlops: Verb
+) -> None:
+    releases.files = dict.fromkeys(releases.files, b"<html>Log in to the guests' network</html>")
+    done = mlops("trust", "cml")
+    assert done.returncode == 1 and "is no program" in done.stderr and not generated.has_file(DIGESTS)
+    done = install()
+    assert done.returncode == 1 and installed() is None and "is no program" in done.stdout
 
 
 def test_what_is_cut_off_missing_or_not_behind_tls_is_recorded_never(

@@ -109,7 +109,7 @@ def _read_yaml(root: Path, rev: str | None, path: PurePosixPath) -> Any:
         return _parse_yaml(text or b"")
     except YAMLError as error:
         at = f" at {rev}" if rev else ""
-        raise UserError(f"{path}{at} is not valid YAML: restore it with `git checkout`, or run `dvc repro`.") from error
+        raise UserError(f"{path}{at} is not valid YAML: `git restore {path}` brings it back.") from error
 
 
 @cache

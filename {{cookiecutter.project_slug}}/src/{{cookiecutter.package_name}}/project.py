@@ -82,10 +82,10 @@ def checkout(force: bool = False, hook: list[str] | None = None) -> None:
     """
     if hook and not git_hooks.brings_records(*hook):
         return
-    from .pipeline.workspace import place_outputs, place_sources
+    from .pipeline.workspace import place_sources, require_outputs
 
     place_sources(force=force)
-    place_outputs(fetch=hook is None)
+    require_outputs(fetch=hook is None)
 
 
 def push(replace: bool = False) -> None:
@@ -110,12 +110,12 @@ def pull(source: str | None = None, only: list[str] | None = None) -> None:
     Raises:
         UserError: an object is in no store, or data was edited and not recorded.
     """
-    from .pipeline.workspace import place_outputs, place_sources
+    from .pipeline.workspace import place_sources, require_outputs
 
     store.fetch(wanted(only=only), sources=[source] if source else None)
     if only is None:
         place_sources()
-        place_outputs()
+        require_outputs()
     _run("dvc", "pull", "--quiet", *(only or []))
 
 

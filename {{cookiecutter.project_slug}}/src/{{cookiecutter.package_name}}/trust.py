@@ -20,6 +20,7 @@ INSTALLER = Path(".github/actions/setup/install-cml")
 DIGESTS = INSTALLER.with_name("cml.sha256")
 BINARIES = ("cml-linux-arm64", "cml-linux-x64")
 SECONDS = 30  # without a byte
+ELF = b"\x7fELF"  # a Linux program begins so
 
 
 def trust_cml() -> None:
@@ -29,7 +30,7 @@ def trust_cml() -> None:
         UserError: a binary could not be fetched, or is not the one that is recorded.
     """
     version, releases = _read_setting("version"), os.environ.get("CML_RELEASES") or _read_setting("releases")
-    lines = DIGESTS.read_text() if DIGESTS.exists() else ""
+    lines = DIGESTS.read_text(errors="replace") if DIGESTS.exists() else ""
     recorded = {binary: value for value, binary in re.findall(r"^([0-9a-f]{64})  (\S+)$", lines, re.MULTILINE)}
     found = {}
     for binary in (f"{version}/{name}" for name in BINARIES):
@@ -73,14 +74,18 @@ def digest(address: str) -> str:
         with urlopen(address, timeout=SECONDS) as answer:
             if not answer.url.startswith("https://"):
                 raise OSError(f"it is at {answer.url}, which is not https")
-            read = hashlib.file_digest(answer, "sha256").hexdigest()
+            read = hashlib.sha256(magic := answer.read(len(ELF)))
+            while chunk := answer.read(2**20):
+                read.update(chunk)
             if answer.length:  # Python calls a body that is cut off the end of it
                 raise OSError("the connection broke off")
+            if magic != ELF:
+                raise OSError("what is there is no program, but a page of a network that wants to be logged in to, say")
     except HTTPError as error:
         raise UserError(f"{address} could not be fetched: HTTP {error.code} {error.reason}") from error
     except (OSError, HTTPException, ValueError) as error:
         raise UserError(f"{address} could not be fetched: {getattr(error, 'reason', error)}") from error
-    return read
+    return read.hexdigest()
 
 
 def _read_setting(name: str) -> str:

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,9 +26,21 @@ def turn(verb: str) -> Iterator[None]:
         except BlockingIOError:
             file.seek(0)
             other = file.read() or "another command"
+            if (process := re.search(r"process (\d+)", other)) and not _is_alive(int(process[1])):
+                other = f"what {other} started and left behind when it was killed still"
             raise UserError(f"{other} runs in this project: wait for its end.") from None
         file.truncate(0)
         file.write(f"`mlops {verb}` (process {os.getpid()})")
         file.flush()
         os.set_inheritable(file.fileno(), True)  # DVC, started by run_tool, may outlive a command that is killed
         yield
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True

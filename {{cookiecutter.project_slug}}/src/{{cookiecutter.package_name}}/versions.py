@@ -163,7 +163,7 @@ def current_stages() -> dict[str, Assignment]:
 
 def _registered() -> list[dict[str, Any]]:
     """Return what GTO knows of each registered version, the newest first."""
-    if not git("tag", "--list", f"{MODEL}@*"):
+    if "tag" not in git("for-each-ref", "--format=%(objecttype)", TAGS[0]).split():  # GTO reads annotated tags alone
         return []  # the usual answer of a young repository, without importing GTO
     from gto.api import show
 

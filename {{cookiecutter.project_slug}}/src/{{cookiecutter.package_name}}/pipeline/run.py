@@ -10,7 +10,7 @@ from ..cli import STAGE_TIMES, STAGES
 from ..config import load_config
 from ..errors import UserError
 from ..objects import wanted
-from ..outputs import HISTORY, locked, place_output
+from ..outputs import HISTORY, LOCK, locked, place_output
 from ..project import pull
 from ..tools import run_tool
 from .lock import start_from_best_lock
@@ -34,10 +34,8 @@ def train(run_cache: bool = True) -> None:
         print("Nothing to retrain: every stage is up to date.")
         return
     options = [] if run_cache else ["--no-run-cache"]
+    _make_again(lost, *options)
     _reproduce(outdated, *options)
-    for stage in lost:
-        print(f"{stage.addressing} runs again: what git kept of it is gone.")
-        _reproduce([stage], "--force", "--single-item", *options, stage.addressing)
 
 
 def make(target: str, *paths: str) -> None:
@@ -48,12 +46,20 @@ def make(target: str, *paths: str) -> None:
     """
     settle_inputs()
     outdated = start_from_best_lock()
-    place_outputs(outdated)
+    _make_again(place_outputs(outdated))
     later = STAGES[STAGES.index(target) + 1 :]
     _reproduce([stage for stage in outdated if stage.addressing not in later], target)
     absent = [path for path in paths if not Path(path).exists()]
     if absent:
         pull(only=absent)
+
+
+def _make_again(lost: list[Stage], *options: str) -> None:
+    """Run stages whose results are nowhere; DVC takes what is not here for what it was."""
+    names = [stage.addressing for stage in lost]
+    if names:
+        print(f"What {LOCK} records of {', '.join(names)} is nowhere, so it is made again.", flush=True)
+    _reproduce(lost, "--force", "--single-item", *options, *names)
 
 
 def _reproduce(outdated: list[Stage], *options: str) -> None:

@@ -16,6 +16,7 @@ from dvc.output import Output
 from dvc.repo import Repo
 from dvc.stage import PipelineStage, Stage
 from dvc.stage.loader import StageLoader
+from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
 from dvc_data.hashfile.hash_info import HashInfo
 from ruamel.yaml import YAML
 
@@ -120,5 +121,7 @@ def readable_errors() -> Iterator[None]:
     """Turn DVC's exceptions into the one sentence that a user sees."""
     try:
         yield
+    except (YAMLValidationError, YAMLSyntaxError) as error:
+        raise UserError(f"{error} `git restore` brings back the file as it was committed.") from error
     except DvcException as error:
         raise UserError(f"DVC: {error}") from error

@@ -7,7 +7,8 @@ brought, and such an output for the recorded one as long as it never fetched tha
 """
 
 import hashlib
-from collections.abc import Collection, Iterator
+import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from dvc.output import Output
@@ -17,7 +18,7 @@ from dvc.stage import Stage
 from .. import git, store
 from ..errors import UserError
 from ..files import write_file
-from ..objects import find, wanted
+from ..objects import NAME, find, wanted
 from ..outputs import LOCK
 from ..versions import newest_version
 from .stages import is_source, path_of, readable_errors
@@ -36,7 +37,7 @@ def settle_inputs() -> None:
 
 
 def place_sources(force: bool = False) -> None:
-    """Place what the record names of every source where something else lies.
+    """Place what the record names of every source where something else lies, or nothing though it is on this machine.
 
     A file that is in DVC's cache was not edited: it is what an earlier record named, stays there, and is replaced.
     Anything else is an edit, which only `force` replaces.
@@ -45,17 +46,33 @@ def place_sources(force: bool = False) -> None:
         UserError: a source was edited, its record is in conflict, or what that names is in no store.
     """
     _require_records()
-    for out, former in _other_sources():
-        if former is None and not force:
-            raise UserError(_edited(out))
-        kept = f"; the former one is {former}" if former not in (None, PLACING) else ""
-        print(f"{path_of(out)}: placing what git names, {_short(out)}{kept}.", flush=True)
-        _place([out])
+    for out in _recorded_outs(sources=True):
+        if not Path(out.fs_path).exists():  # as a link to nothing does not
+            _place([out] if _kept(out, out.hash_info.value) else [])
+        elif (found := out.get_hash()) != out.hash_info:
+            former = _kept(out, found.value)
+            if not (former or force or _is_half_placed(out)):
+                raise UserError(_edited(out))
+            kept = f"; the former one is {former}" if former else ""
+            print(f"{path_of(out)}: placing what git names, {_short(out)}{kept}.", flush=True)
+            _place([out])
 
 
 def edited_sources() -> list[str]:
     """Return a sentence for every source that was edited and not recorded."""
-    return [_edited(out) for out, former in _other_sources() if former is None]
+    others = [out for out in _recorded_outs(sources=True) if Path(out.fs_path).exists()]
+    found = [(out, out.get_hash()) for out in others]
+    return [_edited(out) for out, now in found if now != out.hash_info and not _kept(out, now.value)]
+
+
+def require_outputs(fetch: bool = True) -> None:
+    """Place what the record names of every output, as `place_outputs` does.
+
+    Raises:
+        UserError: what is recorded is nowhere, or its record names nothing.
+    """
+    if lost := place_outputs(fetch=fetch):
+        raise UserError(f"what {LOCK} records of {_names(lost)} is nowhere: run `mlops train`, which makes it again.")
 
 
 def place_outputs(outdated: Collection[Stage] = (), fetch: bool = True) -> list[Stage]:
@@ -64,28 +81,34 @@ def place_outputs(outdated: Collection[Stage] = (), fetch: bool = True) -> list[
     Of a stage that will run, what is here and not recorded goes. Without `fetch`, what is not on this machine is left.
 
     Returns:
-        The stages that have to run for a file that git should have and no commit has: there is no other copy.
+        The stages that have to run because what the record names of them is nowhere, in their order.
 
     Raises:
-        UserError: what is recorded is in no store.
+        UserError: a record names nothing.
     """
     running = {stage.addressing for stage in outdated}
     placed: list[Output] = []
-    lost: list[Stage] = []
-    for out in _outputs():
-        here = out.exists
-        if not out.hash_info or (here and out.get_hash() == out.hash_info):
+    lost: list[Output] = []
+    outs = _recorded_outs(sources=False)
+    for out in outs:
+        here = Path(out.fs_path).exists()
+        if here and out.get_hash() == out.hash_info:
             continue
         if not out.use_cache:
             if not _restore(out) and out.stage.addressing not in running:
-                lost.append(out.stage)
+                lost.append(out)
         elif out.stage.addressing in running:
             if here:
                 out.remove()
         elif _kept(out, out.hash_info.value) or (here and fetch):
             placed.append(out)
-    _place(placed)
-    return lost
+    try:
+        _place(placed)
+    except UserError as reason:
+        print(reason, file=sys.stderr)
+        lost += [out for out in placed if out.changed_cache()]
+        _place([out for out in placed if out not in lost])
+    return list({out.stage.addressing: out.stage for out in outs if out in lost}.values())
 
 
 def normalise_line_ends() -> None:
@@ -105,14 +128,20 @@ def normalise_line_ends() -> None:
             print(f"{path} has the line ends again that git keeps it with (LF).")
 
 
-def _other_sources() -> Iterator[tuple[Output, Path | None]]:
-    """Yield every source that is not what its record names, and where its bytes are kept; None where it was edited."""
+def _recorded_outs(sources: bool) -> list[Output]:
+    """Return the sources or the outputs of which the record names the bytes, in the order of the stages.
+
+    Raises:
+        UserError: a record has something else in the place of a digest.
+    """
     with readable_errors():
-        sources = [out for stage in Repo().index.stages if is_source(stage) for out in stage.outs]
-    half_placed = PLACING.read_text().splitlines() if PLACING.exists() else []
-    for out in sources:
-        if out.hash_info and out.exists and (found := out.get_hash()) != out.hash_info:
-            yield out, _kept(out, found.value) or (PLACING if path_of(out) in half_placed else None)
+        stages = [stage for stage in Repo().index.stages if is_source(stage) == sources]
+    outs = [out for stage in stages for out in stage.outs if (out.hash_info.name or "").startswith("md5")]
+    for out in outs:
+        if not NAME.fullmatch(str(out.hash_info.value)):
+            record = _record_of(out)
+            raise UserError(f"{record} names no digest of {path_of(out)}: `git restore {record}` brings it back.")
+    return outs
 
 
 def _kept(out: Output, md5: str) -> Path | None:
@@ -121,24 +150,36 @@ def _kept(out: Output, md5: str) -> Path | None:
     return find(md5) or (elsewhere if elsewhere.is_file() else None)
 
 
-def _outputs() -> list[Output]:
-    with readable_errors():
-        return [out for stage in Repo().index.stages if not is_source(stage) for out in stage.outs]
+def _is_half_placed(out: Output) -> bool:
+    """Return whether a killed run left a folder as a mixture of files that are all kept: nothing in it is an edit."""
+    folder = Path(out.fs_path)
+    if not folder.is_dir() or not PLACING.exists() or path_of(out) not in PLACING.read_text().splitlines():
+        return False
+    return all(_kept(out, _md5(file.read_bytes())) for file in folder.rglob("*") if file.is_file())
 
 
 def _place(outs: list[Output]) -> None:
-    """Put the recorded bytes of `outs` in their places, fetched where they are not on this machine."""
-    if not outs:
-        return
-    paths = [path_of(out) for out in outs]
-    store.fetch(wanted(only=paths))
-    with readable_errors():
-        repo = outs[0].repo
-        if absent := [path_of(out) for out in outs if out.changed_cache()]:
-            repo.fetch(targets=absent)
+    """Put the recorded bytes of `outs` in their places, fetched where they are not on this machine, all or none.
+
+    Raises:
+        UserError: the bytes of one are in no store.
+    """
+    paths = [path_of(out) for out in outs if out.changed_cache()]  # which deletes an object that is damaged
+    if paths:
+        store.fetch(wanted(only=paths))
+        with readable_errors():
+            outs[0].repo.fetch(targets=paths)
+    for out in outs:
+        if out.changed_cache():
+            raise UserError(
+                f"What {_record_of(out)} names of {path_of(out)} ({_short(out)}) is in no store, or damaged."
+            )
+    if outs:
+        paths = [path_of(out) for out in outs]
         write_file(PLACING, "".join(f"{path}\n" for path in paths).encode())
-        repo.checkout(targets=paths, force=True)
-    PLACING.unlink()
+        with readable_errors():
+            outs[0].repo.checkout(targets=paths, force=True)
+        PLACING.unlink()
 
 
 def _restore(out: Output) -> bool:
@@ -146,7 +187,7 @@ def _restore(out: Output) -> bool:
     path, newest = path_of(out), newest_version()
     for commit in filter(None, [git.rev_parse("HEAD"), newest.commit if newest else None]):
         content = git.show_file(commit, path)
-        if content and hashlib.md5(content, usedforsecurity=False).hexdigest() == out.hash_info.value:
+        if content and _md5(content) == out.hash_info.value:
             write_file(Path(path), content)
             print(f"{path} is again what {LOCK} records.")
             return True
@@ -154,11 +195,14 @@ def _restore(out: Output) -> bool:
 
 
 def _require_records() -> None:
-    """Raise a UserError where a `.dvc` file is gone, or left by a merge for somebody to choose."""
+    """Raise a UserError where a `.dvc` file is gone or empty, or left by a merge for somebody to choose."""
     named = wanted().values()
     for path in git.git("ls-files", "-z", "--deleted", "--", "*.dvc", check=False).split("\0"):
         if path and path.removesuffix(".dvc") not in named:  # else an ingest stage names it now
             raise UserError(f"{path} is gone, which names data: `git restore {path}` brings it back.")
+    for path in git.list_files():
+        if path.endswith(".dvc") and Path(path).is_file() and not Path(path).read_bytes().strip():
+            raise UserError(f"{path} is empty, which names data: `git restore {path}` brings it back.")
     for line in git.git("ls-files", "-z", "--unmerged", "--", "*.dvc", check=False).split("\0"):
         if path := line.partition("\t")[2]:
             raise UserError(
@@ -168,14 +212,27 @@ def _require_records() -> None:
 
 
 def _edited(out: Output) -> str:
-    path = path_of(out)
-    name = Path(out.stage.path_in_repo).as_posix()
-    take = f"uv run dvc add {path}" if name.endswith(".dvc") else f"uv run dvc commit --force {out.stage.addressing}"
+    path, record = path_of(out), _record_of(out)
+    take = f"uv run dvc add {path}" if record.endswith(".dvc") else f"uv run dvc commit --force {out.stage.addressing}"
     return (
-        f"{path} was edited: it is not what {name} names ({_short(out)}), and not in DVC's cache. "
+        f"{path} was edited: it is not what {record} names ({_short(out)}), and not in DVC's cache. "
         f"`{take}` takes the edit, `uv run mlops checkout --force` brings back what is recorded."
     )
 
 
+def _record_of(out: Output) -> str:
+    """Return the file that names the bytes of an output."""
+    file = Path(out.stage.path_in_repo)
+    return (file if file.suffix == ".dvc" else file.with_name(LOCK)).as_posix()
+
+
 def _short(out: Output) -> str:
     return str(out.hash_info.value)[:12]
+
+
+def _names(stages: list[Stage]) -> str:
+    return ", ".join(stage.addressing for stage in stages)
+
+
+def _md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()

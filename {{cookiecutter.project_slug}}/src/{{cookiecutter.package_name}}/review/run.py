@@ -15,7 +15,7 @@ from ..errors import UserError
 from ..files import write_file
 from ..outputs import BUNDLE, locked
 from ..pipeline.stages import outdated_stages
-from ..pipeline.workspace import place_outputs, settle_inputs
+from ..pipeline.workspace import require_outputs, settle_inputs
 from ..versions import refresh_tags
 from .champion import Champion, find_baseline
 from .changes import data_changes, params_changes, same_recipe, schema_changes, stages_run
@@ -41,8 +41,7 @@ def compare(against: str | None = None, directory: Path = Path("report")) -> boo
     settle_inputs()
     if outdated := sorted(stage.addressing for stage in outdated_stages()):
         raise UserError(f"{', '.join(outdated)} did not run since something changed: run `mlops train` first.")
-    if lost := place_outputs():
-        raise UserError(f"what git kept of {lost[0].addressing} is gone: run `mlops train` first.")
+    require_outputs()
     champion, notes = find_baseline(against, all_tags=refresh_tags())
     report = describe(config, champion, notes)
     if not report.unchanged:
