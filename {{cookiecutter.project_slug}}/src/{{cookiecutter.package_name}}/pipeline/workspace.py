@@ -136,7 +136,7 @@ def _recorded_outs(sources: bool) -> list[Output]:
     """
     with readable_errors():
         stages = [stage for stage in Repo().index.stages if is_source(stage) == sources]
-    outs = [out for stage in stages for out in stage.outs if (out.hash_info.name or "").startswith("md5")]
+    outs = [out for stage in stages for out in stage.outs if out.hash_info and out.hash_info.name.startswith("md5")]
     for out in outs:
         if not NAME.fullmatch(str(out.hash_info.value)):
             record = _record_of(out)
