@@ -42,8 +42,8 @@ def released(dot_com: LocalGitHub, small: Project, tmp_path_factory: pytest.Temp
     repository = dot_com.create_repository(NAME)
     repository.disabled = {"checks", "deploy"}
     dot_com.on_laptop(["git", "config", "remote.origin.url", repository.url], path, OWNER)
-    (run,) = repository.push(path)
-    run.expect("success")
+    for run in repository.push(path):
+        run.expect("success")
     return repository
 
 
