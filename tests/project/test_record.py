@@ -345,7 +345,7 @@ def test_a_switch_a_merge_and_a_rebase_place_data_by_a_hook_that_is_silent_elsew
 
     def git(*words: str | Path, **more: str) -> str:
         """What git and its hooks say; git shows on its standard error what a hook prints."""
-        done = user.run("git", *words, **borrowed(user), **more)
+        done = user.run("git", *words, **{"CI": "", **borrowed(user), **more})
         return done.stdout + done.stderr
 
     assert hear(user, "setup")[0] == 0

@@ -282,7 +282,7 @@ def test_the_first_line_leads_with_the_verdict_and_counts_the_slices_that_collap
 
 
 def test_nothing_to_retrain_means_that_no_stage_ran(modules: Modules, written: dict[str, Any]) -> None:
-    report, markdown, _ = modules
+    report, markdown, *_ = modules
 
     def body(*ran: str, **changes: Any) -> str:
         stages = [stage | {"seconds": 1.5 if stage["name"] in ran else None} for stage in written["stages"]]
@@ -311,7 +311,7 @@ NAMED = {
 
 @pytest.mark.parametrize("kind", NAMED)
 def test_what_is_no_champion_is_never_called_one(modules: Modules, written: dict[str, Any], kind: str) -> None:
-    report, markdown, _ = modules
+    report, markdown, *_ = modules
     notes = [{"kind": kind, "names": ["maybe"]} for kind in ("own_rows", "new_classes", "gone_classes")]
     rulings = [ruling | {"verdict": "undecided"} for ruling in written["rulings"]]
     asked = written | {"baseline": kind, "notes": notes, "rulings": rulings}
@@ -324,7 +324,7 @@ def test_what_is_no_champion_is_never_called_one(modules: Modules, written: dict
 
 
 def test_nothing_is_said_of_what_was_not_compared(modules: Modules, written: dict[str, Any]) -> None:
-    report, markdown, _ = modules
+    report, markdown, *_ = modules
     nothing = {"champion": None, "params": [], "schema": [], "data": [], "shifts": [], "slices": []}
     threshold = written["rulings"][0]
     notes = [{"kind": "not_fetched", "names": ["commit abc1234: no store has it"]}]

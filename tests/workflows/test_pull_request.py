@@ -61,7 +61,7 @@ def test_a_changed_param_is_retrained_compared_and_commented_once(published: Rep
     find_run(runs, "report").expect("success")
     (after,) = pull.comments()
     assert after["id"] == before["id"] and pull.head_sha[:10] in after["body"]
-    assert "`train` " in after["body"].partition("up to date: ")[2] or "**Retrained** nothing" in after["body"]
+    assert re.search(r"up to date: .*`train`", after["body"]), "the run cache has it"
     assert "| `model.params.C` | `1.0` | `0.3` |" in after["body"]
 
 
@@ -161,4 +161,4 @@ def test_a_fork_brings_its_data_from_its_own_store_and_gets_a_comment(published:
     body = read_comment(pull)
     assert f"| `rows` | `{rows - 200}` | `{rows}` |" in body
     assert published.bare.resolve("refs/dvc/store") == store, "nothing of a fork reaches the store before the merge"
-    assert published.bare.refs("refs/heads/").keys() == {"refs/heads/main", "refs/heads/tuned"}
+    assert not [ref for ref in published.bare.refs("refs/heads/") if ref.rpartition("/")[2] == "mine"]
