@@ -122,7 +122,7 @@ def check_place() -> None:
         return
     if subprocess.run(["git", "check-ignore", "--quiet", "--", Path.cwd()], capture_output=True, env=told).returncode:
         refuse(
-            f"a project is a git repository of its own, and {Path.cwd().parent} lies in another one, {top}: "
+            f"a project is a git repository of its own, and {Path.cwd()} would lie in another one, {top}: "
             "generate it elsewhere (--output-dir), or in a folder that its .gitignore names."
         )
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -134,6 +135,14 @@ def test_an_edit_is_neither_overwritten_nor_taken_silently(team: Team, hear: Hea
     assert project.run("git", "status", "--porcelain").stdout == ""
 
 
+def test_training_with_nothing_to_do_still_learns_of_a_new_version(team: Team, hear: Hear) -> None:
+    project = team.user("learns")
+    project.run("git", "tag", "--delete", "model@v1.0.0")
+    code, _, said = hear(project, "train")
+    assert code == 0 and "Nothing to retrain" in said
+    assert project.run("git", "tag").stdout == "model@v1.0.0\n"
+
+
 def test_a_tag_that_is_no_version_is_no_champion(team: Team, hear: Hear) -> None:
     project = team.user("light")
     project.run("git", "tag", "--delete", "model@v1.0.0")
@@ -148,8 +157,10 @@ def test_an_edit_is_taken_by_recording_it_or_given_up_by_force_and_stops_no_push
     project.write(DATA, project.read(DATA).replace("yes", "no", 1))
     code, errors, _ = hear(project, "push")
     assert code == 0 and f"{DATA} was edited" in errors and "What is recorded is pushed." in errors
-    code, errors, _ = hear(project, "checkout", "--force")
+    edited = digest(project.path / DATA)
+    code, errors, said = hear(project, "checkout", "--force")
     assert code == 0, errors
+    assert digest(project.path / said.split()[-1].rstrip(".")) == edited, "which can be had again"
     assert_whole(project)
     project.write(DATA, project.read(DATA).replace("yes", "no", 1))
     project.run("dvc", "add", "--quiet", DATA)
@@ -184,7 +195,7 @@ def test_a_folder_counts_as_edited_when_a_file_is_added_changed_or_gone(team: Te
         edit()
         edited = digest(folder)
         code, errors, _ = hear(project, "train")
-        assert code == 1 and "data/raw/events was edited" in errors and digest(folder) == edited
+        assert code == 1 and "data/raw/events was edited (0" in errors and digest(folder) == edited
         assert hear(project, "checkout", "--force")[0] == 0
         assert digest(folder) == first
 
@@ -203,18 +214,31 @@ def test_work_after_a_killed_placement_is_an_edit_and_a_folder_that_it_left_mixe
     (folder / "a.csv").write_text("x\nc\n")
     project.run("dvc", "add", "--quiet", folder)
     (folder / "b.csv").unlink()  # as a kill leaves it: one file of the new state, none of the old
-    (project.path / ".dvc/tmp/placing").write_text(f"data/raw/events\n{DATA}\n")
     project.run("git", "restore", "data/raw/events.dvc")
+    (md5,) = re.findall(r"md5: (\S+)", project.read("data/raw/events.dvc"))
+    placing, left = project.path / ".dvc/tmp/placing", f"{md5} data/raw/events\n{recorded(project)[DATA]} {DATA}\n"
+    placing.write_text(left)
+    (folder / "mine.csv").write_text("x\nmine\n")
+    code, errors, _ = hear(project, "checkout")
+    assert code == 1 and "has data/raw/events/mine.csv besides: move that elsewhere" in errors
+    (folder / "mine.csv").unlink()
     code, errors, _ = hear(project, "checkout")
     assert code == 0 and digest(folder) == first, errors
 
-    (project.path / ".dvc/tmp/placing").write_text(f"data/raw/events\n{DATA}\n")
-    for path in (folder / "b.csv", project.path / DATA):
-        before, work = path.read_text(), path.read_text() + "new,work\n"
-        path.write_text(work)
-        code, errors, _ = hear(project, "train")
-        assert code == 1 and "was edited" in errors and path.read_text() == work
-        path.write_text(before)
+    placing.write_text(left)
+    work = project.read(DATA) + "new,work\n"
+    project.write(DATA, work)
+    code, errors, _ = hear(project, "train")
+    assert code == 1 and f"{DATA} was edited" in errors and project.read(DATA) == work
+    (folder / "b.csv").unlink()
+    placing.write_text(left)
+    assert hear(project, "checkout", "--force")[0] == 0
+
+    placing.write_text(left)  # somebody else ended what was killed
+    assert hear(project, "checkout")[0] == 0
+    (folder / "a.csv").unlink()
+    code, errors, _ = hear(project, "checkout")
+    assert code == 1 and "data/raw/events was edited (a.csv)" in errors and not (folder / "a.csv").exists()
 
 
 def test_what_cannot_be_placed_leaves_what_is_there_and_says_so(team: Team, hear: Hear) -> None:
@@ -223,19 +247,73 @@ def test_what_cannot_be_placed_leaves_what_is_there_and_says_so(team: Team, hear
     project.run("git", "switch", "--quiet", "more")
     new = recorded(project)[DATA]
     project.run("git", "remote", "remove", "origin")
-    (project.path / ".dvc/cache/files/md5" / new[:2]).mkdir(exist_ok=True)
-    (project.path / ".dvc/cache/files/md5" / new[:2] / new[2:]).write_text("damaged")
+    damaged = project.path / ".dvc/cache/files/md5" / new[:2] / new[2:]
+    damaged.parent.mkdir(exist_ok=True)
+    damaged.write_text("damaged")
+    damaged.chmod(0o444)  # as every object is, so that DVC believes it
     record = project.read(f"{DATA}.dvc")
     for text, told in (
+        (record, f"{new[2:]} was damaged ({DATA}), so it is deleted.\n"),
         (record, "is not in a store"),
         (record.replace(new, "../../../etc/passwd"), f"{DATA}.dvc names no digest"),
+        (record.replace(new, "null"), f"{DATA}.dvc names no digest"),
         ("", f"{DATA}.dvc is empty"),
-        ("outs: [1,2]\n", "git restore"),
+        ("outs: []\n", f"{DATA}.dvc names no data: `git restore"),
+        ("outs: [1,2]\n", f"{DATA}.dvc holds what DVC does not know: `git restore {DATA}.dvc`"),
     ):
         project.write(f"{DATA}.dvc", text)
         code, errors, _ = hear(project, "train")
         assert code == 1 and told in errors and "Traceback" not in errors, errors
         assert digest(project.path / DATA) == former
+
+
+def test_an_object_that_is_damaged_here_is_fetched_again(team: Team, hear: Hear) -> None:
+    project = team.user("mends")
+    project.run("git", "switch", "--quiet", "more")
+    assert hear(project, "checkout")[0] == 0
+    for path in (DATA, "models/bundle.zip"):
+        object_name = recorded(project)[path]
+        for kept in project.path.glob(f".dvc/*/files/md5/{object_name[:2]}/{object_name[2:]}"):
+            kept.chmod(0o644)
+            kept.write_bytes(kept.read_bytes()[:-1] + b"?")
+            kept.chmod(0o444)
+        (project.path / path).unlink()
+        code, errors, _ = hear(project, "checkout")
+        assert code == 0 and f"was damaged ({path}), so it is deleted." in errors, errors
+        assert digest(project.path / path) == object_name
+
+
+def test_a_record_or_parameters_that_cannot_be_read_are_named_before_anything_is_done(team: Team, hear: Hear) -> None:
+    project = team.user("unread")
+    lock, params = project.read("dvc.lock"), project.read("params.yaml")
+    marks = f"<<<<<<< HEAD\n{params}=======\n{params}>>>>>>> more\n"
+    for path, text, told in (
+        ("dvc.lock", lock[: len(lock) // 2].rstrip("\n"), "dvc.lock ends within a line: `git restore dvc.lock`"),
+        ("dvc.lock", marks, "dvc.lock"),
+        ("params.yaml", marks, "params.yaml: a merge left its marks in line 1"),
+    ):
+        former = project.read(path)
+        project.write(path, text)
+        for verb in ("train", "checkout", "push"):
+            code, errors, _ = hear(project, verb)
+            assert code == 1 and told in errors and errors.count("\n") == 1, (verb, errors)
+        project.write(path, former)
+    project.write("params.yaml", f"{params}\nfoo: 1\n")
+    code, errors, _ = hear(project, "train")
+    assert code == 1 and "foo is not a known key" in errors
+    project.write("params.yaml", params)
+    assert_whole(project)
+
+
+def test_a_comparison_with_a_stale_model_says_what_changed(team: Team, hear: Hear) -> None:
+    project = team.user("stale")
+    features = "src/customer_churn/features.py"
+    project.write(features, f"{project.read(features)}\n# Another line.\n")
+    params = project.read("params.yaml")
+    project.write("params.yaml", params.replace("  seed: 0", "  seed: 7"))
+    code, errors, _ = hear(project, "compare")
+    assert code == 1 and f"{features} changed since featurize, export ran" in errors, errors
+    assert "model.seed in params.yaml changed since " in errors and errors.endswith(": run `mlops train` first.\n")
 
 
 def test_data_that_is_gone_comes_back_where_its_bytes_are_on_this_machine(team: Team, hear: Hear) -> None:
@@ -254,7 +332,7 @@ def test_data_that_two_branches_changed_is_chosen_by_a_person(team: Team, hear: 
     project.commit("Correct a row")
     assert project.run("git", "merge", "--quiet", "more", check=False).returncode
     code, errors, _ = hear(project, "train")
-    assert code == 1 and f"{DATA}.dvc is in conflict" in errors and f"git checkout --ours {DATA}.dvc" in errors
+    assert code == 1 and f"{DATA}.dvc is in conflict" in errors and f"git checkout --theirs {DATA}.dvc" in errors
 
 
 @pytest.mark.parametrize(
@@ -351,7 +429,7 @@ def test_a_switch_a_merge_and_a_rebase_place_data_by_a_hook_that_is_silent_elsew
     assert hear(user, "setup")[0] == 0
     former = digest(user.path / DATA)
 
-    assert git("switch", "--quiet", "more").startswith(f"{DATA}: placing what git names, ")
+    assert f"{DATA} is now what git names, " in git("switch", "--quiet", "more")
     assert digest(user.path / DATA) == recorded(user)[DATA] != former
     assert git("commit", "--quiet", "--amend", "--no-verify", "--allow-empty", "--message=Again") == ""
     assert git("switch", "--quiet", "main", CI="true") == "", "in CI what comes next decides"
@@ -359,13 +437,13 @@ def test_a_switch_a_merge_and_a_rebase_place_data_by_a_hook_that_is_silent_elsew
     assert git("checkout", "--quiet", "--", f"{DATA}.dvc"), "a file alone brings its data too"
     assert digest(user.path / DATA) == former
 
-    assert f"{DATA}: placing" in git("merge", "--quiet", "--no-verify", "more")
+    assert f"{DATA} is now what git names" in git("merge", "--quiet", "--no-verify", "more")
     assert digest(user.path / DATA) == recorded(user)[DATA] != former
     git("reset", "--quiet", "--hard", "model@v1.0.0")
     hear(user, "checkout")
     user.write("NOTES.md", "Ours.\n")
     user.commit("Note")
-    assert f"{DATA}: placing" in git("rebase", "--quiet", "more")
+    assert f"{DATA} is now what git names" in git("rebase", "--quiet", "more")
     assert digest(user.path / DATA) == recorded(user)[DATA] != former
     assert hear(user, "checkout")[0] == 0, "and what was made, wherever it is"
     assert_whole(user)

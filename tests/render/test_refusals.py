@@ -191,7 +191,7 @@ def test_a_place_in_another_repository_is_refused(
     bake: Bake, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     run("git", "init", "--quiet", cwd=tmp_path)
-    sentence = f"{tmp_path}/output lies in another one, {tmp_path}: generate it elsewhere (--output-dir)"
+    sentence = f"/output/customer-churn would lie in another one, {tmp_path}: generate it elsewhere (--output-dir)"
     assert_refused(bake, tmp_path / "output", capfd, sentence)
 
 
@@ -203,7 +203,7 @@ def test_cruft_refuses_it_too(template: Path, tmp_path: Path) -> None:
     run("git", "commit", "--quiet", "--message=Begin", cwd=begun)
     (tmp_path / "here").mkdir()
     done = run("cruft", "create", begun, "--no-input", cwd=tmp_path / "here", check=False, HOME=str(tmp_path / "home"))
-    assert done.returncode and "here lies in another one" in done.stderr
+    assert done.returncode and "here/customer-churn would lie in another one" in done.stderr
     assert not list((tmp_path / "here").iterdir())
 
 

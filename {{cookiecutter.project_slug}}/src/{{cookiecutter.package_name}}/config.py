@@ -296,6 +296,9 @@ def parse_yaml(text: str, source: str) -> Any:
     try:
         return YAML(typ="safe", pure=True).load(text)
     except MarkedYAMLError as error:
+        marks = [number for number, line in enumerate(text.splitlines(), 1) if line.startswith("<<<<<<< ")]
+        if marks:
+            raise UserError(f"{source}: a merge left its marks in line {marks[0]}: settle it, delete them.") from None
         line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
         problem = (error.problem or "").strip().splitlines()
         raise UserError(f"{source}: {line}not valid YAML: {problem[0] if problem else error}.") from None

@@ -55,8 +55,9 @@ def install(names: Iterable[str] = HOOKS) -> None:
     elsewhere = git("config", "--get", "core.hooksPath", check=False)
     if elsewhere:
         print(
-            f"setup: git takes its hooks from {elsewhere} (core.hooksPath), where setup writes nothing: "
-            "let pre-push there run `.venv/bin/mlops push`"
+            f"setup: git takes its hooks from {elsewhere} (core.hooksPath), where setup writes nothing: let pre-commit "
+            "there run `.venv/bin/pre-commit run`, pre-push `.venv/bin/mlops push`, and post-checkout, post-merge and "
+            "post-rewrite `.venv/bin/mlops checkout`, which places the data that git brings"
         )
         return
     folder = Path(git("rev-parse", "--git-path", "hooks"))

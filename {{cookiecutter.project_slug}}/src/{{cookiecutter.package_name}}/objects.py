@@ -3,9 +3,11 @@
 An object's name is the md5 of its bytes; one whose name ends in `.dir` lists the members of a directory.
 """
 
+import hashlib
 import json
 import os
 import re
+import sys
 from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
@@ -87,6 +89,29 @@ def absent(objects: Mapping[str, str], root: Path) -> dict[str, str]:
         elif md5.endswith(".dir"):
             lacking |= absent(members(file, name), root)
     return lacking
+
+
+def drop_damaged(objects: Mapping[str, str], bases: Collection[Path] = (STORE, CACHE)) -> None:
+    """Delete what is in `bases` of these objects, and of their directories' members, and is not what its name says.
+
+    DVC believes the name of every file in its cache that is read-only, as all are. Each deletion is said in one line.
+    """
+    for md5, name in objects.items():
+        sound = None
+        for file in filter(Path.is_file, (place(base, md5) for base in bases)):
+            if digest(file) == md5[:32]:
+                sound = file
+            else:
+                file.unlink()
+                print(f"{file} was damaged ({name}), so it is deleted.", file=sys.stderr, flush=True)
+        if md5.endswith(".dir") and sound:
+            drop_damaged(members(sound, name), bases)
+
+
+def digest(file: Path) -> str:
+    """The md5 of a file's bytes, in hexadecimal digits."""
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def members(file: Path, name: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .errors import UserError
 from .files import replacing
-from .objects import find, members, wanted
+from .objects import drop_damaged, find, members, wanted
 
 TRAIN_ROWS = "data/prepared/train.parquet"
 TEST_ROWS = "data/prepared/test.parquet"
@@ -91,6 +91,7 @@ def _required(path: str, rev: str | None) -> str:
 def _fetch(objects: dict[str, str]) -> None:
     from . import store
 
+    drop_damaged(objects)
     store.fetch(objects)
 
 

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from . import git_hooks, store
-from .config import load_config
+from .config import PARAMS, load_config, read_yaml
 from .errors import UserError
 from .git import list_files
 from .objects import wanted
@@ -82,6 +82,7 @@ def checkout(force: bool = False, hook: list[str] | None = None) -> None:
     """
     if hook and not git_hooks.brings_records(*hook):
         return
+    read_yaml(Path(PARAMS))  # which DVC reads too, and says less of
     from .pipeline.workspace import place_sources, require_outputs
 
     place_sources(force=force)
@@ -96,6 +97,7 @@ def push(replace: bool = False) -> None:
     """
     from .pipeline.workspace import edited_sources
 
+    read_yaml(Path(PARAMS))
     for sentence in edited_sources():
         print(f"{sentence} What is recorded is pushed.", file=sys.stderr)
     if store.uses_store():

@@ -13,6 +13,7 @@ from ..objects import wanted
 from ..outputs import HISTORY, LOCK, locked, place_output
 from ..project import pull
 from ..tools import run_tool
+from ..versions import refresh_tags
 from .lock import start_from_best_lock
 from .stages import frozen_and_changed, inputs
 from .workspace import place_outputs, settle_inputs
@@ -24,6 +25,7 @@ def train(run_cache: bool = True) -> None:
     Raises:
         UserError: a stage failed, an object that it needs is in no store, or data was edited and not recorded.
     """
+    load_config()
     shutil.rmtree(STAGE_TIMES, ignore_errors=True)
     settle_inputs()
     if frozen_and_changed():
@@ -31,6 +33,7 @@ def train(run_cache: bool = True) -> None:
     outdated = start_from_best_lock()
     lost = place_outputs(outdated)
     if not outdated and not lost:
+        refresh_tags()
         print("Nothing to retrain: every stage is up to date.")
         return
     options = [] if run_cache else ["--no-run-cache"]
@@ -44,6 +47,7 @@ def make(target: str, *paths: str) -> None:
     Raises:
         UserError: a stage failed, an object that it needs is in no store, or data was edited and not recorded.
     """
+    load_config()
     settle_inputs()
     outdated = start_from_best_lock()
     _make_again(place_outputs(outdated))

@@ -5,6 +5,7 @@ it decides nothing.
 """
 
 import contextlib
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from dvc.output import Output
 from dvc.repo import Repo
 from dvc.stage import PipelineStage, Stage
 from dvc.stage.loader import StageLoader
-from dvc.utils.strictyaml import YAMLSyntaxError, YAMLValidationError
+from dvc.utils.serialize import ParseError
+from dvc.utils.strictyaml import YAMLValidationError, merge_conflict_marker
 from dvc_data.hashfile.hash_info import HashInfo
 from ruamel.yaml import YAML
 
@@ -37,6 +39,22 @@ def outdated_stages(lock: bytes | None = None) -> list[Stage]:
             _replace_lock(graph, YAML(typ="safe").load(lock)["stages"])
         changed = _changed(graph)
     return list(changed.union(*(networkx.ancestors(graph, stage) for stage in changed)))
+
+
+def what_changed() -> list[str]:
+    """Return what changed since the stages ran that depend on it, each as a clause, in the order of the stages.
+
+    Raises:
+        UserError: as `outdated_stages`.
+    """
+    stages_by_change: dict[str, list[str]] = {}
+    with readable_errors():
+        graph = Repo().index.graph
+        made = _made(graph)
+        for stage in reversed(list(networkx.topological_sort(graph))):
+            for change in () if is_source(stage) else _changes(stage, made):
+                stages_by_change.setdefault(change, []).append(stage.addressing)
+    return [change.replace("{}", ", ".join(stages)) for change, stages in stages_by_change.items()]
 
 
 def inputs(stages: list[Stage]) -> set[str]:
@@ -76,24 +94,37 @@ def frozen_and_changed() -> list[Stage]:
 
 def _changed(graph: networkx.DiGraph) -> set[Stage]:
     """Return the stages that changed themselves: their command, code, data or parameters."""
-    made = {out.fs_path: out for stage in graph for out in stage.outs}
-    return {stage for stage in graph if not is_source(stage) and _has_changed(stage, made)}
+    made = _made(graph)
+    return {stage for stage in graph if not is_source(stage) and any(_changes(stage, made))}
 
 
-def _has_changed(stage: Stage, made: Mapping[str, Output]) -> bool:
-    return (
-        stage.always_changed
-        or stage.is_callback
-        or stage.changed_stage()
-        or not all(out.hash_info for out in stage.outs)
-        or any(_differs(stage, dep, made.get(dep.fs_path)) for dep in stage.deps)
-    )
+def _made(graph: networkx.DiGraph) -> dict[str, Output]:
+    return {out.fs_path: out for stage in graph for out in stage.outs}
+
+
+def _changes(stage: Stage, made: Mapping[str, Output]) -> Iterator[str]:
+    """Yield what changed since a stage ran, each as a clause in which `{}` stands for the stage."""
+    if not all(out.hash_info for out in stage.outs):
+        yield "{} did not run"
+        return
+    if stage.always_changed or stage.is_callback:
+        yield "{} runs every time"
+    elif stage.changed_stage():
+        yield "the command of {} changed"
+    for dep in stage.deps:
+        if isinstance(dep, ParamsDependency):
+            yield from (f"{key} changed since {{}} ran" for key in _changed_keys(dep))
+        elif _differs(stage, dep, made.get(dep.fs_path)):
+            yield f"{path_of(dep)} changed since {{}} ran"
+
+
+def _changed_keys(dep: ParamsDependency) -> list[str]:
+    ((file, status),) = dep.status().items() or [("", {})]
+    return [f"{key} in {file}" for key in status] if isinstance(status, dict) else [file]
 
 
 def _differs(stage: Stage, dep: Output, source: Output | None) -> bool:
     """Return whether a dependency is not what it was in the stage's last run; of what is made, the record is asked."""
-    if isinstance(dep, ParamsDependency):
-        return bool(dep.status())
     if source is not None:
         return not source.hash_info or dep.hash_info != source.hash_info
     if not dep.hash_info or dep.exists:
@@ -121,7 +152,11 @@ def readable_errors() -> Iterator[None]:
     """Turn DVC's exceptions into the one sentence that a user sees."""
     try:
         yield
-    except (YAMLValidationError, YAMLSyntaxError) as error:
-        raise UserError(f"{error} `git restore` brings back the file as it was committed.") from error
+    except (YAMLValidationError, ParseError) as error:
+        path = os.path.normpath(error.path)
+        why = "holds what DVC does not know" if isinstance(error, YAMLValidationError) else "cannot be read as YAML"
+        if merge_conflict_marker.search(Path(path).read_text(errors="replace")):
+            why = "has the marks of a merge that somebody has to settle"
+        raise UserError(f"{path} {why}: `git restore {path}` brings it back as it was committed.") from error
     except DvcException as error:
         raise UserError(f"DVC: {error}") from error

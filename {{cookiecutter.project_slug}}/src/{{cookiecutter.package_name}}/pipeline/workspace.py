@@ -7,6 +7,7 @@ brought, and such an output for the recorded one as long as it never fetched tha
 """
 
 import hashlib
+import json
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -18,12 +19,12 @@ from dvc.stage import Stage
 from .. import git, store
 from ..errors import UserError
 from ..files import write_file
-from ..objects import NAME, find, wanted
+from ..objects import NAME, STORE, digest, drop_damaged, find, wanted
 from ..outputs import LOCK
 from ..versions import newest_version
 from .stages import is_source, path_of, readable_errors
 
-PLACING = Path(".dvc/tmp/placing")  # the paths that a run was placing when it was killed: their mixture is no edit
+PLACING = Path(".dvc/tmp/placing")  # what a run was placing when it was killed, each with its digest: no edit
 
 
 def settle_inputs() -> None:
@@ -49,13 +50,16 @@ def place_sources(force: bool = False) -> None:
     for out in _recorded_outs(sources=True):
         if not Path(out.fs_path).exists():  # as a link to nothing does not
             _place([out] if _kept(out, out.hash_info.value) else [])
-        elif (found := out.get_hash()) != out.hash_info:
-            former = _kept(out, found.value)
-            if not (former or force or _is_half_placed(out)):
+        elif (found := out.get_hash()) == out.hash_info:
+            _forget_placing(out)
+        else:
+            half_placed = not force and _is_half_placed(out)
+            former = _kept(out, found.value) or (_keep(out) if force else None)
+            if not (former or half_placed):
                 raise UserError(_edited(out))
-            kept = f"; the former one is {former}" if former else ""
-            print(f"{path_of(out)}: placing what git names, {_short(out)}{kept}.", flush=True)
             _place([out])
+            kept = f"; the former one is {former}" if former else ", of which a killed run had placed a part"
+            print(f"{path_of(out)} is now what git names, {_short(out)}{kept}.", flush=True)
 
 
 def edited_sources() -> list[str]:
@@ -132,11 +136,16 @@ def _recorded_outs(sources: bool) -> list[Output]:
     """Return the sources or the outputs of which the record names the bytes, in the order of the stages.
 
     Raises:
-        UserError: a record has something else in the place of a digest.
+        UserError: a record is cut off, or has something else in the place of a digest.
     """
+    if Path(LOCK).is_file() and not Path(LOCK).read_bytes().endswith(b"\n"):
+        raise UserError(f"{LOCK} ends within a line: `git restore {LOCK}` brings it back.")
     with readable_errors():
         stages = [stage for stage in Repo().index.stages if is_source(stage) == sources]
-    outs = [out for stage in stages for out in stage.outs if out.hash_info and out.hash_info.name.startswith("md5")]
+    if empty := [stage.path_in_repo for stage in stages if not stage.outs]:
+        raise UserError(f"{empty[0]} names no data: `git restore {empty[0]}` brings it back.")
+    outs = [out for stage in stages for out in stage.outs if out.hash_info or stage.is_data_source]
+    outs = [out for out in outs if (out.hash_info.name or "md5").startswith("md5")]
     for out in outs:
         if not NAME.fullmatch(str(out.hash_info.value)):
             record = _record_of(out)
@@ -150,12 +159,46 @@ def _kept(out: Output, md5: str) -> Path | None:
     return find(md5) or (elsewhere if elsewhere.is_file() else None)
 
 
+def _keep(out: Output) -> Path:
+    """Keep what lies in the place of an output in DVC's cache, and return its file there."""
+    with readable_errors():
+        out.commit(relink=False)
+    return Path(out.cache.oid_to_path(out.get_hash().value))
+
+
 def _is_half_placed(out: Output) -> bool:
-    """Return whether a killed run left a folder as a mixture of files that are all kept: nothing in it is an edit."""
+    """Return whether a killed run left a folder as a mixture of files that are all kept: nothing in it is an edit.
+
+    Raises:
+        UserError: something else was put into it since.
+    """
     folder = Path(out.fs_path)
-    if not folder.is_dir() or not PLACING.exists() or path_of(out) not in PLACING.read_text().splitlines():
+    if not folder.is_dir() or _entry(out) not in _placing():
         return False
-    return all(_kept(out, _md5(file.read_bytes())) for file in folder.rglob("*") if file.is_file())
+    files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
+    others = [file.relative_to(out.repo.root_dir).as_posix() for file in files if not _kept(out, digest(file))]
+    if others:
+        raise UserError(
+            f"{path_of(out)} is half what {_record_of(out)} names, as a run that placed it was killed, and has "
+            f"{_few(others)} besides: move that elsewhere, and run this again."
+        )
+    return True
+
+
+def _placing() -> list[str]:
+    return PLACING.read_text().splitlines() if PLACING.exists() else []
+
+
+def _forget_placing(out: Output) -> None:
+    """Note that an output is whole: what is done to it from now on is an edit."""
+    lines = _placing()
+    others = [line for line in lines if line.partition(" ")[2] != path_of(out)]
+    if others != lines:
+        write_file(PLACING, "".join(f"{line}\n" for line in others).encode())
+
+
+def _entry(out: Output) -> str:
+    return f"{out.hash_info.value} {path_of(out)}"
 
 
 def _place(outs: list[Output]) -> None:
@@ -164,7 +207,9 @@ def _place(outs: list[Output]) -> None:
     Raises:
         UserError: the bytes of one are in no store.
     """
-    paths = [path_of(out) for out in outs if out.changed_cache()]  # which deletes an object that is damaged
+    for out in outs:
+        drop_damaged({str(out.hash_info.value): path_of(out)}, (STORE, Path(out.cache.path)))
+    paths = [path_of(out) for out in outs if out.changed_cache()]
     if paths:
         store.fetch(wanted(only=paths))
         with readable_errors():
@@ -172,11 +217,12 @@ def _place(outs: list[Output]) -> None:
     for out in outs:
         if out.changed_cache():
             raise UserError(
-                f"What {_record_of(out)} names of {path_of(out)} ({_short(out)}) is in no store, or damaged."
+                f"{path_of(out)} is not placed: what {_record_of(out)} names of it ({_short(out)}) is neither here nor "
+                "in the DVC remote, or that was not reached. Run `mlops push` where the data is, then this again."
             )
     if outs:
         paths = [path_of(out) for out in outs]
-        write_file(PLACING, "".join(f"{path}\n" for path in paths).encode())
+        write_file(PLACING, "".join(f"{_entry(out)}\n" for out in outs).encode())
         with readable_errors():
             outs[0].repo.checkout(targets=paths, force=True)
         PLACING.unlink()
@@ -206,18 +252,32 @@ def _require_records() -> None:
     for line in git.git("ls-files", "-z", "--unmerged", "--", "*.dvc", check=False).split("\0"):
         if path := line.partition("\t")[2]:
             raise UserError(
-                f"{path} is in conflict: both branches changed the data. Take a side with `git checkout --ours {path}` "
-                f"or `--theirs`, then `git add {path}` and run this again; the other side's rows are added by hand."
+                f"{path} is in conflict: both branches changed the data. `git checkout --theirs {path}` and "
+                f"`git add {path}`, then `uv run mlops checkout`, place their file and name where yours is kept, whose "
+                f"rows you add to it (or the other way round, with `--ours`)."
             )
 
 
 def _edited(out: Output) -> str:
     path, record = path_of(out), _record_of(out)
     take = f"uv run dvc add {path}" if record.endswith(".dvc") else f"uv run dvc commit --force {out.stage.addressing}"
+    where = f" ({_few(others)})" if (others := _edited_members(out)) else ""
     return (
-        f"{path} was edited: it is not what {record} names ({_short(out)}), and not in DVC's cache. "
-        f"`{take}` takes the edit, `uv run mlops checkout --force` brings back what is recorded."
+        f"{path} was edited{where}: it is not what {record} names ({_short(out)}), and not in DVC's cache. "
+        f"`{take}` records yours in the place of that one; `uv run mlops checkout --force` brings that one back and "
+        "keeps yours in the cache. If a colleague's rows are in that one, bring it back, and add yours to it."
     )
+
+
+def _edited_members(out: Output) -> list[str]:
+    """Return which files of a folder are not what its record names, as far as the record is on this machine."""
+    folder, listing = Path(out.fs_path), _kept(out, str(out.hash_info.value))
+    if not folder.is_dir() or listing is None:
+        return []
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    here = {(file.relative_to(folder).as_posix(), digest(file)) for file in files}
+    named = {(one["relpath"], one["md5"]) for one in json.loads(listing.read_bytes())}
+    return sorted({name for name, _ in here ^ named})
 
 
 def _record_of(out: Output) -> str:
@@ -228,6 +288,10 @@ def _record_of(out: Output) -> str:
 
 def _short(out: Output) -> str:
     return str(out.hash_info.value)[:12]
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _names(stages: list[Stage]) -> str:

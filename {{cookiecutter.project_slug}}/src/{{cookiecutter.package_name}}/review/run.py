@@ -14,7 +14,7 @@ from ..config import Config, load_config
 from ..errors import UserError
 from ..files import write_file
 from ..outputs import BUNDLE, locked
-from ..pipeline.stages import outdated_stages
+from ..pipeline.stages import what_changed
 from ..pipeline.workspace import require_outputs, settle_inputs
 from ..versions import refresh_tags
 from .champion import Champion, find_baseline
@@ -39,8 +39,8 @@ def compare(against: str | None = None, directory: Path = Path("report")) -> boo
     """
     config = load_config()
     settle_inputs()
-    if outdated := sorted(stage.addressing for stage in outdated_stages()):
-        raise UserError(f"{', '.join(outdated)} did not run since something changed: run `mlops train` first.")
+    if reasons := what_changed():
+        raise UserError(f"{'; '.join(reasons)}: run `mlops train` first.")
     require_outputs()
     champion, notes = find_baseline(against, all_tags=refresh_tags())
     report = describe(config, champion, notes)
