@@ -49,7 +49,8 @@ def play(output: Path, progress: Progress) -> Review:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
         os.environ["MYPY_CACHE_DIR"] = str(Path(directory) / "mypy")
         with progress.step("Start a local GitHub"):
-            progress.github = github = stack.enter_context(start_github(Path(directory) / "github", (OWNER,)))
+            started_github = start_github(Path(directory) / "github", (OWNER,), at_once=os.cpu_count() or 1)
+            progress.github = github = stack.enter_context(started_github)
             repository = github.create_repository(f"{OWNER}/{PROJECT}")
         story = Story(repository, Path(directory) / PROJECT, output, progress)
         with progress.step("Generate a project from the bundled example: 5,000 customers, did they leave?"):

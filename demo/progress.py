@@ -71,11 +71,10 @@ class Progress:
                     self.say(f"  {run.name}: {run.conclusion} in {run.seconds:.0f} s")
 
     def _describe(self) -> str:
-        """Return the command or the workflow's step that is under way."""
+        """Return the command or the workflows' steps that are under way."""
         if self.command:
             return self.command
-        under_way = next((run for run in reversed(self._runs()) if not run.conclusion), None)
-        return f"{under_way.name} › {find_step(under_way)}" if under_way else ""
+        return ", ".join(f"{run.name} › {find_step(run)}" for run in self._runs() if not run.conclusion)
 
     @contextmanager
     def running(self, command: str) -> Iterator[None]:

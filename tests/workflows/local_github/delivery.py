@@ -1,10 +1,11 @@
 """What GitHub does with an event: it runs the workflows that listen, then those that listen to these."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from .events import Event, workflow_run_event
 from .runner import run_workflow
-from .workflows import read_workflows
+from .workflows import Workflow, read_workflows
 
 if TYPE_CHECKING:
     from .repository import Repository
@@ -15,7 +16,7 @@ SKIP = ("[skip ci]", "[ci skip]", "[no ci]", "[skip actions]", "[actions skip]")
 
 
 def deliver(repository: "Repository", event: Event, only: str | None = None) -> list["Run"]:
-    """Every run that an event causes, in the order they began.
+    """Every run that an event causes, in the workflows' order, each before those that its completion starts.
 
     The workflows are those of the event's commit: the merge commit of a pull request, main's for a workflow_run.
     """
@@ -23,16 +24,21 @@ def deliver(repository: "Repository", event: Event, only: str | None = None) -> 
 
 
 def _deliver(repository: "Repository", event: Event, only: str | None, depth: int) -> list["Run"]:
-    runs: list[Run] = []
     message = repository.bare.git("log", "-1", "--format=%B", event.head_sha) if event.name == "push" else ""
     if any(word in message for word in SKIP):
-        return runs
-    for workflow in read_workflows(repository.bare, event.sha):
-        wanted = only in (None, workflow.name, workflow.path) and workflow.name not in repository.disabled
-        if not wanted or not workflow.starts_on(event):
-            continue
-        run = run_workflow(repository, workflow, event)
-        runs.append(run)
-        if depth:
-            runs += _deliver(repository, workflow_run_event(run), None, depth - 1)
-    return runs
+        return []
+    started = [
+        workflow
+        for workflow in read_workflows(repository.bare, event.sha)
+        if only in (None, workflow.name, workflow.path)
+        and workflow.name not in repository.disabled
+        and workflow.starts_on(event)
+    ]
+    with ThreadPoolExecutor(repository.hub.at_once) as pool:
+        chains = pool.map(lambda workflow: _run_chain(repository, workflow, event, depth), started)
+        return [run for chain in chains for run in chain]
+
+
+def _run_chain(repository: "Repository", workflow: Workflow, event: Event, depth: int) -> list["Run"]:
+    run = run_workflow(repository, workflow, event)
+    return [run, *(_deliver(repository, workflow_run_event(run), None, depth - 1) if depth else [])]

@@ -39,13 +39,14 @@ PASSED = re.compile(
 
 @contextmanager
 def start_github(
-    root: Path, users: tuple[str, ...] = ("acme", "contributor"), dot_com: bool = False
+    root: Path, users: tuple[str, ...] = ("acme", "contributor"), dot_com: bool = False, at_once: int = 1
 ) -> Iterator["LocalGitHub"]:
     """A local GitHub that is stopped, with all it started, at the end of the block.
 
-    It has its addresses as a GitHub Enterprise Server has them, or as github.com where `dot_com` is true.
+    It has its addresses as a GitHub Enterprise Server has them, or as github.com where `dot_com` is true. Of the runs
+    that one event starts, `at_once` go beside each other.
     """
-    hub = LocalGitHub(root, users, dot_com)
+    hub = LocalGitHub(root, users, dot_com, at_once)
     try:
         yield hub
     finally:
@@ -55,8 +56,9 @@ def start_github(
 class LocalGitHub:
     """A GitHub on loopback: `url` is its address, `users` are the people who have an account."""
 
-    def __init__(self, root: Path, users: tuple[str, ...], dot_com: bool) -> None:
+    def __init__(self, root: Path, users: tuple[str, ...], dot_com: bool, at_once: int) -> None:
         self.root = root
+        self.at_once = at_once
         self.lock = threading.RLock()
         self.groups = Groups()
         self.tokens: dict[str, Token] = {}
