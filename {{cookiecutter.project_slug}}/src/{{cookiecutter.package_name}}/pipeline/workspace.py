@@ -54,7 +54,9 @@ def place_sources(force: bool = False) -> None:
             _forget_placing(out)
         else:
             half_placed = not force and _is_half_placed(out)
-            former = _kept(out, found.value) or (_keep(out) if force else None)
+            if force and not _kept(out, found.value):
+                _keep(out)
+            former = _kept(out, found.value)
             if not (former or half_placed):
                 raise UserError(_edited(out))
             _place([out])
@@ -159,11 +161,10 @@ def _kept(out: Output, md5: str) -> Path | None:
     return find(md5) or (elsewhere if elsewhere.is_file() else None)
 
 
-def _keep(out: Output) -> Path:
-    """Keep what lies in the place of an output in DVC's cache, and return its file there."""
+def _keep(out: Output) -> None:
+    """Keep what lies in the place of an output in DVC's cache."""
     with readable_errors():
         out.commit(relink=False)
-    return Path(out.cache.oid_to_path(out.get_hash().value))
 
 
 def _is_half_placed(out: Output) -> bool:
