@@ -2,7 +2,7 @@ UV := $(shell command -v uv || echo .uv/bin/uv)
 TEMPLATE := {{cookiecutter.project_slug}}
 
 .DEFAULT_GOAL := help
-.PHONY: help demo pictures bench test lint format lock
+.PHONY: help demo pictures bench test lint format engine lock
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,8 +32,11 @@ format: | $(UV) ## format the template's Python
 	@$(UV) run --locked ruff check --config pyproject.toml --fix .
 	@$(UV) run --locked ruff format --config pyproject.toml .
 
+engine: | $(UV) ## build the engine's wheel into the template: once, with the last commit of a change
+	@$(UV) run --locked python engine/build.py
+
 # The generated project's lock file is rendered: its name and its oldest Python are the user's.
-lock: | $(UV) ## renew this lock file and the generated project's (UPGRADE=--upgrade takes the newest versions)
+lock: engine ## renew this lock file and the generated project's (UPGRADE=--upgrade takes the newest versions)
 	@$(UV) lock $(UPGRADE)
 	@scratch=$$(mktemp -d) && trap 'rm -rf "$$scratch"' EXIT && \
 	$(UV) run --locked cookiecutter --no-input . --output-dir "$$scratch" project_slug=lock-me > /dev/null && \

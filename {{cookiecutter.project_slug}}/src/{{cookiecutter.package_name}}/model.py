@@ -10,9 +10,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 from sklearn.utils import get_tags
 
-from .columns import Columns
-from .config import Model, Task
-from .estimators import make_estimator
+from mlops_actions.api import Columns, Model, Task, make_estimator
 
 
 def defaults(rows: int) -> dict[str, dict[str, Any]]:

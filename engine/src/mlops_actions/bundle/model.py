@@ -1,0 +1,203 @@
+"""A bundle that answers rows: what is in it is checked before anything of it is used."""
+
+import hashlib
+import io
+import json
+import math
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..core.errors import UserError
+from ..stats.metrics import choose
+from .contract import Contract, Problem
+from .program import Program
+
+MANIFEST = "manifest.json"
+SCHEMA = "schema.yaml"
+REFERENCE = "reference.json"
+RELEASE = "release.json"  # which version it is; a bundle that was not released has none
+# The largest that a bundle's parts may be: a hostile zip must not fill the memory.
+LARGEST = 2**31
+
+BEYOND = Problem(None, "is beyond what the model can compute")
+
+Answer = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a bundle holds, as its manifest says: each part has the digest that stands there."""
+
+    manifest: dict[str, Any]
+    schema: str
+    model: bytes
+    reference: dict[str, Any]
+    version: str | None
+
+
+class Answers(NamedTuple):
+    """What a model says of the rows that fit, in order, and what is wrong with the others, by number."""
+
+    values: np.ndarray
+    problems: dict[int, Problem]
+
+
+def read_parts(path: Path, sha256: str | None = None) -> Parts:
+    """The parts of a bundle, whose file must have the digest `sha256` where that is known.
+
+    Raises:
+        UserError: there is no such file, it is no bundle, or it was changed after it was made.
+    """
+    try:
+        content = path.read_bytes()
+        if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+            raise UserError(f"{path}: refused, its SHA-256 is not {sha256}; fetch it again.")
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            if sum(member.file_size for member in archive.infolist()) > LARGEST:
+                raise UserError(f"{path}: is larger than a bundle may be; fetch it again.")
+            manifest = json.loads(archive.read(MANIFEST))
+            digests = dict(manifest["sha256"])
+            files = {name: archive.read(name) for name in digests}
+            schema, model = files[SCHEMA].decode(), files[f"model.{manifest['format']}"]
+            reference = json.loads(files[REFERENCE])
+            release = json.loads(archive.read(RELEASE)) if RELEASE in archive.namelist() else {}
+            version = str(release["version"]) if release else None
+    except FileNotFoundError:
+        raise UserError(f"{path}: not found; run `mlops train` or `mlops pull`.") from None
+    except (zipfile.BadZipFile, OSError, KeyError, TypeError, ValueError, NotImplementedError) as error:
+        raise UserError(f"{path}: not a model bundle ({error}); fetch it again or run `mlops train`.") from None
+    for name, content in files.items():
+        if hashlib.sha256(content).hexdigest() != digests[name]:
+            raise UserError(f"{path}: refused, {name} in it is not what manifest.json says; fetch it again.")
+    return Parts(manifest, schema, model, reference, version)
+
+
+def open_onnx(model: bytes, source: str, threads: int = 0) -> Answer:
+    """What an ONNX model says of numbers (n × k, float32) and categories (n × m, str); 0 threads are one a core.
+
+    Raises:
+        UserError: the model cannot be read; `source` is what it is called then.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # errors only
+    options.intra_op_num_threads = threads
+    options.enable_cpu_mem_arena = False  # it keeps what the largest batch ever took
+    try:
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises its own classes, which share no base but this one
+        said = str(error).splitlines()[0]
+        raise UserError(f"{source}: its ONNX model cannot be read ({said}); fetch it again.") from None
+    wanted = [put.name for put in session.get_inputs()]
+    outputs = [put.name for put in session.get_outputs()][-1:]
+
+    def answer(numbers: np.ndarray, categories: np.ndarray) -> np.ndarray:
+        feed = {"numbers": numbers, "categories": categories}
+        return session.run(outputs, {name: feed[name] for name in wanted})[0]
+
+    return answer
+
+
+class Model:
+    """A released model that needs no code but this: typed rows, a program of features, an ONNX graph."""
+
+    def __init__(self, parts: Parts, source: str, enforce: bool = True) -> None:
+        """`source` is what the bundle is called in an error; without `enforce`, rows may break the contract's limits.
+
+        Raises:
+            UserError: the model needs scikit-learn or pandas, or cannot be read.
+        """
+        manifest = parts.manifest
+        if why := needs_code(manifest):
+            raise UserError(f"{source}: {why}")
+        inputs = manifest["inputs"]
+        self.contract = Contract(manifest["contract"], enforce)
+        self.classes: list[str] | None = ordered(manifest["classes"], manifest["positive"])
+        order = [manifest["classes"].index(name) for name in self.classes or []]
+        self._order = None if order == sorted(order) else order
+        try:
+            self._program = Program(
+                manifest["features"], inputs["numbers"], inputs["categories"], inputs["missing_category"]
+            )
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{source}: its features need {error}, which this version cannot do; update it.") from None
+        self._answer = open_onnx(parts.model, source, threads=1)
+        self._none = np.empty((0, len(self.classes)) if self.classes else 0)
+
+    def answer(self, rows: Sequence[Any]) -> Answers:
+        """The probabilities of `classes` (n × c), or numbers (n), for the rows that fit the contract."""
+        columns, problems = self.contract.read(rows)
+        if len(problems) == len(rows):
+            return Answers(self._none, problems)
+        numbers, categories, infinite = self._program.run(columns)
+        if infinite:
+            numbers, categories = _without(infinite, numbers), _without(infinite, categories)
+            problems = among(problems, infinite, len(rows))
+            if not len(numbers):
+                return Answers(self._none, problems)
+        values = self._answer(numbers, categories)
+        values = values.reshape(-1) if self.classes is None else values
+        values = values if self._order is None else values[:, self._order]
+        if not math.isfinite(np.add.reduce(values, axis=None, dtype=float)):  # of all checks the quickest
+            lost = {
+                int(row): BEYOND for row in np.flatnonzero(~np.isfinite(values).reshape(len(values), -1).all(axis=1))
+            }
+            values, problems = _without(lost, values), among(problems, lost, len(rows))
+        return Answers(values, problems)
+
+
+def _without(left_out: dict[int, Problem], values: np.ndarray) -> np.ndarray:
+    return np.delete(values, list(left_out), axis=0)
+
+
+def among(problems: dict[int, Problem], found: dict[int, Problem], rows: int) -> dict[int, Problem]:
+    """The problems of so many rows, with those that were found among the rows that had none."""
+    fitting = [number for number in range(rows) if number not in problems]
+    return problems | {fitting[number]: problem for number, problem in found.items()}
+
+
+def check_reference(answer: Callable[[Sequence[Any]], Answers], parts: Parts, source: str) -> None:
+    """Refuse a model that does not answer the reference rows as the pipeline did that the bundle was made from."""
+    reference = parts.reference
+    expected, within = np.array(reference["values"]), np.array(reference["within"])
+    classes, positive = parts.manifest["classes"], parts.manifest["positive"]
+    if classes:
+        expected = expected[:, [classes.index(name) for name in ordered(classes, positive) or []]]
+    values, problems = answer(reference["rows"])
+    worst = np.inf if problems else np.max(np.abs(values - expected).reshape(len(expected), -1).max(axis=1) / within)
+    if not worst <= 1:
+        found = f"row {min(problems) + 1} is refused" if problems else f"off by {worst:.2g} times the tolerance"
+        raise UserError(f"{source}: refused, it fails its self-test here ({found}); train it with this environment.")
+
+
+def needs_code(manifest: dict[str, Any]) -> str | None:
+    """Why a bundle cannot be answered without scikit-learn or pandas, or None."""
+    if manifest["format"] != "onnx":
+        return f"is answered by scikit-learn: {manifest['why']}"
+    if manifest["features"] is None:
+        return f"has features made by pandas: {manifest['compiled']}"
+    return None
+
+
+def ordered(classes: list[str] | None, positive: str | None) -> list[str] | None:
+    """The classes with the positive one last."""
+    if classes is None or positive is None:
+        return classes
+    return sorted(classes, key=lambda name: (name == positive, name))
+
+
+def answers_of(values: np.ndarray, classes: list[str] | None, threshold: float | None) -> list[dict[str, Any]]:
+    """Each row's answer as it is sent: the prediction, and of a classification the probability of each class."""
+    if classes is None:
+        return [{"prediction": number} for number in values.tolist()]
+    chosen = choose(values, threshold).tolist()
+    return [
+        {"prediction": classes[code], "probabilities": dict(zip(classes, row))}  # noqa: B905 strict takes a third more
+        for code, row in zip(chosen, values.tolist(), strict=True)
+    ]

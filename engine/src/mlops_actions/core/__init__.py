@@ -1,0 +1,1 @@
+"""Errors, paths, typed params, git and GitHub: what every room stands on, without pandas."""

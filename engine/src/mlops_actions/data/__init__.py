@@ -1,0 +1,1 @@
+"""Any table in, typed rows out: files, sources, the schema, values, DuckDB, and the prediction log's format."""

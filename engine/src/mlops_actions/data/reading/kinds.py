@@ -1,0 +1,76 @@
+"""Which files hold the rows, of what kind they are, and their bytes as they were before compression."""
+
+import lzma
+from pathlib import Path
+from typing import IO, Literal
+
+import pyarrow as pa
+
+from ...core.errors import UserError
+
+Kind = Literal["text", "lines", "parquet", "workbook"]
+KINDS: dict[str, Kind] = {
+    ".csv": "text", ".tsv": "text", ".txt": "text",
+    ".jsonl": "lines", ".ndjson": "lines",
+    ".parquet": "parquet",
+    ".xlsx": "workbook", ".xlsm": "workbook", ".xlsb": "workbook", ".xls": "workbook", ".ods": "workbook",
+}  # fmt: skip
+UNREADABLE = (OSError, EOFError, lzma.LZMAError)  # what damaged files raise
+COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".xz": "xz"}
+
+
+def find_files(path: Path) -> list[Path]:
+    """The files that hold the rows of a path, itself or those of the folder by name, all of one kind.
+
+    Raises:
+        UserError: there is none, or they are of several kinds.
+    """
+    if not path.is_dir():
+        if not path.exists():
+            raise UserError(
+                f"{path}: not found; put the dataset there, run `mlops pull`, or correct its path in params.yaml."
+            )
+        kind_of(path)
+        return [path]
+    files = sorted(file for file in path.iterdir() if file.name[0] not in "._" and file.suffix != ".crc")
+    if not files:
+        raise UserError(f"{path}: is an empty folder; put the dataset's files into it.")
+    for file in files:
+        if file.is_dir():
+            raise UserError(f"{file}: is a folder in a folder of data; move its files up, or remove it.")
+        if kind_of(file) != kind_of(files[0]):
+            raise UserError(f"{file}: is of another kind than {files[0].name}; a folder holds files of one kind.")
+    return files
+
+
+def kind_of(file: Path) -> Kind:
+    """What a file holds, as its name says."""
+    kind = KINDS.get(suffix_of(file))
+    if kind is None or (compression_of(file) and kind in ("parquet", "workbook")):
+        raise UserError(f"{file}: its name says no kind of table; save it as one of {', '.join(KINDS)}.")
+    return kind
+
+
+def check_names(file: Path, names: list[str]) -> None:
+    """Refuses a table in which a column cannot be told from another."""
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UserError(f"{file}: the column {twice[0]!r} appears {names.count(twice[0])} times; rename or remove one.")
+
+
+def suffix_of(file: Path) -> str:
+    """The suffix of a file's name in lower case, without that of its compression."""
+    return (Path(file.stem) if compression_of(file) else file).suffix.lower()
+
+
+def compression_of(file: Path) -> str | None:
+    """How a file is compressed, as its name says."""
+    return COMPRESSED.get(file.suffix.lower())
+
+
+def open_bytes(file: Path) -> IO[bytes]:
+    """The file's bytes, decompressed."""
+    compression = compression_of(file)
+    if compression == "xz":
+        return lzma.open(file)
+    return pa.input_stream(str(file), compression=compression)

@@ -1,0 +1,114 @@
+"""Parquet, as typed there, in columns that are plain: numbers, booleans, text, moments."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet
+
+from ...core.errors import UserError
+from .kinds import check_names
+
+ROWS = 2**16  # of a table
+BUFFER = 2**20  # bytes of each column chunk that are read at once, where the whole chunk may not fit the memory
+
+
+def read_parquet(files: list[Path]) -> Iterator[tuple[Path, pa.Table]]:
+    """The rows of the files in order, in tables of any size, whose types are the ones that fit all of the files."""
+    schemas = {}
+    for file in files:
+        with _open(file) as opened:
+            check_names(file, opened.schema_arrow.names)
+            schemas[file] = plain_schema(_without_index(opened.schema_arrow), str(file))
+    wanted: dict[str, pa.DataType] = {}
+    for file, schema in schemas.items():
+        for field in schema:
+            wanted[field.name] = _common(wanted.get(field.name, field.type), field, file, files[0])
+    for file, schema in schemas.items():
+        target = pa.schema([(name, wanted[name]) for name in schema.names])
+        yield file, target.empty_table()
+        with _open(file) as opened:
+            try:
+                for batch in opened.iter_batches(ROWS):
+                    yield file, make_plain(pa.Table.from_batches([batch]).select(schema.names), target, str(file))
+            except (pa.ArrowException, OSError) as error:
+                raise _broken(file, error) from None
+
+
+def plain_schema(schema: pa.Schema, where: str) -> pa.Schema:
+    """The types that `make_plain` gives the columns of a schema; one that has no plain form is a UserError."""
+    return pa.schema([(field.name, _plain_type(field, where)) for field in schema])
+
+
+def make_plain(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
+    """The table with the types of a schema that `plain_schema` made."""
+    columns = []
+    for column, field in zip(table.columns, schema, strict=True):
+        try:
+            columns.append(_cast(column, field.type))
+        except (pa.ArrowException, UnicodeDecodeError):
+            raise UserError(
+                f"{where}: column {field.name!r} holds values of type {column.type} that {field.type} cannot hold; "
+                "write it as text or as a number."
+            ) from None
+    return pa.table(columns, schema=schema)
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType) -> pa.ChunkedArray:
+    if column.type == kind:
+        return column
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if isinstance(column.type, pa.BaseExtensionType):
+        if column.type.extension_name == "arrow.uuid":
+            return pa.chunked_array([pa.array([value and str(value) for value in column.to_pylist()], kind)])
+        column = pa.chunked_array([chunk.storage for chunk in column.chunks], column.type.storage_type)
+    if pa.types.is_duration(column.type):
+        return pc.divide(column.cast(pa.int64()).cast(kind), 1000.0 ** ["s", "ms", "us", "ns"].index(column.type.unit))
+    return column.cast(kind)
+
+
+def _plain_type(field: pa.Field, where: str) -> pa.DataType:
+    kind = field.type
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    if isinstance(kind, pa.OpaqueType) and not pa.types.is_string(kind.storage_type):
+        raise UserError(f"{where}: column {field.name!r} is of type {kind.type_name}; write it as text or as a number.")
+    if isinstance(kind, pa.BaseExtensionType):
+        kind = pa.string() if kind.extension_name == "arrow.uuid" else kind.storage_type
+    if pa.types.is_nested(kind):
+        raise UserError(f"{where}: column {field.name!r} holds lists or records; spread it over plain columns.")
+    if pa.types.is_interval(kind) or pa.types.is_fixed_size_binary(kind):
+        raise UserError(f"{where}: column {field.name!r} is of type {kind}; write it as text or as a number.")
+    if pa.types.is_decimal(kind) or pa.types.is_duration(kind):
+        return pa.float64()
+    # Older writers do not say that their bytes are text.
+    binary = pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or pa.types.is_binary_view(kind)
+    return pa.string() if binary or pa.types.is_string_view(kind) else kind
+
+
+def _common(known: pa.DataType, field: pa.Field, file: Path, first: Path) -> pa.DataType:
+    try:
+        pair = [pa.schema([(field.name, kind)]) for kind in (known, field.type)]
+        return pa.unify_schemas(pair, promote_options="permissive").field(0).type
+    except pa.ArrowException:
+        raise UserError(
+            f"{file}: column {field.name!r} is of type {field.type}, in {first.name} of type {known}; write them alike."
+        ) from None
+
+
+def _open(file: Path) -> pa.parquet.ParquetFile:
+    try:
+        return pa.parquet.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False)
+    except (pa.ArrowException, OSError) as error:
+        raise _broken(file, error) from None
+
+
+def _broken(file: Path, error: Exception) -> UserError:
+    return UserError(f"{file}: cannot be read as Parquet ({str(error).splitlines()[0]}); write it again.")
+
+
+def _without_index(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([field for field in schema if not re.fullmatch(r"__index_level_\d+__", field.name)])

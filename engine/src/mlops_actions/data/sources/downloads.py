@@ -1,0 +1,93 @@
+"""Files at a URL: http(s) and S3."""
+
+import http.client
+import netrc
+import os
+import shutil
+import time
+import urllib.error
+import urllib.request
+from base64 import b64encode
+from pathlib import Path
+from typing import IO, BinaryIO, cast
+from urllib.parse import urlsplit
+
+from rich.console import Console
+from rich.progress import wrap_file
+
+from ...core.errors import UserError
+
+TRIES = 4
+TIMEOUT = 60  # seconds without a byte
+
+
+def download(url: str, target: Path) -> None:
+    """Writes the bytes at a URL into a file, after some tries where the connection or the server fails.
+
+    Credentials are those of ~/.netrc (http) and of the AWS environment and files (S3, which also reads
+    AWS_ENDPOINT_URL).
+
+    Raises:
+        UserError: the URL is of another scheme, or nothing could be had there.
+    """
+    scheme = urlsplit(url).scheme
+    if scheme not in ("http", "https", "s3"):
+        raise UserError(f"params.yaml: data.source {url!r} is no http(s):// or s3:// URL and no .sql file; use one.")
+    if scheme == "s3":
+        _from_s3(url, target)
+        return
+    for number in range(1, TRIES + 1):
+        try:
+            _from_http(url, target)
+            return
+        except urllib.error.HTTPError as error:
+            problem, final = f"{error.code} {error.reason}", error.code < 500 and error.code not in (408, 429)
+        except (OSError, http.client.HTTPException) as error:
+            problem, final = str(getattr(error, "reason", error)) or type(error).__name__, False
+        if final or number == TRIES:
+            raise UserError(f"{url}: cannot be fetched ({problem}); check data.source, the network and your access.")
+        time.sleep(2 ** (number - 2))
+
+
+def _from_http(url: str, target: Path) -> None:
+    request = urllib.request.Request(url, headers={"User-Agent": "mlops", **_login(url)})
+    with urllib.request.urlopen(request, timeout=TIMEOUT) as answer, target.open("wb") as file:
+        if answer.headers.get_content_type() == "text/html":
+            raise UserError(f"{url}: answers with a web page, not with data; use the address of the file itself.")
+        length = int(answer.headers["Content-Length"] or 0)
+        _copy(answer, file, length)
+        if length and file.tell() != length:
+            raise http.client.IncompleteRead(b"", length - file.tell())
+
+
+def _from_s3(url: str, target: Path) -> None:
+    from pyarrow import ArrowException, fs
+
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL")
+    try:
+        if endpoint:  # which Arrow does not look for
+            filesystem, key = fs.S3FileSystem(endpoint_override=endpoint), url.removeprefix("s3://")
+        else:
+            filesystem, key = fs.FileSystem.from_uri(url)
+        with filesystem.open_input_stream(key) as stream, target.open("wb") as file:
+            _copy(stream, file, filesystem.get_file_info(key).size or 0)
+    except (ArrowException, OSError) as error:
+        problem = str(error).splitlines()[0]
+        raise UserError(f"{url}: cannot be fetched ({problem}); check data.source and your AWS credentials.") from None
+
+
+def _copy(source: IO[bytes], file: IO[bytes], length: int) -> None:
+    console = Console(stderr=True)
+    with wrap_file(cast(BinaryIO, source), length, description="ingest", console=console, transient=True) as shown:
+        shutil.copyfileobj(shown if console.is_terminal else source, file, 2**20)
+
+
+def _login(url: str) -> dict[str, str]:
+    """The header for a host that ~/.netrc has a login for."""
+    try:
+        found = netrc.netrc().authenticators(urlsplit(url).hostname or "")
+    except (OSError, netrc.NetrcParseError):
+        return {}
+    if not found:
+        return {}
+    return {"Authorization": f"Basic {b64encode(f'{found[0]}:{found[2]}'.encode()).decode()}"}

@@ -1,0 +1,1 @@
+"""What the prediction log and the truths say of the versions that answer, and what follows from it."""

@@ -1,0 +1,133 @@
+"""The canary report: champion against canary on live traffic, and what follows from it."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from ..core.config import PARAMS, Config, load_config
+from ..core.errors import UserError
+from ..core.server_report import fetch_report as ask
+from ..core.typed_json import typed
+from ..data.prediction_log.cut_off import CUT_OFF, read_cut_off
+from ..data.prediction_log.log import read_predictions, read_truths
+from ..registry.versions import CANARY_STAGE, CHAMPION_STAGE, SHADOW_STAGE, Assignment, current_stages
+from ..stats.verdict import Verdict
+from .advice import Advice, advise
+from .live_metrics import Judged, judge_metrics
+from .traffic import ROLES, Agreement, Stage, Traffic, agree, describe, find_window
+
+COLUMNS = ["id", "time", "version", "role", "key", "answer", "error", "latency_ms"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """What live traffic says of the version at a stage beside the champion; its first metric is the primary one.
+
+    `unusable` is how many truths say nothing, being no number or no class that either version knows.
+    """
+
+    stage: Stage
+    version: str
+    champion: str | None
+    since: str
+    until: str | None
+    traffic: list[Traffic]
+    agreement: Agreement | None
+    metrics: list[Judged]
+    unusable: int
+    verdict: Verdict
+    advice: Advice
+    reason: str
+
+    def to_json(self) -> str:
+        """Return the report as JSON text; its key `canary` is what `mlops canary settle` acts on."""
+        canary = self.version if self.stage == CANARY_STAGE else None
+        return json.dumps({"canary": canary, **asdict(self)}, indent=1, allow_nan=False) + "\n"
+
+
+def canary_report(config: Config, directory: Path) -> Report:
+    """Return what the log in a folder says of the version at stage `canary`, else of that at stage `shadow`.
+
+    Raises:
+        UserError: no version holds either stage.
+    """
+    stages = current_stages()
+    shadow = stages.get(SHADOW_STAGE)
+    assignment = stages.get(CANARY_STAGE, shadow)
+    if assignment is None:
+        raise UserError("no version is at stage canary or shadow; `mlops canary start` makes one the canary.")
+    paired = shadow is not None and shadow.version == assignment.version
+    predictions = read_predictions(directory, COLUMNS, assignment.time)
+    cut_off = read_cut_off(config.path(str(CUT_OFF))).get(assignment.tag)
+    champion = stages[CHAMPION_STAGE].version
+    return make_report(config, assignment, predictions, read_truths(directory), paired, cut_off, champion)
+
+
+def report_here() -> Report:
+    """Return the report of this project's own log.
+
+    Raises:
+        UserError: it keeps none, or there is no canary.
+    """
+    config = load_config()
+    if config.serving.log.path is None:
+        raise UserError(f"{PARAMS}: serving.log.path is null, so no prediction is kept; name a folder, or use --url.")
+    return canary_report(config, config.path(config.serving.log.path))
+
+
+def fetch_report(url: str) -> Report:
+    """Return the report of the server at a URL.
+
+    Raises:
+        UserError: it does not answer, or not with a report.
+    """
+    content = ask(url)
+    try:
+        return typed(Report, {name: value for name, value in content.items() if name != "canary"})
+    except (AttributeError, ValueError, TypeError, OverflowError):
+        raise UserError(f"{url} answered with no report that this version reads; update one of the two.") from None
+
+
+def make_report(
+    config: Config,
+    assignment: Assignment,
+    predictions: pd.DataFrame,
+    truths: pd.DataFrame,
+    paired: bool = False,
+    cut_off: str | None = None,
+    named: str | None = None,
+) -> Report:
+    """Return the report on an assignment by the log's frames.
+
+    Args:
+        config: the project.
+        assignment: which version, at which stage, since when.
+        predictions: `COLUMNS` of what was predicted.
+        truths: what came true.
+        paired: whether the version is a shadow, so that it and the champion answered the same rows.
+        cut_off: why the server cut the canary off.
+        named: the champion by its tag, for a log that has no record of one.
+    """
+    stage: Stage = "canary" if assignment.stage == CANARY_STAGE else "shadow"
+    window = find_window(predictions, truths, assignment, config.data.task)
+    metrics, unusable = judge_metrics(config, window, stage, paired)
+    traffic = {role: found for role in ROLES if (found := describe(window, role, config.gate.confidence))}
+    champion, own = traffic.get("champion"), traffic.get(stage)
+    advice, reason = advise(own, champion, metrics, config.serving.canary, cut_off)
+    times = window.rows["time"].iloc[window.roles[stage]]
+    return Report(
+        stage=stage,
+        version=assignment.version,
+        champion=champion.version if champion else named,
+        since=(times.min() if len(times) else assignment.time).isoformat(),
+        until=times.max().isoformat() if len(times) else None,
+        traffic=list(traffic.values()),
+        agreement=agree(window),
+        metrics=metrics,
+        unusable=unusable,
+        verdict=metrics[0].verdict,
+        advice=advice,
+        reason=reason,
+    )

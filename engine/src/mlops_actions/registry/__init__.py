@@ -1,0 +1,1 @@
+"""What origin keeps: stored objects, versions, roles, releases, attestations."""

@@ -1,0 +1,236 @@
+"""The verbs that move versions between the stages: champion (`prod`), canary and shadow.
+
+Each fetches origin's tags first. One that is run again finds what it did, says so, and changes nothing.
+"""
+
+from collections.abc import Callable
+
+from ..core.errors import UserError
+from ..core.git import git
+from .tags import Change, push_changes
+from .versions import (
+    CANARY_STAGE,
+    CHAMPION_STAGE,
+    MODEL,
+    SHADOW_STAGE,
+    Assignment,
+    Version,
+    current_stages,
+    fetch_tags,
+    list_assignments,
+    list_versions,
+)
+
+TITLES = {CHAMPION_STAGE: "champion", CANARY_STAGE: "canary", SHADOW_STAGE: "shadow"}
+NAMED = 10
+
+
+def promote(name: str, reason: str) -> None:
+    """Make a version champion; where none is named, the canary.
+
+    Raises:
+        UserError: there is no such version, or no canary, or origin refuses.
+    """
+    fetch_tags()
+    give(CHAMPION_STAGE, find_version(name or canary_to_promote(reason)).name, reason)
+
+
+def canary_to_promote(reason: str) -> str:
+    """Return the canary's version, or the champion's that was promoted for this reason: then it ran before.
+
+    Raises:
+        UserError: there is neither.
+    """
+    stages, versions = current_stages(), list_versions()
+    champion, canary = stages.get(CHAMPION_STAGE), stages.get(CANARY_STAGE)
+    if canary:
+        return canary.version
+    if champion and champion.reason == reason and not champion.rolled_back:
+        return champion.version
+    raise UserError(f"There is no canary to promote: name the version. {known(versions)}" if versions else known([]))
+
+
+def rollback(reason: str) -> None:
+    """Make that version champion which was it before the present one was promoted.
+
+    Raises:
+        UserError: there was none, or origin refuses.
+    """
+    fetch_tags()
+    champion = current_stages().get(CHAMPION_STAGE)
+    if champion is None:
+        raise UserError(known([]))
+    if champion.rolled_back and champion.reason == reason:
+        print(
+            f"{champion.version} is champion already, in place of {champion.rolled_back} and for this reason. "
+            "To go back further, give another reason."
+        )
+        return
+    earlier = earlier_champion([one for one in list_assignments() if one.stage == CHAMPION_STAGE])
+    if earlier is None:
+        raise UserError(
+            f"There is nothing to return to: no version was promoted before {champion.version}. "
+            "`mlops promote VERSION` makes any version champion."
+            if champion.promoted
+            else f"There is nothing to return to: no version was promoted, and {champion.version} is champion because "
+            "it is the newest. `mlops promote VERSION` makes any version champion."
+        )
+    give(CHAMPION_STAGE, earlier, reason, rolled_back=champion.version)
+
+
+def earlier_champion(assignments: list[Assignment]) -> str | None:
+    """Return the champion before the present one; a version that was rolled back is passed over."""
+    line: list[str] = []
+    for one in assignments:
+        if one.rolled_back and one.version in line:
+            while line[-1] != one.version:
+                line.pop()
+        elif line[-1:] != [one.version]:
+            line.append(one.version)
+    return line[-2] if len(line) > 1 else None
+
+
+def start_canary(name: str, share: float, reason: str) -> None:
+    """Let a version, the newest where none is named, answer a share of the traffic, in percent.
+
+    Raises:
+        UserError: there is no such version, it is the champion, or origin refuses.
+    """
+    fetch_tags()
+    give(CANARY_STAGE, find_challenger(name).name, reason, share=share)
+
+
+def start_new_canary(share: float) -> None:
+    """Let the newest version answer a share of the traffic, if it never had a stage and another one is champion.
+
+    Raises:
+        UserError: origin refuses.
+    """
+    fetch_tags()
+    champion, versions = current_stages().get(CHAMPION_STAGE), list_versions()
+    if champion is None:
+        print(f"{known(versions)} No canary is started.")
+    elif not champion.promoted:
+        print(
+            f"No version was promoted yet, so {champion.version}, the newest, is champion, and no canary is started. "
+            f"Once `mlops promote {champion.version}` was run, later versions begin as canaries."
+        )
+    elif git("tag", "--list", f"{MODEL}#*", "--points-at", versions[0].commit):
+        print(f"{versions[0]}, the newest version, has or had a stage already: no canary is started.")
+    else:
+        give(CANARY_STAGE, versions[0].name, "A new version", share=share)
+
+
+def start_shadow(name: str, reason: str) -> None:
+    """Let a version, the newest where none is named, see every request and answer none.
+
+    Raises:
+        UserError: there is no such version, it is the champion, or origin refuses.
+    """
+    fetch_tags()
+    give(SHADOW_STAGE, find_challenger(name).name, reason)
+
+
+def stop(stage: str, reason: str) -> None:
+    """Leave a stage without any version.
+
+    Raises:
+        UserError: origin refuses.
+    """
+    fetch_tags()
+    take(stage, reason)
+
+
+def give(stage: str, version: str, reason: str, share: float | None = None, rolled_back: str | None = None) -> None:
+    """Give a version a stage, for which it leaves the canary's or the shadow's.
+
+    Raises:
+        UserError: somebody else gave the stage away at the same time, or origin refuses.
+    """
+    note = f"\n\nShare: {share:g}" if share else f"\n\nRolled back: {rolled_back}" if rolled_back else ""
+    left = {CANARY_STAGE, SHADOW_STAGE} - {stage}
+
+    def needed() -> list[Change]:
+        now = current_stages().get(stage)
+        has_it = now is not None and now.promoted and (now.version, now.share) == (version, share)
+        leaving = {one.stage for one in list_assignments() if one.version == version and one.stage in left}
+        return [
+            *([] if has_it else [Change(version, stage, True, reason + note)]),
+            *(Change(version, other, False, reason) for other in sorted(leaving)),
+        ]
+
+    change(needed, f"{version} is {TITLES[stage]}" + (f" with {share:g}% of the traffic" if share else ""))
+
+
+def take(stage: str, reason: str) -> None:
+    """Take a stage from every version that has it.
+
+    Raises:
+        UserError: somebody else gave the stage away at the same time, or origin refuses.
+    """
+
+    def needed() -> list[Change]:
+        # By GTO's count a version has its stage still when another gets it, and would be back without that one.
+        having = {one.version for one in list_assignments() if one.stage == stage}
+        return [Change(version, stage, False, reason) for version in sorted(having)]
+
+    change(needed, f"There is no {TITLES[stage]}")
+
+
+def change(needed: Callable[[], list[Change]], outcome: str) -> None:
+    """Make the changes that are needed for an outcome, and say that it is so.
+
+    Raises:
+        UserError: somebody else made another change at the same time, or origin refuses.
+    """
+    changes = needed()
+    if changes and push_changes(changes):
+        print(f"{outcome} now.")
+        return
+    if changes:
+        fetch_tags()
+        if needed():
+            raise UserError(
+                "Somebody else moved a version at the same time, and nothing was changed here: "
+                "see `mlops stages`, then run this again."
+            )
+    print(f"{outcome} already.")
+
+
+def find_version(name: str) -> Version:
+    """Return the version of that name, or the newest where there is no name.
+
+    Raises:
+        UserError: there is no such version.
+    """
+    versions = list_versions()
+    for version in versions:
+        if name in ("", version.name, version.tag):
+            return version
+    raise UserError(f"There is no version {name}. {known(versions)}" if name else known(versions))
+
+
+def find_challenger(name: str) -> Version:
+    """Return the version of that name, or the newest where there is no name, if it is not the champion.
+
+    Raises:
+        UserError: it is, or there is no such version.
+    """
+    version = find_version(name)
+    champion = current_stages()[CHAMPION_STAGE]
+    if version.name != champion.version:
+        return version
+    if champion.promoted:
+        raise UserError(f"{version} is the champion: name another version. {known(list_versions())}")
+    raise UserError(
+        f"No version was promoted yet, so {version}, the newest, is the champion: "
+        "`mlops promote VERSION` the one that is to stay in production, then run this again."
+    )
+
+
+def known(versions: list[Version]) -> str:
+    """Return the sentence that names the versions there are."""
+    if not versions:
+        return "No version is published yet: a merge publishes the first."
+    more = f" and {len(versions) - NAMED} older ones" if len(versions) > NAMED else ""
+    return f"There are {', '.join(map(str, versions[:NAMED]))}{more}."

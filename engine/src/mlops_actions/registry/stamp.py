@@ -1,0 +1,30 @@
+"""What makes a bundle a version's: the stamp that says so, on the bytes that training made."""
+
+import hashlib
+import io
+import json
+import zipfile
+
+from ..bundle.model import RELEASE
+from ..core.files import pack
+from .versions import Version
+
+
+def stamp(bundle: bytes, version: Version) -> bytes:
+    """The bundle, saying which version it is and which commit it was made from; the same bytes for the same bundle."""
+    stamped = json.dumps({"version": version.name, "commit": version.commit}).encode() + b"\n"
+    return pack({**_files(bundle), RELEASE: stamped})
+
+
+def is_stamped(bundle: bytes, version: Version, md5: str) -> bool:
+    """Whether a bundle is what `stamp` makes of the bytes with this MD5, those that the version's dvc.lock names."""
+    try:
+        trained = pack({name: content for name, content in _files(bundle).items() if name != RELEASE})
+    except (zipfile.BadZipFile, NotImplementedError, OSError, RuntimeError):
+        return False
+    return hashlib.md5(trained, usedforsecurity=False).hexdigest() == md5 and stamp(trained, version) == bundle
+
+
+def _files(bundle: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}

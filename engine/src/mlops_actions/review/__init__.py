@@ -1,0 +1,1 @@
+"""What a pull request shows: candidate against champion, the gate's verdict, the report, the comment."""

@@ -1,0 +1,121 @@
+"""What differs between champion and candidate besides their metrics: params, data, and what ran."""
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+
+from ..core.config import PARAMS, Config, Params, parse
+from ..core.engine import VENDOR
+from ..core.errors import UserError
+from ..core.git import check_out, run, show_file
+from ..core.paths import LOCK, STAGE_TIMES, STAGES, SUMMARY
+from ..stages.effective import ESTIMATOR, Knob, effective_params
+from .champion import Incomparable, run_theirs
+from .report import Change, Stage
+
+Knobs = dict[str, Knob]
+
+
+def params_changes(commit: str | None, config: Config) -> list[Change]:
+    """Return the knobs whose values in effect, defaults included, differ from those at `commit`; none without one.
+
+    Of two different estimators those parameters are compared that either side sets.
+    """
+    if commit is None or _same(commit, PARAMS, SUMMARY, "src", VENDOR):
+        return []
+    rows, before = (content_of(SUMMARY, rev).get("train_rows") for rev in (None, commit))
+    same_code = _same(commit, "src", VENDOR)
+    if same_code and rows == before and content_of(PARAMS, commit).get("model") == content_of(PARAMS).get("model"):
+        rows = before = None  # both estimators are set to the same, which is not asked: it takes importing scikit-learn
+    theirs = (None if same_code else _by_their_code(commit)) or _by_this_code(commit, before)
+    ours = effective_params(config, rows, config.root)
+    both = {**theirs, **ours}
+    if theirs["model.estimator"].value != config.model.estimator:
+        set_by_one = {name for side in (theirs, ours) for name, knob in side.items() if not knob.default}
+        both = {name: knob for name, knob in both.items() if name in set_by_one or not name.startswith(ESTIMATOR)}
+    return [
+        Change(name, _shown(theirs.get(name)), _shown(ours.get(name)))
+        for name in both
+        if name not in theirs or name not in ours or theirs[name].value != ours[name].value
+    ]
+
+
+def _same(commit: str, *paths: str) -> bool:
+    return run("diff", "--quiet", commit, "--", *paths).returncode == 0
+
+
+def _by_their_code(commit: str) -> Knobs | None:
+    """Return the knobs at `commit` with the defaults of its own code; None where that does not tell them."""
+    with tempfile.TemporaryDirectory() as directory:
+        check_out(commit, Path(directory))
+        try:
+            found = json.loads(run_theirs(Path(directory), "params", "--json"))
+        except Incomparable:  # it is older than the verb, or does not run any more
+            return None
+    return {name: Knob(**knob) for name, knob in found.items()}
+
+
+def _by_this_code(commit: str, rows: int | None) -> Knobs:
+    """Return the knobs at `commit` with this code's defaults, where it knows them."""
+    content = content_of(PARAMS, commit)
+    try:
+        return effective_params(parse(Params, content, PARAMS), rows)
+    except UserError:
+        return {name: Knob(json.loads(value), default=False) for name, value in _flat(content).items()}
+
+
+def _shown(knob: Knob | None) -> str | None:
+    return json.dumps(knob.value, ensure_ascii=False) if knob else None
+
+
+def data_changes(commit: str | None) -> list[Change]:
+    """Return the facts of the data (rows, columns, missing values, means) that differ from those at `commit`."""
+    return _differences(content_of(SUMMARY, commit), content_of(SUMMARY)) if commit else []
+
+
+def schema_changes(commit: str | None) -> list[Change]:
+    """Return the lines of the data's contract that differ from those at `commit`; none without a commit."""
+    return _differences(content_of("schema.yaml", commit), content_of("schema.yaml")) if commit else []
+
+
+def same_recipe(commit: str) -> bool:
+    """Return whether every stage had the inputs and params that it had at `commit`."""
+    here, there = (content_of(LOCK, rev).get("stages") for rev in (None, commit))
+    return here == there
+
+
+def stages_run() -> list[Stage]:
+    """Return every stage with the seconds it took in the last `mlops train`, None where it did not run."""
+    return [Stage(name, _seconds(STAGE_TIMES / name)) for name in STAGES]
+
+
+def _seconds(file: Path) -> float | None:
+    return float(file.read_text()) if file.exists() else None
+
+
+def content_of(path: str, commit: str | None = None) -> Any:
+    """Return what a YAML or JSON file holds, in the working tree or at `commit`; nothing where it is not there."""
+    text = (show_file(commit, path) if commit else Path(path).read_bytes()) or b"{}"
+    return json.loads(text) if path.endswith(".json") else YAML(typ="safe").load(text)
+
+
+def _differences(before: Any, after: Any) -> list[Change]:
+    old, new = _flat(before), _flat(after)
+    return [
+        Change(name, old.get(name), new.get(name))
+        for name in dict.fromkeys([*old, *new])
+        if old.get(name) != new.get(name)
+    ]
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, str]:
+    """Return the leaves of nested mappings by their dotted path, each as JSON text."""
+    if not isinstance(value, dict):
+        return {prefix: json.dumps(value, default=str, ensure_ascii=False)}
+    leaves: dict[str, str] = {}
+    for key, child in value.items():
+        leaves |= _flat(child, f"{prefix}.{key}" if prefix else str(key))
+    return leaves

@@ -1,0 +1,117 @@
+"""The comment: one on each pull request, posted and kept up to date through CML.
+
+Runs in the `workflow_run` that follows a retrain, on the default branch's code, with a token that may comment.
+"""
+
+import json
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ..core import github
+from ..core.errors import UserError
+from .artifact import find_retrain
+from .markdown import COMMENT_LIMIT, render
+from .pictures import addresses
+from .report import Report
+
+TITLE = "model report"
+CML_PAGE = 30  # CML looks for its comment among the oldest 30 only
+REASON_LENGTH = 300
+# In what CML prints when it fails. Inside of a string the quotes have backslashes, so that none looks like these.
+MESSAGE = re.compile(r'"message":("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-f]{4})*")')
+STATUS = re.compile(r'"status":(\d{3}),"url":')
+WATERMARK = re.compile(rf'!\[\]\(https://cml\.dev/watermark\.png#[0-9a-fA-F]+ "CML watermark {TITLE}"\)')
+
+
+def comment() -> None:
+    """Post or update the comment on the pull request whose retrain has just ended.
+
+    Raises:
+        UserError: the artifact is not what a retrain writes, or names a pull request that the run does not belong to.
+    """
+    retrain = find_retrain()
+    if retrain is None:
+        return
+    report = retrain.report
+    pictures = addresses(retrain.artifact) if retrain.artifact else None
+    body = write_body(report, retrain.run, pictures)
+    for number in [report.pull_request] if report and report.pull_request else retrain.pulls:
+        post(number, body)
+
+
+def write_body(report: Report | None, run: dict[str, Any], pictures: Mapping[str, str] | None = None) -> str:
+    """Return the comment's text; what the run itself concluded is GitHub's word and stands above the report's."""
+    failed = run["conclusion"] != "success"
+    link = f"[The run and its log]({run['html_url']})"
+    if report is None:
+        return f"### ❌ The retrain ended before a verdict\n\n{link} say why.\n"
+    room = COMMENT_LIMIT - 1_000  # for the watermark, and the warning
+    text = render(report, run_url=run["html_url"], commit=run["head_sha"], pictures=pictures, limit=room)
+    if failed and report.passed:
+        return f"### ❌ The run failed, although its report says it passes\n\n{link} say why.\n\n{text}"
+    return text
+
+
+def post(number: int, body: str) -> None:
+    """Create the comment through CML, or update ours: through CML where CML would find it, else by its id.
+
+    CML looks at one page of comments and does not check who wrote them. Ours is a bot's and may be on any page.
+    """
+    comments = github.api(f"issues/{number}/comments?per_page=100")
+    marked = [found for found in comments if WATERMARK.search(found["body"] or "")]
+    ours = next((found for found in reversed(marked) if found["user"]["type"] == "Bot"), None)
+    cml_finds = next((found for found in reversed(comments[:CML_PAGE]) if found in marked), None)
+    if ours and ours is not cml_finds:
+        mark = WATERMARK.search(ours["body"])
+        text = f"{body}\n\n{mark.group() if mark else ''}"
+        github.send("PATCH", f"issues/comments/{ours['id']}", body=text)
+    else:
+        run_cml(number, body, update=ours is not None)
+    print(f"{'Updated' if ours else 'Posted'} the comment on pull request {number}.")
+
+
+def run_cml(number: int, body: str, update: bool) -> None:
+    """Let CML post `body`; nothing is uploaded anywhere else.
+
+    Raises:
+        UserError: CML is missing, or refused.
+    """
+    environment = {**os.environ, "REPO_TOKEN": github.token(), "ITERATIVE_DO_NOT_TRACK": "1"}
+    with tempfile.TemporaryDirectory() as directory:
+        markdown = Path(directory) / "comment.md"
+        markdown.write_text(body, encoding="utf-8")
+        environment["GIT_CONFIG_GLOBAL"] = str(Path(directory) / "gitconfig")  # CML appends to it
+        command = [
+            "cml",
+            "comment",
+            "create",
+            "--driver=github",
+            f"--repo={github.server_url()}/{github.repository()}",
+        ]
+        command += [f"--target=pr/{number}", "--publish=false", f"--watermark-title={TITLE}"]
+        command += ["--update=true", str(markdown)] if update else [str(markdown)]
+        try:
+            done = subprocess.run(command, env=environment, capture_output=True, text=True, errors="replace")
+        except FileNotFoundError as error:
+            raise UserError("`cml` is not on PATH: see .github/actions/setup") from error
+    if done.returncode:
+        raise UserError(f"CML could not comment on pull request {number}: {read_reason(done.stderr)}")
+
+
+def read_reason(said: str) -> str:
+    """Return why CML failed, on one short line: the message of the JSON that it prints last, and the answer's status.
+
+    The rest of that JSON is the request, so what a pull request wrote: it may not reach the log, which obeys commands.
+    A long one comes cut off: CML ends before it is read.
+    """
+    last = said.strip().rpartition("\n")[2]  # JSON has no line break but this one; others may be in its strings
+    message, status = MESSAGE.search(last), STATUS.search(last)
+    reason = json.loads(message[1], strict=False) if message else last
+    reason = f"HTTP {status[1]}, {reason}" if status else reason
+    reason = " ".join("".join(sign if sign.isprintable() else " " for sign in reason).split())
+    return reason.replace("##[", "#[")[:REASON_LENGTH]

@@ -1,0 +1,1 @@
+"""Live traffic: the server with champion, canary and shadow."""

@@ -1,0 +1,217 @@
+"""The server's routes. Rows in, answers out: no framework stands between, for it would take most of the time."""
+
+import asyncio
+import ctypes
+import gc
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from ..bundle.contract import Problem
+from ..core.config import Serving
+from ..core.engine import PACKAGE
+from ..core.errors import UserError
+from ..data.prediction_log.journal import Journal, Truth
+from . import inference, openapi
+from .feedback import read_truths
+from .http import JSON, Gone, Receive, Refused, Scope, Send, encode, header, read_body, read_json, send_bytes
+from .lanes import Broken, Overloaded
+from .prometheus import Metrics
+from .state import STATE, State, read_state
+from .worker import Engine, Unready
+
+LOOK = 0.5  # seconds between looks at the state
+AGAIN = 30.0  # seconds until a version that could not be served is tried once more
+REPORTED = 60.0  # seconds that a report may take
+RETRY = (b"retry-after", b"1")
+LEFT = 499  # nginx's number for a request that was never whole: its client left, or took too long and was left
+
+Answer = Callable[[Engine, Scope, bytes], Awaitable[tuple[int, Any]]]
+
+
+class Endpoint:
+    """An answer to requests, with what every answer has: bounds, a metric, errors as JSON."""
+
+    def __init__(self, engine: Engine, path: str, answer: Answer, kind: str = "application/json") -> None:
+        """`path` is what metrics call it, `kind` the content type."""
+        self.engine, self.path, self._answer = engine, path, answer
+        self._kind = (b"content-type", kind.encode())
+        self._largest = engine.settings.limits.body_mb * 1e6
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        started = time.perf_counter()
+        headers: tuple[tuple[bytes, bytes], ...] = ()
+        try:
+            body = await read_body(receive, self._largest)
+            status, said = await self._answer(self.engine, scope, body)
+        except Gone:
+            self.engine.metrics.ended(self.path, LEFT, time.perf_counter() - started)
+            return
+        except Refused as refused:
+            status, said = refused.status, refused.body
+        except Unready as error:
+            status, said, headers = 503, {"error": str(error)}, (RETRY,)
+        except Overloaded:
+            status, said, headers = 503, {"error": "too many rows wait; try again in a second"}, (RETRY,)
+        except TimeoutError:
+            status, said, headers = 503, {"error": "no answer in time; try again in a second"}, (RETRY,)
+        except Broken as error:
+            status, said = 500, {"error": f"the model failed: {error}"}
+        kind = self._kind if status == 200 else JSON
+        await send_bytes(send, said if isinstance(said, bytes) else encode(said), status, (kind, *headers))
+        self.engine.metrics.ended(self.path, status, time.perf_counter() - started)
+
+
+async def predict(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+    """The answer for one row, an object, or for a list of them, in which each row has its answer or its error."""
+    content = read_json(body)
+    rows = content if isinstance(content, list) else [content]
+    if not rows:
+        raise Refused(422, "the list has no rows; send one at least")
+    engine.require_few(rows)
+    exchange = await engine.predict(rows, header(scope, b"x-request-key"))
+    said = [problem(outcome) if isinstance(outcome, Problem) else outcome for outcome in exchange.outcomes]
+    if all(isinstance(outcome, Problem) for outcome in exchange.outcomes):
+        return 422, {"predictions": said} if content is rows else said[0]
+    answer = encode({"predictions": said} if content is rows else said[0])
+    engine.keep(exchange, body, answer)
+    return 200, answer
+
+
+def problem(found: Problem) -> dict[str, Any]:
+    """A problem as it is sent."""
+    what = "the row" if found.column is None else f"the column {found.column!r}"
+    return {"error": f"{what} {found.reason}", "column": found.column, "reason": found.reason}
+
+
+async def feedback(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+    """Keep what turned out to be true of predictions: {"id": …, "truth": …}, or a list of them, all or none."""
+    if engine.journal is None:
+        raise Refused(409, "no log is kept (params.yaml: serving.log.path is null), so there is nothing to join")
+    truths = read_truths(read_json(body), engine)
+    for id, truth in truths:
+        engine.journal.keep(Truth(id, time.time(), truth))
+    return 202, {"kept": len(truths)}
+
+
+async def report_canary(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+    """The canary report, made by a process of its own, one at a time."""
+    async with engine.reporting:
+        command = [sys.executable, "-m", PACKAGE, "canary", "report", "--json"]
+        pipe = asyncio.subprocess.PIPE
+        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+        try:
+            async with asyncio.timeout(REPORTED):
+                said, problem = await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+    if process.returncode:
+        raise Refused(409, problem.decode(errors="replace").strip().splitlines()[-1])
+    return 200, said
+
+
+async def show_metrics(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+    """The counters, for Prometheus."""
+    return 200, await asyncio.to_thread(engine.metrics.page, engine)
+
+
+class App(Starlette):
+    """The routes; a path without parameters is looked up, as trying them in turn takes longer than reading the row."""
+
+    direct: dict[tuple[str, str], ASGIApp]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        endpoint = self.direct.get((scope.get("method", ""), scope.get("path", "")))
+        await (endpoint or super().__call__)(scope, receive, send)
+
+
+def make_app(settings: Serving, fixed: State | None = None) -> Starlette:
+    """The application; with `fixed` it serves that state, else what the follower writes."""
+    engine = Engine(settings, None, Metrics())
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        engine.journal = Journal(settings.log) if settings.log.path else None
+        await engine.apply(fixed or _look() or State(why="the server looks for published versions"))
+        if fixed and engine.champion is None:
+            raise UserError(engine.why)
+        task = asyncio.create_task(_follow(engine, fixed))
+        give_back()
+        yield
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+        await engine.close()
+        if engine.journal:
+            await asyncio.to_thread(engine.journal.close)
+
+    def route(method: str, path: str, answer: Answer, *how: Any) -> Route:
+        return Route(path, Endpoint(engine, path, answer, *how), methods=[method])
+
+    app = App(
+        routes=[
+            route("POST", "/predict", predict),
+            route("POST", "/feedback", feedback),
+            *[route(*each) for each in inference.ROUTES],
+            route("GET", "/canary", report_canary),
+            route("GET", "/metrics", show_metrics, CONTENT_TYPE_LATEST),
+            route("GET", "/openapi.json", openapi.document),
+            route("GET", "/docs", openapi.page, "text/html; charset=utf-8"),
+            Mount("/docs/assets", StaticFiles(directory=openapi.ASSETS)),
+        ],
+        exception_handlers={HTTPException: no_such_page},
+        lifespan=lifespan,
+    )
+    plain = [one for one in app.routes if isinstance(one, Route) and "{" not in one.path]
+    app.direct = {(method, one.path): one.endpoint for one in plain for method in one.methods or ()}
+    return app
+
+
+def give_back() -> None:
+    """Let the system have what loading took and nothing needs now; what is left stays, and is not looked at again."""
+    gc.collect()
+    gc.freeze()
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):  # other C libraries than glibc do it on their own
+        trim(0)
+
+
+async def no_such_page(request: Request, error: Exception) -> Response:
+    """The answer to a path or a method that is not served."""
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, error.status_code, error.headers)
+
+
+def _look() -> State | None:
+    try:
+        return read_state()
+    except UserError as error:
+        print(f"serve: {error}", flush=True)
+        return None
+
+
+async def _follow(engine: Engine, fixed: State | None) -> None:
+    """Take over each new state, and what other workers find out about the canary."""
+    seen = STATE.stat().st_mtime_ns if STATE.exists() else 0
+    again = time.monotonic() + AGAIN
+    while True:
+        await asyncio.sleep(LOOK)
+        engine.look_at_cut_off()
+        changed = STATE.stat().st_mtime_ns if fixed is None and STATE.exists() else seen
+        if changed != seen or (engine.problems and time.monotonic() > again):
+            seen, again = changed, time.monotonic() + AGAIN
+            if state := _look():
+                await engine.apply(state)

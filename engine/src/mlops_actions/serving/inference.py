@@ -1,0 +1,222 @@
+"""The Open Inference Protocol, version 2, as KServe, Triton and MLServer speak it: a tensor a column.
+
+https://github.com/kserve/open-inference-protocol, with Triton's extension for binary data in requests.
+"""
+
+import math
+import struct
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import numpy as np
+
+from ..bundle.contract import Problem
+from ..registry.versions import MODEL
+from .http import Refused, Scope, encode, header, read_json
+from .worker import Engine
+
+KINDS = {"number": "FP64", "boolean": "BOOL", "datetime": "BYTES", "category": "BYTES", "text": "BYTES"}
+DTYPES = {
+    "BOOL": "?", "UINT8": "<u1", "UINT16": "<u2", "UINT32": "<u4", "UINT64": "<u8", "INT8": "<i1", "INT16": "<i2",
+    "INT32": "<i4", "INT64": "<i8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
+}  # fmt: skip
+LENGTH_OF_JSON = b"inference-header-content-length"
+
+
+async def live(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+    """Whether the server runs."""
+    return 200, {"live": True}
+
+
+async def ready(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+    """Whether predictions are answered, and which versions are not served though they should be."""
+    said = {"ready": engine.champion is not None, "roles": engine.roles()}
+    said |= {"problems": engine.problems} if engine.problems else {}
+    return (200, said) if engine.champion else (503, said | {"error": engine.why})
+
+
+async def server(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+    """What the server is."""
+    return 200, {"name": "mlops", "version": "2", "extensions": ["binary_tensor_data"]}
+
+
+async def model_ready(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+    """Whether the model answers."""
+    name, version = _addressed(engine, scope)
+    return 200, {"name": name, "ready": True, "version": version}
+
+
+async def model(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+    """What the model wants, and what it answers."""
+    name, version = _addressed(engine, scope)
+    lane = engine.lane()
+    inputs = [
+        {"name": column, "datatype": KINDS[rules["type"]], "shape": [-1]}
+        for column, rules in lane.manifest["contract"].items()
+    ]
+    kind = "BYTES" if lane.classes else "FP64"
+    outputs: list[dict[str, Any]] = [{"name": "prediction", "datatype": kind, "shape": [-1]}]
+    if lane.classes:
+        shape = [-1, len(lane.classes)]
+        outputs.append(
+            {"name": "probabilities", "datatype": "FP64", "shape": shape, "parameters": _labels(lane.classes)}
+        )
+    outputs.append({"name": "id", "datatype": "BYTES", "shape": [-1]})
+    return 200, {
+        "name": name,
+        "versions": [version],
+        "platform": f"mlops_{lane.manifest['format']}",
+        "inputs": inputs,
+        "outputs": outputs,
+    }
+
+
+async def infer(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+    """The answers for rows that come as one tensor a column; one bad row refuses the request, as the protocol wants."""
+    name, _ = _addressed(engine, scope)
+    request, binary = _split(scope, body)
+    rows = _rows(request, binary)
+    engine.require_few(rows)
+    exchange = await engine.predict(rows, header(scope, b"x-request-key"))
+    answers: list[dict[str, Any]] = []
+    for number, outcome in enumerate(exchange.outcomes):
+        if isinstance(outcome, Problem):
+            what = "" if outcome.column is None else f"the column {outcome.column!r} "
+            raise Refused(400, f"row {number}: {what}{outcome.reason}")
+        answers.append(outcome)
+    engine.keep(exchange, encode(rows), encode(answers))
+    labels = list(answers[0].get("probabilities", {}))
+    predictions = [answer["prediction"] for answer in answers]
+    outputs = [_output("prediction", "BYTES" if labels else "FP64", [len(rows)], predictions)]
+    if labels:
+        flat = [probability for answer in answers for probability in answer["probabilities"].values()]
+        outputs.append(_output("probabilities", "FP64", [len(rows), len(labels)], flat))
+        outputs[-1]["parameters"] = _labels(labels)
+    outputs.append(_output("id", "BYTES", [len(rows)], [answer["id"] for answer in answers]))
+    asked = [one.get("name") for one in request.get("outputs") or []]
+    if unknown := [one for one in asked if one not in {output["name"] for output in outputs}]:
+        raise Refused(400, f"there is no output {unknown[0]!r}; ask for {', '.join(one['name'] for one in outputs)}")
+    said = {
+        "model_name": name,
+        "model_version": answers[0]["version"],
+        "outputs": [output for output in outputs if not asked or output["name"] in asked],
+    }
+    return 200, said | ({"id": request["id"]} if request.get("id") else {})
+
+
+def _output(name: str, datatype: str, shape: list[int], data: list[Any]) -> dict[str, Any]:
+    return {"name": name, "datatype": datatype, "shape": shape, "data": data}
+
+
+def _labels(classes: list[str]) -> dict[str, str]:
+    return {"labels": encode(classes).decode()}
+
+
+def _addressed(engine: Engine, scope: Scope) -> tuple[str, str]:
+    """The model's name and version, where the path names a version that is served."""
+    name, version = scope["path_params"]["name"], scope["path_params"].get("version")
+    if name != MODEL:
+        raise Refused(404, f"there is no model {name!r}; the one that is served is {MODEL!r}")
+    served = engine.lane().served.version
+    if version not in (None, served):
+        raise Refused(404, f"the version {version!r} is not the champion, which is {served!r}")
+    return name, served
+
+
+def _split(scope: Scope, body: bytes) -> tuple[dict[str, Any], bytes]:
+    """The JSON of a request, and the binary data behind it."""
+    said = header(scope, LENGTH_OF_JSON)
+    length = len(body)
+    if said is not None:
+        if not said.isdecimal() or int(said) > len(body):
+            raise Refused(400, f"Inference-Header-Content-Length is {said!r}, and the body has {len(body)} bytes")
+        length = int(said)
+    request = read_json(body[:length])
+    if not isinstance(request, dict):
+        raise Refused(400, "the body must be an object with `inputs`")
+    if not isinstance(request.get("id", ""), str):
+        raise Refused(400, f"`id` must be text, not {request['id']!r}")
+    if not all(isinstance(one, dict) for one in request.get("outputs") or []):
+        raise Refused(400, "`outputs` must be a list of objects with a `name`")
+    return request, body[length:]
+
+
+def _rows(request: dict[str, Any], binary: bytes) -> list[dict[str, Any]]:
+    """The rows in a request's tensors."""
+    inputs = request.get("inputs")
+    if not isinstance(inputs, list) or not inputs or not all(isinstance(one, dict) for one in inputs):
+        raise Refused(400, "`inputs` must be a list of tensors, one for each column")
+    columns: dict[str, list[Any]] = {}
+    for tensor in inputs:
+        name, shape = tensor.get("name"), tensor.get("shape")
+        if not isinstance(name, str) or not isinstance(shape, list) or not shape:
+            raise Refused(400, "each of `inputs` needs `name`, `shape`, `datatype` and `data`")
+        if not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in shape):
+            raise Refused(400, f"the input {name!r} has the shape {shape}, which is none")
+        if math.prod(shape) != shape[0]:
+            raise Refused(400, f"the input {name!r} has the shape {shape}; a column has [rows] or [rows, 1]")
+        columns[name], binary = _values(name, tensor, shape[0], binary)
+    sizes = {len(values) for values in columns.values()}
+    if len(sizes) != 1 or not max(sizes):
+        raise Refused(400, "every input must have the same number of rows, one at least")
+    names = list(columns)
+    return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _values(name: str, tensor: dict[str, Any], rows: int, binary: bytes) -> tuple[list[Any], bytes]:
+    """The values of a tensor, and the binary data that is not its own."""
+    datatype = tensor.get("datatype")
+    if datatype != "BYTES" and datatype not in DTYPES:
+        raise Refused(400, f"the input {name!r} has the datatype {datatype!r}; give one of {', '.join(DTYPES)}, BYTES")
+    parameters = tensor.get("parameters") or {}
+    if not isinstance(parameters, dict):
+        raise Refused(400, f"the input {name!r} has `parameters` that are no object")
+    values: Any = tensor.get("data")
+    if (size := parameters.get("binary_data_size")) is not None:
+        if not isinstance(size, int) or not 0 <= size <= len(binary):
+            raise Refused(400, f"the input {name!r} has binary_data_size {size!r}, and {len(binary)} bytes are left")
+        content, binary = binary[:size], binary[size:]
+        values = _texts(name, content) if datatype == "BYTES" else _numbers(name, content, DTYPES[datatype])
+    elif not isinstance(values, list):
+        raise Refused(400, f"the input {name!r} has no `data`")
+    elif values and all(isinstance(value, list) and len(value) == 1 for value in values):
+        values = [value for [value] in values]
+    if len(values) != rows:
+        raise Refused(400, f"the input {name!r} has {len(values)} values, and its shape says {rows}")
+    if datatype == "BOOL":
+        values = [bool(value) if value in (0, 1) else value for value in values]
+    return [None if isinstance(value, float) and math.isnan(value) else value for value in values], binary
+
+
+def _texts(name: str, content: bytes) -> list[str]:
+    """Texts, each after its length in four bytes."""
+    texts, at = [], 0
+    while at < len(content):
+        size = struct.unpack_from("<I", content, at)[0] if at + 4 <= len(content) else len(content)
+        if at + 4 + size > len(content):
+            raise Refused(400, f"the binary data of {name!r} ends within a text")
+        try:
+            texts.append(content[at + 4 : at + 4 + size].decode())
+        except UnicodeDecodeError:
+            raise Refused(400, f"the binary data of {name!r} is not UTF-8") from None
+        at += 4 + size
+    return texts
+
+
+def _numbers(name: str, content: bytes, dtype: str) -> list[Any]:
+    if len(content) % np.dtype(dtype).itemsize:
+        raise Refused(400, f"the binary data of {name!r} ends within a number")
+    return np.frombuffer(content, dtype).tolist()
+
+
+Handler = Callable[[Engine, Scope, bytes], Awaitable[tuple[int, Any]]]
+_MODEL = "/v2/models/{name}"
+_VERSION = _MODEL + "/versions/{version}"
+ROUTES: list[tuple[str, str, Handler]] = [
+    ("GET", "/v2/health/live", live),
+    ("GET", "/v2/health/ready", ready),
+    ("GET", "/v2", server),
+    *[("GET", path, model) for path in (_MODEL, _VERSION)],
+    *[("GET", f"{path}/ready", model_ready) for path in (_MODEL, _VERSION)],
+    *[("POST", f"{path}/infer", infer) for path in (_MODEL, _VERSION)],
+]

@@ -1,0 +1,46 @@
+"""Ground truth that comes as a file: a table with the columns id and truth."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from ..core.config import PARAMS, Config
+from ..core.errors import UserError
+from ..data.prediction_log.log import write_truths
+from ..data.schema import SCHEMA, load_schema
+from ..data.table import read_table
+from ..data.values import as_text, parse_values
+from .feedback import ID
+
+
+def keep_truths(config: Config, file: Path, folder: str | None) -> int:
+    """Keep the truths in a file of any kind beside the prediction log, all of them or none; how many there are.
+
+    Raises:
+        UserError: no log is kept, or the file has other columns, an id that is none, or a truth that cannot be.
+    """
+    folder = folder or config.serving.log.path
+    if folder is None:
+        raise UserError(f"{PARAMS}: serving.log.path is null, so no prediction is kept; name a folder.")
+    table = read_table(file, config.data.read)
+    for name in ("id", "truth"):
+        if name not in table:
+            raise UserError(f"{file}: lacks the column {name!r}; it needs `id`, of a prediction, and `truth`.")
+    ids, truths = table["id"].astype("str"), as_text(table["truth"])
+    _refuse(file, "id", ids, ~ids.str.fullmatch(ID.pattern).fillna(False), "the id of a prediction")
+    target = load_schema(config.path(SCHEMA)).target
+    if config.data.task == "regression":
+        numbers, wrong = parse_values(table["truth"], "number")
+        _refuse(file, "truth", table["truth"], pd.Series(wrong) | numbers.isna().to_numpy(), "a number")
+    else:
+        known = target.values or []
+        _refuse(file, "truth", table["truth"], ~truths.isin(known), f"one of {', '.join(known[:20])}")
+    write_truths(config.path(folder), pd.DataFrame({"id": ids, "truth": truths}))
+    return len(table)
+
+
+def _refuse(file: Path, name: str, values: pd.Series, wrong: pd.Series, what: str) -> None:
+    if wrong.any():
+        row = int(wrong.to_numpy().argmax())
+        found = str(values.iloc[row])[:60]
+        raise UserError(f"{file}: {name} in row {row + 1} must be {what}, not {found!r}; correct it.")

@@ -1,0 +1,258 @@
+"""What a worker serves: the lanes of champion, canary and shadow, and what becomes of a request's rows."""
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from itertools import count
+from typing import Any
+
+from ..bundle.contract import Problem
+from ..core.config import Serving
+from ..core.errors import UserError
+from ..data.prediction_log.cut_off import cut_off, read_cut_off
+from ..data.prediction_log.journal import Journal, Prediction
+from .canary import Canary
+from .http import Refused, encode
+from .lanes import Broken, Lane, Outcome, Overloaded, open_lane
+from .prometheus import Metrics
+from .shadow import Shadow
+from .state import Served, State
+
+
+class Unready(Exception):
+    """There is no champion; the text says why."""
+
+
+class Exchange:
+    """A request and what became of it: the outcome of each row, and which version made which of them."""
+
+    __slots__ = ("count", "id", "key", "outcomes", "parts", "time")
+
+    def __init__(self, id: str, time: float, key: str | None) -> None:
+        """`time` is in seconds since 1970."""
+        self.id, self.time, self.key, self.count = id, time, key, 0
+        self.outcomes: list[Outcome] = []
+        # role, version, numbers of rows (None: all), seconds, error
+        self.parts: list[tuple[str, str, list[int] | None, float, str | None]] = []
+
+
+class Engine:
+    """The versions that one worker serves."""
+
+    def __init__(self, settings: Serving, journal: Journal | None, metrics: Metrics) -> None:
+        """Without a journal no prediction is kept."""
+        self.settings, self.journal, self.metrics = settings, journal, metrics
+        self.champion: Lane | None = None
+        self.canary: Canary | None = None
+        self.shadow: Shadow | None = None
+        self.why = "the server is starting"
+        self.problems: dict[str, str] = {}  # role: why its version is not served
+        self._prefix, self._count = os.urandom(3).hex(), count()
+        self.reporting = asyncio.Lock()
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def apply(self, state: State) -> None:
+        """Serve another state; what is answered meanwhile is answered by the versions before."""
+        self.problems = {}
+        if state.champion != (self.champion and self.champion.served):
+            if lane := await self._open("champion", state.champion):
+                self.champion = self._retire(self.champion, lane)
+            elif state.champion is None:
+                self.champion = self._retire(self.champion, None)
+        if self.champion is None:
+            self.why = self.problems.get("champion", state.why)
+        if state.canary != (self.canary and self.canary.lane.served):
+            lane = await self._open("canary", state.canary)
+            self._retire(self.canary.lane if self.canary else None, None)
+            self.canary = Canary(lane, self.settings.canary, self.settings.key) if lane else None
+        if state.shadow != (self.shadow and self.shadow.lane.served):
+            lane = await self._open("shadow", state.shadow)
+            self._retire(self.shadow, None)
+            self.shadow = Shadow(lane, self._note_shadow) if lane else None
+        self.look_at_cut_off()
+        self.metrics.show_roles(self)
+
+    def look_at_cut_off(self) -> None:
+        """Take over what other workers found out about the canary."""
+        if self.canary and self.canary.cut_off is None:
+            self.canary.cut_off = read_cut_off().get(self.canary.lane.served.assignment)
+
+    async def predict(self, rows: Sequence[Any], key: str | None) -> "Exchange":
+        """Answer the rows, of which those with the canary's keys are the canary's.
+
+        Raises:
+            Unready: there is no champion.
+            Overloaded: more rows wait than may.
+            TimeoutError: the rows had to wait too long.
+            Broken: the champion fails on rows that it should answer.
+        """
+        champion, canary = self.lane(), self.canary
+        now, started = time.time(), time.perf_counter()
+        exchange = Exchange(f"{int(now * 1000):011x}{self._prefix}{next(self._count) & 0xFFFFF:05x}", now, key)
+        own = canary.pick(rows, key) if canary and canary.cut_off is None else []
+        if canary and own:
+            async with asyncio.timeout(self.settings.limits.seconds):
+                await self._share(exchange, champion, canary, rows, own)
+        else:
+            if champion.prompt:
+                exchange.outcomes = await champion.answer(rows)
+            else:
+                async with asyncio.timeout(self.settings.limits.seconds):
+                    exchange.outcomes = await champion.answer(rows)
+            seconds = time.perf_counter() - started
+            if canary:
+                canary.note("champion", seconds / len(rows))
+            self._add(exchange, "champion", champion, None, seconds)
+        return exchange
+
+    def keep(self, exchange: "Exchange", rows: bytes, answers: bytes) -> None:
+        """Log what became of a request, the JSON of its rows and of the answers; and let the shadow see it."""
+        if self.journal:
+            for role, version, numbers, seconds, error in exchange.parts:
+                said = answers if error is None else None
+                self.journal.keep(
+                    Prediction(
+                        exchange.id,
+                        exchange.time,
+                        version,
+                        role,
+                        exchange.key,
+                        1000 * seconds,
+                        rows,
+                        numbers,
+                        said,
+                        error,
+                    )
+                )
+        if self.shadow and exchange.parts:
+            exchange.count, exchange.outcomes = len(exchange.outcomes), []  # the bytes suffice from here on
+            self.shadow.offer(exchange, rows)
+
+    def require_few(self, rows: Sequence[Any]) -> None:
+        """Raise Refused for more rows than may wait."""
+        if len(rows) > self.settings.limits.waiting:
+            raise Refused(422, f"{len(rows)} rows are more than {self.settings.limits.waiting}; send fewer at once")
+
+    def lane(self) -> Lane:
+        """The champion's lane.
+
+        Raises:
+            Unready: there is none.
+        """
+        if self.champion is None:
+            raise Unready(self.why)
+        return self.champion
+
+    def roles(self) -> dict[str, str]:
+        """The version in each role that is served."""
+        lanes = {
+            "champion": self.champion,
+            "canary": self.canary.lane if self.canary and self.canary.cut_off is None else None,
+            "shadow": self.shadow and self.shadow.lane,
+        }
+        return {role: lane.served.version for role, lane in lanes.items() if lane}
+
+    async def _share(
+        self, exchange: "Exchange", champion: Lane, canary: Canary, rows: Sequence[Any], own: list[int]
+    ) -> None:
+        """Let the canary answer its own rows, and the champion the others and those on which the canary fails."""
+        outcomes: list[Any] = [None] * len(rows)
+        started, reason = time.perf_counter(), None
+        limit = self.settings.limits.seconds / 2
+        try:
+            async with asyncio.timeout(limit):
+                said = await canary.lane.answer([rows[number] for number in own])
+            for number, outcome in zip(own, said, strict=True):
+                outcomes[number] = outcome
+        except Overloaded:
+            reason = "more rows wait for it than may"
+        except (Broken, TimeoutError) as error:
+            reason = str(error) or f"no answer within {limit:g} s"
+        seconds = time.perf_counter() - started
+        refused = {number: outcome for number, outcome in enumerate(outcomes) if isinstance(outcome, Problem)}
+        answered = [number for number in own if isinstance(outcomes[number], dict)]
+        failed = own if reason else []
+        exchange.outcomes = outcomes
+        self._add(exchange, "canary", canary.lane, answered, seconds)
+        if rest := [number for number, outcome in enumerate(outcomes) if not isinstance(outcome, dict)]:
+            begun = time.perf_counter()
+            for number, outcome in zip(rest, await champion.answer([rows[number] for number in rest]), strict=True):
+                outcomes[number] = outcome
+            canary.note("champion", (time.perf_counter() - begun) / len(rest))
+            kept = [number for number in rest if isinstance(outcomes[number], dict)]
+            self._add(exchange, "champion", champion, kept, time.perf_counter() - begun)
+            # What the champion answers and the canary refuses is the canary's failure, not the client's.
+            if not reason and (failed := [number for number in refused if number in kept]):
+                column, why = refused[failed[0]]
+                reason = f"refuses what the champion answers: the column {column!r} {why}"
+        self._add(exchange, "canary", canary.lane, failed, seconds, reason)
+        if answered:
+            canary.note("canary", seconds / len(own))
+        if (answered or failed) and (verdict := canary.judge(bool(failed))):
+            cut_off(canary.lane.served.assignment, verdict)
+            self.metrics.show_roles(self)
+            print(f"serve: the canary {canary.lane.served.version} is cut off: {verdict}", flush=True)
+
+    def _add(
+        self,
+        exchange: "Exchange",
+        role: str,
+        lane: Lane,
+        numbers: list[int] | None,
+        seconds: float,
+        error: str | None = None,
+    ) -> None:
+        """Note what a version said of some rows (None: of all), or why it failed, and give answers their ids."""
+        if numbers == []:
+            return
+        version, outcomes = lane.served.version, exchange.outcomes
+        count = len(outcomes) if numbers is None else len(numbers)
+        self.metrics.answered(role, version, count, seconds, failed=error is not None)
+        exchange.parts.append((role, version, numbers, seconds, error))
+        if error is None:
+            for number in range(count) if numbers is None else numbers:
+                outcome = outcomes[number]
+                if isinstance(outcome, dict):
+                    outcome["id"], outcome["version"] = f"{exchange.id}-{number}", version
+
+    def _note_shadow(
+        self, exchange: "Exchange", rows: bytes, said: list[Outcome] | None, why: str | None, took: float
+    ) -> None:
+        """Log what the shadow said of the rows of a request, or why it failed."""
+        if self.shadow is None:
+            return
+        version = self.shadow.lane.served.version
+        self.metrics.answered("shadow", version, exchange.count, took, failed=said is None)
+        if self.journal:
+            answers = None if said is None else encode([one if isinstance(one, dict) else {} for one in said])
+            self.journal.keep(
+                Prediction(
+                    exchange.id, time.time(), version, "shadow", exchange.key, 1000 * took, rows, None, answers, why
+                )
+            )
+
+    async def _open(self, role: str, served: Served | None) -> Lane | None:
+        if served is None:
+            return None
+        try:
+            return await open_lane(served, self.settings.limits, shadow=role == "shadow")
+        except (UserError, Broken, TimeoutError, OSError) as error:
+            self.problems[role] = str(error) or "it did not start in time"
+            print(f"serve: {role} {served.version} is not served: {self.problems[role]}", flush=True)
+            return None
+
+    def _retire(self, before: Lane | Shadow | None, after: Lane | None) -> Lane | None:
+        """Close a lane once it has answered what waits for it; the lane after it comes back."""
+        if before is not None:
+            task = asyncio.create_task(before.close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        return after
+
+    async def close(self) -> None:
+        """Answer what waits, and end every lane."""
+        for lane in (self.champion, self.canary.lane if self.canary else None, self.shadow):
+            self._retire(lane, None)
+        if self._closing:
+            await asyncio.wait(self._closing)

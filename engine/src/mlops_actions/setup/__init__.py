@@ -1,0 +1,1 @@
+"""The first look at the data, and the search for better parameters."""

@@ -1,0 +1,67 @@
+"""params.yaml fitted to the data: each knob that is still as generated gets its guess, with the reason as a comment."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...core.config import Config
+from ...core.params_file import update_params
+from ...data.schema import remark
+from .target import Aim
+
+Knobs = dict[str, tuple[Any, str]]  # by dotted name: the value, or a list's items with a reason each; the reason
+
+
+@dataclass(frozen=True)
+class TimeOrder:
+    """A column of moments, one of them, after which a fifth of the rows lies, and whether the rows are in its order."""
+
+    column: str
+    cutoff: str
+    sorted: bool
+
+
+def choose_knobs(config: Config, aim: Aim, dropped: dict[str, str], group: str | None, time: TimeOrder | None) -> Knobs:
+    """What to write: only what nobody has set.
+
+    Args:
+        config: what is set.
+        aim: what the target asks for.
+        dropped: the columns to drop, each with its reason.
+        group: the column that names what rows are about.
+        time: what could split the rows by time.
+    """
+    knobs: Knobs = {}
+    if config.data.task == "guess":
+        knobs["data.task"] = aim.task, aim.why_task
+    if config.data.positive is None and aim.positive is not None:
+        knobs["data.positive"] = aim.positive, aim.why_positive
+    if new := {name: reason for name, reason in dropped.items() if name not in config.data.drop}:
+        knobs["data.drop"] = {**dict.fromkeys(config.data.drop, ""), **new}, ""
+    if config.gate.primary == "guess":
+        knobs["gate.primary"] = aim.primary, aim.why_primary
+        if not config.gate.thresholds:
+            knobs["gate.thresholds"] = {aim.primary: aim.threshold}, aim.why_threshold
+    if config.split.method == "hash" and not config.split.key:
+        if time and time.sorted:
+            knobs["split.method"] = "time", f"the rows are in the order of {time.column}"
+            knobs["split.column"] = time.column, "see split.method"
+            knobs["split.cutoff"] = time.cutoff, "the newest fifth of the rows is the test"
+        elif group is not None:
+            knobs["split.key"] = [group], "several rows each are about one of them"
+        elif time:
+            why = f"time, with column {time.column} and cutoff {time.cutoff}, if the model will predict the future"
+            knobs["split.method"] = "hash", why
+    return knobs
+
+
+def write_knobs(path: Path, knobs: Knobs) -> None:
+    """Writes the values into params.yaml, each with its reason, and leaves every other line as it is."""
+    update_params(path, {name: _with_reason(value, why) for name, (value, why) in knobs.items()})
+
+
+def _with_reason(value: Any, why: str) -> tuple[Any, str | None]:
+    """A value and its comment; of columns to drop, each has its own."""
+    if isinstance(value, dict) and not why:
+        return [(name, f"guess: {remark(reason)}" if reason else None) for name, reason in value.items()], None
+    return value, f"guess: {remark(why)}"

@@ -1,0 +1,77 @@
+"""The project on a laptop: set it up, test it, check it, and move its data."""
+
+from pathlib import Path
+
+from ..core import git_hooks
+from ..core.config import load_config
+from ..core.errors import UserError
+from ..core.git import list_files
+from ..core.paths import HISTORY
+from ..core.repository import ensure_repository
+from ..core.tools import run_tool
+from ..core.trust import trust_cml_within
+from ..registry.outputs import locked
+
+
+def setup() -> None:
+    """Describe the data in schema.yaml, track it with DVC and install the git hooks; what is there already stays.
+
+    Raises:
+        UserError: the project cannot be a repository of its own, the dataset cannot be read, or a tool failed.
+    """
+    ensure_repository()
+    from .describe import ensure_schema
+
+    config = load_config(guesses=True)
+    tracked = locked(config.data.path) is not None
+    here = config.path(config.data.path).exists()
+    if config.data.source and not here and not tracked:
+        ingest()
+        here = tracked = True
+    if (here or not tracked) and ensure_schema(config, choose=True):
+        print("setup: wrote schema.yaml, the contract, and fitted params.yaml; read both, and correct wrong guesses")
+    if not tracked:
+        _run("dvc", "add", "--quiet", config.data.path)
+        print(f"setup: {config.data.path} is tracked by DVC")
+    git_hooks.install()
+    trust_cml_within(seconds=10)
+
+
+def ingest() -> None:
+    """Fetch what the source has now as the new snapshot, and record it for DVC.
+
+    Raises:
+        UserError: the source cannot be read, or gives no table, or the snapshot here was edited.
+    """
+    from ..stages.ingest import STAGE_FILE, run, write_stage
+    from ..stages.workspace import place_sources
+
+    config = load_config(guesses=True)
+    place_sources()
+    run(config)
+    write_stage(config)
+    Path(f"{config.data.path}.dvc").unlink(missing_ok=True)  # from when the snapshot was a file of its own
+    _run("dvc", "commit", "--quiet", "--force", f"{STAGE_FILE}:ingest")
+
+
+def test(arguments: list[str]) -> int:
+    """Return pytest's exit code; what the tests look at is made first: the dataset is fetched, its history computed."""
+    from ..stages.retrain import make
+    from ..stages.transfer import pull
+
+    config = load_config()
+    if not Path(config.data.path).exists():
+        pull(only=[config.data.path])
+    if config.history.entity:
+        make("history", HISTORY)
+    return run_tool("pytest", *arguments)
+
+
+def check() -> int:
+    """Return pre-commit's exit code for every file that git does not ignore, committed or not."""
+    return run_tool("pre-commit", "run", "--show-diff-on-failure", "--files", *list_files())
+
+
+def _run(*command: str) -> None:
+    if run_tool(*command):
+        raise UserError(f"`{' '.join(command)}` failed: its own message is above.")

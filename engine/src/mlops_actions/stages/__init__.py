@@ -1,0 +1,1 @@
+"""The pipeline: one module a DVC stage, and running those that changed."""

@@ -1,0 +1,91 @@
+"""Estimators by the name that params.yaml gives them, with their parameters checked before anything runs."""
+
+import difflib
+import importlib
+import inspect
+from typing import Any
+
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.ensemble import VotingClassifier
+
+from ..core.config import Model, Task
+from ..core.errors import GROUPS, UserError, need
+
+SHORT_NAMES = {
+    ("classification", "logistic"): "sklearn.linear_model.LogisticRegression",
+    ("classification", "random_forest"): "sklearn.ensemble.RandomForestClassifier",
+    ("classification", "hist_gradient_boosting"): "sklearn.ensemble.HistGradientBoostingClassifier",
+    ("classification", "xgboost"): "xgboost.XGBClassifier",
+    ("classification", "xgboost_dask"): "xgboost.XGBClassifier",
+    ("regression", "linear"): "sklearn.linear_model.Ridge",
+    ("regression", "random_forest"): "sklearn.ensemble.RandomForestRegressor",
+    ("regression", "hist_gradient_boosting"): "sklearn.ensemble.HistGradientBoostingRegressor",
+    ("regression", "xgboost"): "xgboost.XGBRegressor",
+    ("regression", "xgboost_dask"): "xgboost.XGBRegressor",
+}
+
+
+def make_estimator(settings: Model, task: Task, defaults: dict[str, dict[str, Any]]) -> BaseEstimator:
+    """The estimator of params.yaml with its parameters, over the defaults of its name, and the seed.
+
+    A classifier takes class names and gives probabilities.
+
+    Raises:
+        UserError: there is no such estimator of this task, or it has no such parameter.
+    """
+    kind = _find(settings.estimator, task)
+    known = parameters_of(kind)
+    for name in settings.params:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            cure = f"did you mean {close[0]}?" if close else f"it takes {', '.join(known)}."
+            raise UserError(f"params.yaml: model.params.{name} is not a parameter of {kind.__name__}; {cure}")
+    params = defaults.get(settings.estimator, {}) | settings.params
+    if "random_state" in known:
+        params = {"random_state": settings.seed} | params
+    try:
+        estimator = kind(**params)
+    except TypeError as error:
+        raise UserError(f"params.yaml: model.params: {error}.") from None
+    fits = is_classifier(estimator) if task == "classification" else is_regressor(estimator)
+    if not fits:
+        raise UserError(f"params.yaml: model.estimator: {kind.__name__} does not do {task}; choose one that does.")
+    if task == "classification" and not hasattr(estimator, "predict_proba"):
+        return CalibratedClassifierCV(estimator, ensemble=False)
+    if kind.__name__ == "XGBClassifier":  # it takes classes as numbers only: a vote of one numbers them
+        return VotingClassifier([("xgboost", estimator)], voting="soft", flatten_transform=False)
+    return estimator
+
+
+def parameters_of(kind: type[BaseEstimator]) -> list[str]:
+    """The names of an estimator's parameters, those that it passes on to the class it extends among them."""
+    names: list[str] = []
+    for base in kind.__mro__:
+        parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
+        names += [one.name for one in parameters if one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD)]
+        if not any(one.kind is one.VAR_KEYWORD for one in parameters):
+            break
+    return [name for name in dict.fromkeys(names) if name != "self"]
+
+
+def _find(name: str, task: Task) -> type[BaseEstimator]:
+    short = [key for kind, key in SHORT_NAMES if kind == task]
+    path = SHORT_NAMES.get((task, name), name)
+    if "." not in path:
+        elsewhere = any(name == key for _, key in SHORT_NAMES)
+        problem = f"{name!r} does not do {task}" if elsewhere else f"{name!r} is not known"
+        raise UserError(
+            f"params.yaml: model.estimator: {problem}; use {', '.join(short)}, or the dotted path of a "
+            "scikit-learn class."
+        )
+    module, _, attribute = path.rpartition(".")
+    if module.partition(".")[0] in GROUPS:
+        need(module, f"params.yaml: model.estimator {name}")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(f"params.yaml: model.estimator: cannot import {name!r} ({error}); correct the path.") from None
+    if not (inspect.isclass(found) and issubclass(found, BaseEstimator)):
+        raise UserError(f"params.yaml: model.estimator: {name!r} is not a scikit-learn estimator; correct the path.")
+    return found

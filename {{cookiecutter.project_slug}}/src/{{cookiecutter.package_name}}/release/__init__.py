@@ -1,1 +1,0 @@
-"""What a merge does: the version, the model card, the release."""

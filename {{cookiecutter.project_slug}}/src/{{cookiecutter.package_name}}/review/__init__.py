@@ -1,1 +1,0 @@
-"""What a pull request shows: the champion, the comparison, the gate's verdict, the report, the comment."""

@@ -1,1 +1,0 @@
-"""Published versions that answer requests: as champion, canary or shadow."""
