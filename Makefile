@@ -22,7 +22,7 @@ bench: | $(UV) ## measure against the plain way, and how well the gate decides (
 
 WORKERS := logical
 test: lint ## lint, then run every test, the fast ones first (WORKERS=0 runs them in one process)
-	@$(UV) run --locked pytest --numprocesses $(WORKERS)
+	@PYTHONHASHSEED=0 $(UV) run --locked pytest --numprocesses $(WORKERS)
 
 lint: | $(UV) ## check the template's Python
 	@$(UV) run --locked ruff check --config pyproject.toml .

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from engine import build
+
 TEMPLATE = Path(__file__).parents[1]
 # What would reach into a project or its make, and what would make every process compile its imports again.
 DROPPED = ("GIT_", "MAKE", "MFLAGS", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE")
@@ -35,12 +37,13 @@ def run(*command: str | Path, cwd: Path, check: bool = True, **changes: str) -> 
 
 
 def copy_template(folder: Path) -> Path:
-    """Copy the template as a clone would have it, without the caches that tools leave in a working tree."""
+    """Copy the template as a clone would have it, with the engine as its source is now."""
     listing = run("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=TEMPLATE).stdout
     for name in filter(None, listing.split("\0")):
         if (TEMPLATE / name).is_file():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(TEMPLATE / name, folder / name)
+    build.renew(folder)
     return folder
 
 

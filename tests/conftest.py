@@ -35,6 +35,12 @@ def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
     return bake_project
 
 
+def pytest_configure() -> None:
+    """Refuse to begin where stages that run in this process would not give the bytes that `mlops stage` gives."""
+    if os.environ.get("PYTHONHASHSEED") != "0":
+        raise pytest.UsageError("the order of sets must be fixed: run `make test`, or set PYTHONHASHSEED=0.")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def thrift(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Spare every process the threads that would wait for a core, and mypy the libraries that it has read before."""

@@ -3,8 +3,8 @@
 import sys
 from typing import Any
 
-from customer_churn import cli
-from customer_churn.serving import app
+from mlops_actions import cli
+from mlops_actions.serving import app
 
 ANSWER = (
     b'{"prediction":"no","probabilities":{"no":0.9802342653274536,"yes":0.01976575329899788},'

@@ -10,15 +10,15 @@ from typing import Any
 import inside
 import numpy as np
 import pandas as pd
-from customer_churn.config import Config, load_config
-from customer_churn.metrics import Predictions, find_metric
-from customer_churn.review.interval import estimate, quantile
-from customer_churn.serving import sequential
-from customer_churn.serving.log import PREDICTIONS, TRUTHS
-from customer_churn.serving.report import make_report
-from customer_churn.serving.sequential import Sample, compare_independent, compare_paired
-from customer_churn.serving.show import render
-from customer_churn.versions import Assignment
+from mlops_actions.core.config import Config, load_config
+from mlops_actions.data.prediction_log.log import PREDICTIONS, TRUTHS
+from mlops_actions.monitoring.canary_report import make_report
+from mlops_actions.monitoring.canary_text import render
+from mlops_actions.registry.versions import Assignment
+from mlops_actions.stats import sequential
+from mlops_actions.stats.intervals import estimate, quantile
+from mlops_actions.stats.metrics import Predictions, find_metric
+from mlops_actions.stats.sequential import Sample, compare_independent, compare_paired
 from pyarrow import Schema, Table, parquet
 
 BEGIN = datetime(2026, 11, 2, tzinfo=UTC)
@@ -243,7 +243,3 @@ def do_write(root: Path, folder: str, **traffic: Any) -> None:
         ("feedback-1", truths, TRUTHS),
     ):
         parquet.write_table(Table.from_pandas(frame, columns, preserve_index=False), Path(folder) / f"{name}.parquet")
-
-
-if __name__ == "__main__":
-    inside.main(globals())

@@ -1,44 +1,35 @@
-import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import drawing
+import figures
+import inside as actions
 import pytest
+import reviewing
 from baked import Bake, Project, Share
-from process import Inside
-from reviewing import Review
 from shops import SQL, Shop, open_shop
 from tables import shorten
 
 
 @pytest.fixture(scope="session")
-def every_group(project: Project) -> None:
-    """The shared project with what workbooks and databases need."""
-    project.run("uv", "sync", "--locked", "--quiet", "--inexact", "--group", "excel", "--group", "databases")
+def inside() -> Callable[..., Any]:
+    """`inside("train", path)`: what a function of inside.py does to a project."""
+    return lambda name, root, **options: actions.as_json(getattr(actions, f"do_{name}")(root, **options))
 
 
 @pytest.fixture(scope="session")
-def inside(project: Project, every_group: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inside]:
-    process = Inside(project, tmp_path_factory.mktemp("inside") / "log")
-    yield process
-    process.stop()
-
-
-@pytest.fixture(scope="session")
-def statistics(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
+def statistics() -> Callable[..., Any]:
     """`statistics("interval", metric="f1")`: what a function of figures.py says of made-up models."""
-    process = Inside(project, tmp_path_factory.mktemp("figures") / "log", "figures.py")
-    yield lambda name, **options: process(name, project.path, **options)
-    process.stop()
+    return lambda name, **options: actions.as_json(getattr(figures, f"do_{name}")(Path(), **options))
 
 
 @pytest.fixture(scope="session")
-def review(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Review]:
-    process = Review(project, tmp_path_factory.mktemp("review") / "log")
-    yield process
-    process.stop()
+def review() -> Callable[..., Any]:
+    """`review("rows.compare_rows", …)`: what a function of the review says; a refusal as its sentence."""
+    return lambda name, *arguments, **options: reviewing.call(name, arguments, options)
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +48,7 @@ def fresh(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Callable[...,
 
 
 @pytest.fixture(scope="session")
-def trained(inside: Inside, fresh: Callable[..., Project]) -> Project:
+def trained(inside: Callable[..., Any], fresh: Callable[..., Project]) -> Project:
     """A project of 400 rows whose model was trained; not a repository. Read it only."""
     project = fresh(400)
     inside("train", project.path)
@@ -71,18 +62,9 @@ def shop(fresh: Callable[..., Project]) -> Shop:
 
 
 @pytest.fixture(scope="session")
-def borrowed(project: Project) -> Callable[[Project], dict[str, str]]:
-    """The variables that run another project's code in the shared project's environment."""
-    bin = project.path / ".venv/bin"
-    return lambda there: {"PATH": f"{bin}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": str(there.path / "src")}
-
-
-@pytest.fixture(scope="session")
-def mlops(borrowed: Callable[[Project], dict[str, str]]) -> Callable[..., subprocess.CompletedProcess[str]]:
+def mlops() -> Callable[..., subprocess.CompletedProcess[str]]:
     """`mlops(there, "stage", "train")`: a verb of a project that need not be set up."""
-    return lambda there, *words, check=True, **changes: there.run(
-        "mlops", *words, check=check, **borrowed(there), **changes
-    )
+    return lambda there, *words, check=True, **changes: there.run("mlops", *words, check=check, **changes)
 
 
 @pytest.fixture(scope="session")
@@ -102,7 +84,6 @@ def released(fresh: Callable[..., Project], mlops: Callable[..., Any], shared: S
 
 
 @pytest.fixture(scope="session")
-def drawn(project: Project, shared: Share) -> Path:
+def drawn(shared: Share) -> Path:
     """The reports, pages and pictures of made-up models: see drawing.py."""
-    python = [project.path / ".venv/bin/python", "-W", "error::RuntimeWarning"]
-    return shared("drawn", lambda folder: project.run(*python, Path(__file__).with_name("drawing.py"), folder))
+    return shared("drawn", drawing.main)

@@ -5,20 +5,19 @@ Each case's directory gets report.json, report.html, the pictures, and facts.jso
 
 import json
 import re
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from customer_churn.metrics import METRICS, Predictions
-from customer_churn.review import page
-from customer_churn.review.charts import find_intervals, make_charts
-from customer_churn.review.pictures import check_png
-from customer_churn.review.plots import count_confusion, draw_pictures, make_plots
-from customer_churn.review.report import FORMAT, Change, Metric, Note, Report, Rows, Ruling, Slice, read_report
-from customer_churn.review.svg import THEMES, Axis, measure, paint, span
+from mlops_actions.review import page
+from mlops_actions.review.charts import find_intervals, make_charts
+from mlops_actions.review.pictures import check_png
+from mlops_actions.review.plots import count_confusion, draw_pictures, make_plots
+from mlops_actions.review.report import FORMAT, Change, Metric, Note, Report, Rows, Ruling, Slice, read_report
+from mlops_actions.review.svg import THEMES, Axis, measure, paint, span
+from mlops_actions.stats.metrics import METRICS, Predictions
 
 EVIL = "</script><img src=x onerror=\"document.title='pwned'\"><!--"
 NAMES = [EVIL, '"}]; alert(1) //', "`@everyone` var(--text) | \u202e", "中文 " * 50, ""]
@@ -180,7 +179,3 @@ def main(directory: Path) -> None:
     (directory / "widths.json").write_text(
         json.dumps({text: measure(text) for text in ("1.0", "−0.25", "Overall", "中文")})
     )
-
-
-if __name__ == "__main__":
-    main(Path(sys.argv[1]))

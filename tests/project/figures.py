@@ -5,11 +5,12 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import inside
 import numpy as np
-from customer_churn.errors import UserError
-from customer_churn.metrics import METRICS, Predictions, find_metric, metrics_of, one_vs_rest
-from customer_churn.review import interval
+from mlops_actions.core.config import Config
+from mlops_actions.core.errors import UserError
+from mlops_actions.stats import intervals as interval
+from mlops_actions.stats.metrics import METRICS, Predictions, find_metric, metrics_of, one_vs_rest
+from mlops_actions.stats.own_metrics import own_metrics
 from scipy import stats
 from sklearn import metrics as theirs
 
@@ -154,12 +155,14 @@ def do_score(root: Path, metric: str, task: str) -> tuple[float, float]:
     return find_metric(metric, task).compute(np.array(classes, dtype=object)[codes], said), expected
 
 
-def do_measure(root: Path, metric: str, truth: list[str] | None = None) -> float | str | None:
+def do_measure(
+    root: Path, metric: str, truth: list[str] | None = None, own: Config | None = None
+) -> float | str | None:
     """A metric of four rows of two classes, one of them wrong; the sentence where it is refused."""
     actual = np.array(truth or ["yes", "yes", "no", "no"], dtype=object)
     said = Predictions(np.array([[0.2, 0.8], [0.7, 0.3], [0.6, 0.4], [0.9, 0.1]]), ["no", "yes"])
     try:
-        value = find_metric(metric, "classification").compute(actual, said)
+        value = find_metric(metric, "classification", own_metrics(own) if own else {}).compute(actual, said)
     except UserError as error:
         return str(error)
     return value if np.isfinite(value) else None
@@ -289,7 +292,3 @@ def do_margins(root: Path, error: float, df: float) -> list[float]:
     margin = interval.enough_margin(error, df, 0.05)
     chance = interval.chance_of_blocking_equal(error, df, margin)
     return [margin, chance, interval.smallest_detectable(error, df, 0.95)]
-
-
-if __name__ == "__main__":
-    inside.main(globals())

@@ -1,84 +1,41 @@
-"""Calls of a generated project's review from tests: tables and arrays go in and out, its own environment computes.
+"""Calls of the review from tests, with metrics and sections of params.yaml as their names and keys.
 
-Requests come pickled, ("slices.find_slices", arguments, options); so does each answer. Metrics and the sections of
-params.yaml go in as their names and keys, dataclasses come out as dictionaries, and a UserError as its sentence.
+Dataclasses come out as dictionaries, and a UserError as its sentence.
 """
 
-import os
-import pickle
 import pkgutil
-import subprocess
-import sys
-import traceback
+from collections.abc import Callable
 from dataclasses import is_dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from baked import Project
+from mlops_actions.core.config import Slices
+from mlops_actions.core.errors import UserError
+from mlops_actions.review import slices
+from mlops_actions.stats.metrics import METRICS, Predictions
 
-
-class Review:
-    """The review of a generated project in one process: `review("rows.compare_rows", …)`."""
-
-    def __init__(self, project: "Project", log: Path) -> None:
-        from baked import environment
-
-        self.log = log
-        self.process = subprocess.Popen(
-            [project.path / ".venv/bin/python", "-W", "error::RuntimeWarning", "-W", "error::FutureWarning", __file__],
-            env=environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log.open("w"),
-        )
-
-    def __call__(self, name: str, *arguments: Any, **options: Any) -> Any:
-        assert self.process.stdin and self.process.stdout
-        pickle.dump((name, arguments, options), self.process.stdin)
-        self.process.stdin.flush()
-        try:
-            answer, failed = pickle.load(self.process.stdout)
-        except EOFError:
-            failed, answer = True, self.log.read_text()
-        assert not failed, answer
-        return answer
-
-    def stop(self) -> None:
-        self.process.communicate(timeout=60)
+Review = Callable[..., Any]
 
 
 def call(name: str, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
-    from customer_churn.errors import UserError
-
-    function = globals().get(name) or pkgutil.resolve_name(f"customer_churn.review.{name}")
+    function = globals().get(name) or pkgutil.resolve_name(f"mlops_actions.review.{name}")
     try:
         return plain(function(*arguments, **options))
     except UserError as error:
         return str(error)
 
 
-def find_slices(rows: Any, target: str, **slices: Any) -> Any:
-    from customer_churn.config import Slices
-    from customer_churn.review.slices import find_slices
-
-    return find_slices(rows, Slices(**slices), target)
+def find_slices(rows: Any, target: str, **section: Any) -> Any:
+    return slices.find_slices(rows, Slices(**section), target)
 
 
 def judge_slices(metric: str, truth: Any, champion: Any, candidate: Any, *others: Any, **options: Any) -> Any:
     """Judge with a metric by name; a model is its numbers, or its probabilities with their classes."""
-    from customer_churn.metrics import METRICS, Predictions
-    from customer_churn.review.slices import judge_slices
-
     models = [Predictions(*model) for model in (champion, candidate)]
-    return judge_slices(METRICS[metric], truth, *models, *others, **options)
+    return slices.judge_slices(METRICS[metric], truth, *models, *others, **options)
 
 
 def bound_luck(metric: str, truth: Any, champion: Any, candidate: Any, groups: Any = None) -> float:
-    from customer_churn.metrics import METRICS, Predictions
-    from customer_churn.review.slices import bound_luck
-
-    return bound_luck(METRICS[metric], truth, Predictions(*champion), Predictions(*candidate), groups)
+    return slices.bound_luck(METRICS[metric], truth, Predictions(*champion), Predictions(*candidate), groups)
 
 
 def plain(value: Any) -> Any:
@@ -88,23 +45,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(plain(item) for item in value)
     return value
-
-
-def main() -> None:
-    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
-    sys.stdout = sys.stderr
-    while True:
-        try:
-            request = pickle.load(requests)
-        except EOFError:
-            return
-        try:
-            answer = call(*request), False
-        except Exception:
-            answer = traceback.format_exc(), True
-        pickle.dump(answer, answers)
-        answers.flush()
-
-
-if __name__ == "__main__":
-    main()

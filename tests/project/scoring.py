@@ -1,21 +1,23 @@
 """What tests ask of a generated project's serving code, next to what pandas says of the same: see inside.py."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pandas as pd
-from customer_churn.errors import UserError
-from customer_churn.pipeline.featurize import make_features
-from customer_churn.pipeline.proof import as_json
-from customer_churn.pipeline.trace import Untraceable, trace
-from customer_churn.rules import Column, Target
-from customer_churn.schema import Schema
-from customer_churn.scoring.contract import Contract
-from customer_churn.scoring.program import Program
-from customer_churn.table import columns_of
-from customer_churn.values import MISSING_CATEGORY
-from inside import load_config, main
+from mlops_actions.bundle import features as features_of_rows
+from mlops_actions.bundle.contract import Contract
+from mlops_actions.bundle.program import Program
+from mlops_actions.bundle.trace import Untraceable, trace
+from mlops_actions.core.config import load_config
+from mlops_actions.core.errors import UserError
+from mlops_actions.data.rules import Column, Target
+from mlops_actions.data.schema import Schema
+from mlops_actions.data.table import columns_of
+from mlops_actions.data.values import MISSING_CATEGORY
+from mlops_actions.stages.proof import as_json
 
 
 def do_read(root: Path, column: dict[str, Any], values: list[Any]) -> list[list[Any]]:
@@ -55,13 +57,8 @@ def do_compile(root: Path, body: str, kinds: dict[str, str], rows: dict[str, lis
         Target(name="y", type="category"), {name: Column(type=kind, missing=True) for name, kind in kinds.items()}
     )
     typed = schema.apply(pd.DataFrame(rows), with_target=False, enforce=False)
-    from customer_churn.pipeline import featurize
-
-    original, featurize.add_features = featurize.add_features, namespace["add_features"]
-    try:
-        features = make_features(typed, load_config(root))
-    finally:
-        featurize.add_features = original
+    with mock.patch.object(features_of_rows, "features_module", lambda config: SimpleNamespace(**namespace)):
+        features = features_of_rows.make_features(typed, load_config(root))
     numbers, categories = columns_of(features)
     try:
         program = Program(trace(namespace["add_features"], kinds), numbers, categories, MISSING_CATEGORY)
@@ -75,7 +72,3 @@ def do_compile(root: Path, body: str, kinds: dict[str, str], rows: dict[str, lis
     np.testing.assert_array_equal(matrix, features[numbers].to_numpy("float32"))
     np.testing.assert_array_equal(texts, features[categories].to_numpy(object))
     return ""
-
-
-if __name__ == "__main__":
-    main(globals())

@@ -82,7 +82,7 @@ def wait_until(check: Any, seconds: float = STARTED) -> Any:
 
 
 @contextmanager
-def serve(project: Project, variables: dict[str, str], *words: str, ready: bool = True) -> Iterator[Server]:
+def serve(project: Project, *words: str, ready: bool = True, **variables: str) -> Iterator[Server]:
     """`mlops serve WORDS` of a project on a free port, ended at last."""
     log = project.path / "server.log"
     command = ["mlops", "serve", "--port", "0", *words]

@@ -12,7 +12,7 @@ from anything import tables
 from baked import Bake
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from process import Inside
+from inside import Inside
 
 # More than the suite has time for: EXAMPLES=2000 pytest tests/project/test_any_table.py
 EXAMPLES = int(os.environ.get("EXAMPLES", "60"))

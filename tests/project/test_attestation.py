@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 from baked import Project
+from inside import Inside
 from local_github.sigstore import Job, Sigstore
-from process import Inside
 from serving import serve
 from tables import knob
 
@@ -162,7 +162,7 @@ def test_a_repository_elsewhere_is_named_by_its_address(inside: Inside, bundle: 
 
 @pytest.mark.parametrize("by", SIGSTORES)
 def test_a_bundle_with_its_attestation_is_served_and_no_other_byte_is(
-    bundle: Project, borrowed: Callable[..., dict[str, str]], mlops: Callable[..., Any], by: str
+    bundle: Project, mlops: Callable[..., Any], by: str
 ) -> None:
     served = "dist/bundle.zip"  # in the place of models/bundle.zip what dvc.lock records would be put again
     (bundle.path / "dist").mkdir()
@@ -177,7 +177,7 @@ def test_a_bundle_with_its_attestation_is_served_and_no_other_byte_is(
         "serving.attestation.required in params.yaml asks for; fetch it from the version's release.\n"
     )
     bundle.write(f"{served}.sigstore.json", json.dumps(sign(bundle, SIGSTORES[by])))
-    with serve(bundle, borrowed(bundle), *words) as server:
+    with serve(bundle, *words) as server:
         assert server.ask("/v2/health/ready").status == 200
         maps = Path(f"/proc/{server.process.pid}/maps").read_text()
         assert not re.search("cryptography|rfc3161", maps), "another process has checked it"
@@ -189,13 +189,13 @@ def test_a_bundle_with_its_attestation_is_served_and_no_other_byte_is(
 
 
 def test_an_attestation_is_checked_though_none_is_required_and_not_where_nobodys_counts(
-    bundle: Project, borrowed: Callable[..., dict[str, str]], mlops: Callable[..., Any]
+    bundle: Project, mlops: Callable[..., Any]
 ) -> None:
     bundle.write(PROOF, "{}")
     done = mlops(bundle, "serve", "--bundle", BUNDLE, "--port", "0", check=False)
     assert done.returncode == 1 and "is no Sigstore bundle" in done.stderr and done.stderr.count("\n") == 1
     bundle.write("params.yaml", knob(f"repository: {REPOSITORY}", "repository: null")(bundle.read("params.yaml")))
-    with serve(bundle, borrowed(bundle), "--bundle", BUNDLE) as server:
+    with serve(bundle, "--bundle", BUNDLE) as server:
         assert server.ask("/v2/health/ready").status == 200
 
 

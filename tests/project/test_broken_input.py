@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from baked import Bake, Project
-from process import Inside
+from inside import Inside
 from tables import DATA, cell, fill, knob, line, on_rows, remove
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pandas
 import pytest
 from baked import Project
-from process import Inside
+from inside import Inside
 from tables import DATA, knob, on_rows, remove
 
 HOSTILE = {

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import canary as functions
 import pytest
 from baked import Project
-from process import Inside
+from inside import as_json
 
 Canary = Callable[..., Any]
 METRICS = {
@@ -25,11 +26,9 @@ LOOKS = [100 * look for look in (*range(1, 13), 14, 16, 18, 20, 22, 24)]
 
 
 @pytest.fixture(scope="module")
-def canary(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Canary]:
+def canary(trained: Project) -> Canary:
     """`canary("report", failing=0.1)`: what a function of canary.py says of made-up traffic."""
-    process = Inside(project, tmp_path_factory.mktemp("canary") / "log", "canary.py")
-    yield lambda name, **options: process(name, project.path, **options)
-    process.stop()
+    return lambda name, **options: as_json(getattr(functions, f"do_{name}")(trained.path, **options))
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from baked import Project, environment
-from process import Inside
+from inside import Inside
 from tables import knob
 
 PARAMS = "params.yaml"

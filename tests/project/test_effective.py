@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from baked import Project
-from process import Inside
+from inside import Inside
 
 CONFIG = "src/customer_churn/config.py"
 CLI = "src/customer_churn/cli.py"

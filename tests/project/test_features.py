@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 from baked import Project
-from process import Inside
+from inside import Inside
 
 IMPORTS = "import numpy as np\nimport pandas as pd\nfrom sklearn import compose, pipeline, preprocessing\n"
 NUMBERS = '["total_day_minutes", "total_eve_minutes"]'

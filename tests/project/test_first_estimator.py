@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pandas as pd
 import pytest
 from baked import Bake, Project
-from process import Inside
+from inside import Inside
 from tables import DATA, knob
 
 PARAMS = "params.yaml"

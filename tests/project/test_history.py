@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from baked import Project
-from process import Inside
+from inside import Inside
 from shops import PAST, SQL, Shop, orders, parts, put
 from tables import knob
 
@@ -189,11 +189,11 @@ def test_rows_to_predict_need_the_entity_and_without_a_time_get_what_is_known_by
 
 
 ASK = """
-from customer_churn.config import load_config
-from customer_churn.pipeline.bundle import load_bundle
-from customer_churn.pipeline.predict import predict
-from customer_churn.review.champion import Champion
-from customer_churn.review.rivals import ask, read_predictions
+from mlops_actions.core.config import load_config
+from mlops_actions.bundle.archive import load_bundle
+from mlops_actions.stages.predict import predict
+from mlops_actions.review.champion import Champion
+from mlops_actions.review.rivals import ask, read_predictions
 config = load_config()
 rows = config.path("data/prepared/test.parquet")
 here = read_predictions(predict(config, rows, load_bundle(config.path("models/bundle.zip"))))
@@ -203,7 +203,8 @@ print(len(here.values), (here.values == there.values).all())
 
 
 def test_a_champion_is_asked_with_the_history_that_it_would_know(
-    shop: Shop, mlops: Callable[..., Any], borrowed: Callable[[Project], dict[str, str]]
+    shop: Shop,
+    mlops: Callable[..., Any],
 ) -> None:
     rows = orders(700)
     project = shop(rows[:600], SQL, knob("entity: [customer]", "entity: []"))
@@ -223,5 +224,5 @@ def test_a_champion_is_asked_with_the_history_that_it_would_know(
     put(project, rows)
     for stage in ("prepare", "history"):
         mlops(project, "stage", stage)
-    alike = project.run("python", "-c", ASK, check=False, **borrowed(project))
+    alike = project.run("python", "-c", ASK, check=False)
     assert alike.stdout.split() == [str(len(pd.read_parquet(project.path / TEST))), "True"], alike.stderr

@@ -2,7 +2,7 @@
 
 import pandas as pd
 import pytest
-from process import Inside
+from inside import Inside
 from shops import PAST, SQL, Shop, orders
 from tables import knob
 

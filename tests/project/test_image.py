@@ -60,7 +60,7 @@ def build(project: Project, tmp_path: Path) -> Callable[..., tuple[subprocess.Co
         here = {"PATH": path, "PYTHONPATH": str(there.path / "src"), "RECORD": str(record)}
         # Its script would look for its Python with tools that this PATH lacks.
         python = project.path / ".venv/bin/python"
-        done = there.run(python, "-m", "customer_churn.cli", "image", *words, check=False, **here, **variables)
+        done = there.run(python, "-m", "mlops_actions", "image", *words, check=False, **here, **variables)
         return done, json.loads(record.read_text()) if record.exists() else []
 
     return run_image

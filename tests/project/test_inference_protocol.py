@@ -19,8 +19,10 @@ INFER = "/v2/models/model/infer"
 
 
 @pytest.fixture(scope="module")
-def server(trained: Project, borrowed: Callable[[Project], dict[str, str]]) -> Iterator[Server]:
-    with serve(trained, borrowed(trained), "--bundle", "models/bundle.zip") as running:
+def server(
+    trained: Project,
+) -> Iterator[Server]:
+    with serve(trained, "--bundle", "models/bundle.zip") as running:
         yield running
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from baked import Bake, Project, environment, run
-from process import Inside
+from inside import Inside
 from tables import save
 
 OWN = [("three classes", "parquet"), ("prices", "csv")]

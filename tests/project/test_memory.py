@@ -38,8 +38,8 @@ columns:
 # ru_maxrss, which begins with what the process had that started this one.
 STAGE = """
 import pathlib, re, sys
-from customer_churn import cli
-from customer_churn.pipeline import prepare
+from mlops_actions import cli
+from mlops_actions.stages import prepare
 prepare.WORKERS = int(sys.argv.pop())
 code = cli.main()
 print(int(re.search(r"VmHWM:\\s+(\\d+)", pathlib.Path("/proc/self/status").read_text())[1]) * 1024)
@@ -63,14 +63,17 @@ def python(project: Project) -> str:
 
 
 @pytest.fixture(scope="module")
-def stage(project: Project, large: Project, borrowed: Callable[[Project], dict[str, str]]) -> Callable[..., Any]:
+def stage(
+    project: Project,
+    large: Project,
+) -> Callable[..., Any]:
     """`stage("prepare", memory="500MB", threads=1)`: the run of a stage; with `start` its process, which goes on."""
     params = knob("primary: guess", "primary: roc_auc")(large.read("params.yaml"))
 
     def run(name: str, memory: str = "null", threads: int = 2, check: bool = True, start: bool = False) -> Any:
         large.write("params.yaml", knob("memory: null", f"memory: {memory}")(params))
         command = [python(project), "-c", STAGE, "stage", name, str(threads)]
-        variables = {**borrowed(large), "PYTHONHASHSEED": "0"}
+        variables = {"PYTHONHASHSEED": "0"}
         if start:
             return Popen(command, cwd=large.path, env=environment(**variables), stdout=DEVNULL)
         return large.run(*command, check=check, **variables)

@@ -1,11 +1,13 @@
 """Every metric against scikit-learn's own, and what is said of a name that is not one."""
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from baked import Project
+from mlops_actions.core.config import Config, load_config
+from mlops_actions.core.errors import UserError
+from mlops_actions.stats.own_metrics import own_metrics
 
 Statistics = Callable[..., Any]
 
@@ -34,12 +36,13 @@ def says(truth, predicted):
 """
 
 
-@pytest.fixture(scope="session")
-def own(project: Project) -> str:
-    """The package of metrics of a user's own."""
-    package = next(path.parent for path in (project.path / "src").glob("*/cli.py"))
-    (package / "own_metrics.py").write_text(OWN)
-    return f"{package.name}.own_metrics"
+@pytest.fixture(scope="module")
+def own(fresh: Callable[..., Project]) -> Config:
+    """A project with metrics of its own."""
+    project = fresh(10)
+    project.write("src/customer_churn/metrics.py", OWN)
+    config = load_config(project.path, guesses=True)
+    return config.model_copy(update={"data": config.data.model_copy(update={"task": "classification"})})
 
 
 def test_every_metric_is_scikit_learns_on_weighted_rows(statistics: Statistics) -> None:
@@ -69,9 +72,10 @@ def test_a_scorer_gives_what_scikit_learn_gives(statistics: Statistics, name: st
     assert ours == pytest.approx(theirs)
 
 
-def test_a_function_and_a_scorer_of_ones_own_are_computed(statistics: Statistics, own: str) -> None:
-    assert statistics("measure", metric=f"{own}.cost") == pytest.approx(-0.25)
-    assert statistics("measure", metric=f"{own}.f2") == pytest.approx(0.5556, abs=1e-4)
+def test_a_function_and_a_scorer_of_ones_own_are_computed(statistics: Statistics, own: Config) -> None:
+    assert list(own_metrics(own)) == ["f2", "cost", "breaks", "mistakes", "says"]
+    assert statistics("measure", metric="cost", own=own) == pytest.approx(-0.25)
+    assert statistics("measure", metric="f2", own=own) == pytest.approx(0.5556, abs=1e-4)
 
 
 def test_a_scorer_is_undefined_where_a_class_is_absent(statistics: Statistics) -> None:
@@ -79,11 +83,11 @@ def test_a_scorer_is_undefined_where_a_class_is_absent(statistics: Statistics) -
 
 
 def test_where_a_class_is_absent_a_metric_of_ones_own_may_fail_of_that_and_of_nothing_else(
-    statistics: Statistics, own: str
+    statistics: Statistics, own: Config
 ) -> None:
-    assert statistics("measure", metric=f"{own}.breaks", truth=["no"] * 4) is None
-    said = statistics("measure", metric=f"{own}.mistakes", truth=["no"] * 4)
-    assert said == f"The metric {own}.mistakes raised AttributeError: 'numpy.ndarray' object has no attribute 'values'."
+    assert statistics("measure", metric="breaks", truth=["no"] * 4, own=own) is None
+    said = statistics("measure", metric="mistakes", truth=["no"] * 4, own=own)
+    assert said == "The metric mistakes raised AttributeError: 'numpy.ndarray' object has no attribute 'values'."
 
 
 @pytest.mark.parametrize(
@@ -94,13 +98,37 @@ def test_where_a_class_is_absent_a_metric_of_ones_own_may_fail_of_that_and_of_no
         ("rmse", "rmse is a metric of regression, but the task is classification; use accuracy, "),
         ("explained_variance", "explained_variance is a metric of regression, but the task is classification; use "),
         ("rand_score", "rand_score is a metric of clustering, but the task is classification; use "),
-        ("nowhere.metric", "The metric nowhere.metric cannot be imported: No module named 'nowhere'."),
-        ("{own}.lost", "The metric {own}.lost is not there: {own} has no lost."),
-        ("{own}.half", "The metric {own}.half is not a function or a scorer but float."),
-        ("{own}.breaks", "The metric {own}.breaks raised KeyError: 'price'."),
-        ("{own}.says", "The metric {own}.says returned str; it must return a number."),
+        ("lost", "'lost' is not a metric of classification; did you mean cost?"),
+        ("half", "'half' is not a metric of classification; use accuracy, "),
+        ("make_scorer", "'make_scorer' is not a metric of classification; use accuracy, "),
+        ("breaks", "The metric breaks raised KeyError: 'price'."),
+        ("says", "The metric says returned str; it must return a number."),
     ],
 )
-def test_what_is_not_a_metric_is_refused_in_a_sentence(statistics: Statistics, own: str, name: str, words: str) -> None:
-    said = statistics("measure", metric=name.format(own=own))
-    assert said.startswith(words.format(own=own)) and said.count("\n") == 0, json.dumps(said)
+def test_what_is_not_a_metric_is_refused_in_a_sentence(
+    statistics: Statistics, own: Config, name: str, words: str
+) -> None:
+    said = statistics("measure", metric=name, own=own)
+    assert said.startswith(words) and said.count("\n") == 0, said
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [
+        ("def rmse(truth, predictions): return 0.0", "metrics.py: rmse is a built-in metric; give yours another name."),
+        (
+            "import nowhere",
+            "src/customer_churn/metrics.py needs nowhere, which is not installed: `uv add nowhere` adds it.",
+        ),
+        (
+            "1 / 0",
+            "src/customer_churn/metrics.py cannot be imported (ZeroDivisionError: division by zero); correct it.",
+        ),
+    ],
+)
+def test_a_file_of_metrics_that_cannot_be_is_refused(fresh: Callable[..., Project], code: str, sentence: str) -> None:
+    project = fresh(10)
+    project.write("src/customer_churn/metrics.py", code)
+    with pytest.raises(UserError) as refused:
+        own_metrics(load_config(project.path, guesses=True))
+    assert str(refused.value) == sentence

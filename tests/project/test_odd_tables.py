@@ -6,7 +6,7 @@ import pandas
 import pytest
 import yaml
 from baked import Bake
-from process import Inside
+from inside import Inside
 
 ROWS = 60
 Cells = list[object]

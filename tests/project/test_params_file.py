@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from baked import Project
-from process import Inside
+from inside import Inside
 
 PAIR = [
     ("data.read.delimiter", ";"),

@@ -13,8 +13,8 @@ SPOILT = 'raise SystemExit("the original ran")\n'
 WHERE = "from customer_churn import features; print(features.__file__)"
 INSTALL = "from customer_churn.git_hooks import install; install()"
 ASK = """
-from customer_churn.errors import UserError
-from customer_churn.repository import ensure_repository
+from mlops_actions.core.errors import UserError
+from mlops_actions.core.repository import ensure_repository
 try:
     ensure_repository()
 except UserError as error:

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 from baked import Bake
-from process import Inside
+from inside import Inside
 
 WRITTEN: dict[str, tuple[str, list[Any], dict[str, Any], list[Any]]] = {
     "dollars": ("price", ["$1,234.50", "$12", "-$3.10", "($4.00)"], {"format": "1,234.5", "unit": "$"},

@@ -13,7 +13,7 @@ from typing import Any
 import openpyxl
 import pyarrow as pa
 import pytest
-from process import Inside
+from inside import Inside
 from pyarrow import parquet
 
 ROWS = [["id", "text", "price"], ["1", "größe, 1", "0.5"], ["2", 'say "no"; | now', "-12345.25"], ["3", "", "7"]]

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from baked import TEMPLATE, Project, environment, run
-from process import Inside
+from inside import Inside
 
 DATA = "data/raw/dataset.csv"
 Mlops = Callable[..., subprocess.CompletedProcess[str]]
@@ -415,7 +415,7 @@ def test_a_stage_that_fails_leaves_what_git_keeps_and_what_was_made_in_place(
 
 
 def test_a_switch_a_merge_and_a_rebase_place_data_by_a_hook_that_is_silent_elsewhere(
-    team: Team, project: Project, borrowed: Callable[..., dict[str, str]], hear: Hear
+    team: Team, project: Project, hear: Hear
 ) -> None:
     user = team.user("hooked")
     (user.path / ".venv").symlink_to(project.path / ".venv")
@@ -423,7 +423,7 @@ def test_a_switch_a_merge_and_a_rebase_place_data_by_a_hook_that_is_silent_elsew
 
     def git(*words: str | Path, **more: str) -> str:
         """What git and its hooks say; git shows on its standard error what a hook prints."""
-        done = user.run("git", *words, **{"CI": "", **borrowed(user), **more})
+        done = user.run("git", *words, **{"CI": "", **more})
         return done.stdout + done.stderr
 
     assert hear(user, "setup")[0] == 0
@@ -458,7 +458,7 @@ def test_a_switch_a_merge_and_a_rebase_place_data_by_a_hook_that_is_silent_elsew
 
 
 def test_training_interrupted_or_killed_in_each_stage_and_a_second_one_beside_it_end_in_the_same_record(
-    team: Team, mlops: Mlops, borrowed: Callable[..., dict[str, str]], tmp_path: Path
+    team: Team, mlops: Mlops, tmp_path: Path
 ) -> None:
     project = team.user("killed")
     lock, metrics = project.read("dvc.lock"), project.read("metrics.json")
@@ -474,7 +474,7 @@ def test_training_interrupted_or_killed_in_each_stage_and_a_second_one_beside_it
             process = subprocess.Popen(
                 ["mlops", "train"],
                 cwd=project.path,
-                env=environment(**borrowed(project)),
+                env=environment(),
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,

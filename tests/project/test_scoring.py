@@ -2,15 +2,15 @@
 
 import datetime as dt
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+import scoring as functions
 from anything import WRITTEN
 from baked import Project
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from process import Inside
 
 EXAMPLES = int(os.environ.get("EXAMPLES", "40"))
 VALUES = 25  # an example
@@ -58,10 +58,8 @@ COLUMNS: dict[str, tuple[Any, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def scoring(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Any]]:
-    process = Inside(project, tmp_path_factory.mktemp("scoring") / "log", "scoring.py")
-    yield lambda name, **options: process(name, project.path, **options)
-    process.stop()
+def scoring(trained: Project) -> Callable[..., Any]:
+    return lambda name, **options: getattr(functions, f"do_{name}")(trained.path, **options)
 
 
 @pytest.mark.parametrize("kind", COLUMNS)

@@ -3,14 +3,14 @@
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pandas
 import pytest
 from baked import Project, run
-from process import Inside
+from inside import Inside
 from serving import Server, serve
 from tables import DATA
 
@@ -18,8 +18,10 @@ Rows = list[dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def server(trained: Project, borrowed: Callable[[Project], dict[str, str]]) -> Iterator[Server]:
-    with serve(trained, borrowed(trained), "--bundle", "models/bundle.zip") as running:
+def server(
+    trained: Project,
+) -> Iterator[Server]:
+    with serve(trained, "--bundle", "models/bundle.zip") as running:
         yield running
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import pandas
 import pytest
 from baked import Project
-from process import Inside
+from inside import Inside
 from serving import STARTED, Server, children, command_of, is_running, memory, serve, wait_until
 from tables import DATA, knob
 
@@ -27,9 +27,9 @@ BUNDLE = ("--bundle", "models/bundle.zip")
 
 
 @pytest.fixture
-def serving(borrowed: Callable[[Project], dict[str, str]]) -> Serving:
+def serving() -> Serving:
     """`with serving(project, "--workers", "2") as server`: its bundle, served."""
-    return lambda project, *words: serve(project, borrowed(project), *BUNDLE, *words)
+    return lambda project, *words: serve(project, *BUNDLE, *words)
 
 
 @pytest.fixture
@@ -274,21 +274,21 @@ def by_pandas(inside: Inside, fresh: Callable[..., Project]) -> Project:
 
 
 @contextmanager
-def pandas_server(project: Project, borrowed: Any, mlops: Any) -> Iterator[Server]:
+def pandas_server(project: Project, mlops: Any) -> Iterator[Server]:
     if not (project.path / "models/bundle.zip").exists():
         project.write("params.yaml", project.read("params.yaml").replace("task: guess", "task: classification"))
         project.run("git", "init", "--quiet", "--initial-branch", "main")
         mlops(project, "setup", check=False)
         for stage in ("prepare", "history", "featurize", "train", "evaluate", "export"):
             mlops(project, "stage", stage)
-    with serve(project, borrowed(project), *BUNDLE) as server:
+    with serve(project, *BUNDLE) as server:
         yield server
 
 
 def test_a_bundle_that_needs_pandas_is_answered_by_a_process_beside_the_server(
-    by_pandas: Project, borrowed: Any, mlops: Any, rows: list[dict[str, Any]]
+    by_pandas: Project, mlops: Any, rows: list[dict[str, Any]]
 ) -> None:
-    with pandas_server(by_pandas, borrowed, mlops) as server:
+    with pandas_server(by_pandas, mlops) as server:
         mlops(by_pandas, "predict", DATA, "--out", "said.parquet")
         expected = pandas.read_parquet(by_pandas.path / "said.parquet")["probability_yes"]
         bad = {**rows[0], "total_day_calls": 0}

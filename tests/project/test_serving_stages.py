@@ -17,8 +17,8 @@ from typing import Any
 import pandas
 import pytest
 from baked import Project
+from inside import Inside
 from local_github.sigstore import Job, Sigstore
-from process import Inside
 from serving import Server, children, command_of, serve, wait_until
 from tables import DATA, knob
 
@@ -70,7 +70,8 @@ def origin(released: Project, mlops: Callable[..., Any], tmp_path_factory: pytes
 
 @pytest.fixture
 def following(
-    origin: Origin, tmp_path: Path, borrowed: Callable[[Project], dict[str, str]]
+    origin: Origin,
+    tmp_path: Path,
 ) -> Callable[..., AbstractContextManager[Server]]:
     """`with following("--workers", "2") as server`: a clone of origin that serves what its tags say."""
 
@@ -79,7 +80,7 @@ def following(
         if not clone.path.exists():
             origin.desk.run("git", "clone", "--quiet", origin.bare, clone.path)
             clone.write("params.yaml", knob("follow_seconds: 15", "follow_seconds: 1")(clone.read("params.yaml")))
-        return serve(clone, borrowed(clone), *words, ready=ready)
+        return serve(clone, *words, ready=ready)
 
     return follow
 
@@ -110,7 +111,8 @@ def versions(server: Server, rows: Rows, keys: list[str]) -> dict[str, str]:
 
 
 def test_no_version_yet_is_a_state_and_not_a_crash(
-    trained: Project, tmp_path: Path, borrowed: Callable[[Project], dict[str, str]]
+    trained: Project,
+    tmp_path: Path,
 ) -> None:
     young = Project(tmp_path / "young")
     shutil.copytree(trained.path, young.path)
@@ -119,7 +121,7 @@ def test_no_version_yet_is_a_state_and_not_a_crash(
     young.commit("Begin")
     young.run("git", "init", "--quiet", "--bare", tmp_path / "bare")
     young.run("git", "remote", "add", "origin", tmp_path / "bare")
-    with serve(young, borrowed(young), ready=False) as server:
+    with serve(young, ready=False) as server:
         wait_until(lambda: "no version is published yet" in str(server.ask("/v2/health/ready").body))
         status, body, headers = server.ask("/predict", {})
         assert status == 503 and "no version is published yet" in body["error"] and headers["retry-after"]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from baked import Project, run
-from process import Inside
+from inside import Inside
 from pyarrow import parquet
 from servers import find_postgres, serve_http, serve_postgres, serve_s3
 from tables import knob
@@ -271,7 +271,6 @@ def test_duckdb_is_read_without_a_driver(inside: Inside, place: Make, tmp_path: 
 def test_a_snapshot_is_versioned_and_no_retrain_asks_the_source(
     fresh: Callable[..., Project],
     every_group: None,
-    borrowed: Callable[[Project], dict[str, str]],
     mlops: Callable[..., subprocess.CompletedProcess[str]],
     tmp_path: Path,
 ) -> None:
@@ -306,7 +305,7 @@ def test_a_snapshot_is_versioned_and_no_retrain_asks_the_source(
         "from customer_churn.release.version import recipe_change; from customer_churn.config import load_config; "
         f"print(recipe_change('{begun}', load_config()))"
     )
-    assert project.run("python", "-c", changed, **borrowed(project)).stdout == "None\n"
+    assert project.run("python", "-c", changed).stdout == "None\n"
     run("git", "init", "--quiet", "--bare", "origin.git", cwd=tmp_path)
     project.run("git", "remote", "add", "origin", tmp_path / "origin.git")
     project.run("git", "push", "--quiet", "--no-verify", "origin", "main")

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from baked import Project
-from process import Inside
+from inside import Inside
 from tables import DATA, knob, on_rows
 
 Rows = list[list[str]]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from baked import Project
-from process import Inside
+from inside import Inside
 from tables import DATA, knob
 
 PARAMS = "params.yaml"

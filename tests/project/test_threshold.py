@@ -30,16 +30,14 @@ def test_metrics_are_those_of_the_labels_that_the_threshold_gives(trained: Proje
     assert now["recall"] > before["recall"] and now["roc_auc"] == before["roc_auc"]
 
 
-def test_the_command_and_the_server_decide_alike(
-    eager: Project, mlops: Callable[..., Any], borrowed: Callable[[Project], dict[str, str]], tmp_path: Path
-) -> None:
+def test_the_command_and_the_server_decide_alike(eager: Project, mlops: Callable[..., Any], tmp_path: Path) -> None:
     mlops(eager, "predict", DATA, "--out", str(tmp_path / "said.parquet"))
     said = pandas.read_parquet(tmp_path / "said.parquet")
     labels = ["yes" if probability >= 0.1 else "no" for probability in said["probability_yes"].round(6)]
     assert said["prediction"].tolist() == labels
     assert (said["prediction"] == "yes").sum() > (said["probability_yes"] > 0.5).sum()
     rows = json.loads(pandas.read_csv(eager.path / DATA).drop(columns="churn").to_json(orient="records"))
-    with serve(eager, borrowed(eager), "--bundle", "models/bundle.zip") as server:
+    with serve(eager, "--bundle", "models/bundle.zip") as server:
         answers = server.ask("/predict", rows).body["predictions"]
     assert [answer["prediction"] for answer in answers] == labels
 

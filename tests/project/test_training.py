@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from baked import Bake, Project
-from process import Inside
+from inside import Inside
 from pyarrow import parquet
 from tables import REAL, save
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from baked import Project, environment
-from process import Inside
+from inside import Inside
 from tables import knob
 
 PARAMS = "params.yaml"
@@ -117,16 +117,14 @@ def test_the_past_is_judged_by_no_future_and_no_gap(inside: Inside, fresh: Calla
         assert max(fold["train"]) < min(fold["test"]) - 3
 
 
-def test_an_interrupted_search_leaves_nothing(
-    fresh: Callable[..., Project], borrowed: Callable[[Project], dict[str, str]], mlops: Callable[..., Any]
-) -> None:
+def test_an_interrupted_search_leaves_nothing(fresh: Callable[..., Project], mlops: Callable[..., Any]) -> None:
     there = fresh(2000)
     there.write(PARAMS, space(there.read(PARAMS), "{max_iter: [500, 1000], learning_rate: [0.01, 0.02]}"))
     there.run("git", "init", "--quiet")
     mlops(there, "setup")
     before = there.read(PARAMS)
     process = subprocess.Popen(
-        ["mlops", "tune"], cwd=there.path, env=environment(**borrowed(there)), text=True, start_new_session=True,
+        ["mlops", "tune"], cwd=there.path, env=environment(), text=True, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     assert process.stdout

@@ -88,7 +88,7 @@ def modules(bake: Bake) -> Iterator[Modules]:
     source = str(bake().path / "src")
     sys.path.insert(0, source)
     try:
-        from customer_churn.review import artifact, comment, markdown, report  # type: ignore[import-not-found]
+        from mlops_actions.review import artifact, comment, markdown, report  # type: ignore[import-not-found]
 
         yield report, markdown, artifact, comment
     finally:

@@ -124,7 +124,7 @@ def pictures(bake: Bake) -> Iterator[ModuleType]:
     source = str(bake().path / "src")
     sys.path.insert(0, source)
     try:
-        from customer_churn.review import pictures  # type: ignore[import-not-found]
+        from mlops_actions.review import pictures  # type: ignore[import-not-found]
 
         yield pictures
     finally:

@@ -109,7 +109,7 @@ def trust(generated: Project) -> Iterator[ModuleType]:
     """Its module `trust`, which needs no third-party package, so that it runs here."""
     sys.path.insert(0, str(generated.path / "src"))
     try:
-        from customer_churn import trust  # type: ignore[import-not-found]
+        from mlops_actions.core import trust  # type: ignore[import-not-found]
 
         yield trust
     finally:
@@ -123,7 +123,7 @@ def mlops(generated: Project) -> Verb:
     """`mlops("trust", "cml")`: the finished command, run by a Python that has no third-party package."""
 
     def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-S", "-m", "customer_churn.cli", *words]
+        command = [sys.executable, "-S", "-m", "mlops_actions", *words]
         return subprocess.run(command, capture_output=True, text=True)
 
     return run

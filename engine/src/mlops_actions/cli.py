@@ -47,18 +47,20 @@ def train(args: argparse.Namespace) -> int:
 
 def stage(args: argparse.Namespace) -> int:
     """Run one stage of dvc.yaml."""
-    if args.name in STAGES and os.environ.get("PYTHONHASHSEED") != "0":  # the order of sets must not reach the model's bytes
+    if (
+        args.name in STAGES and os.environ.get("PYTHONHASHSEED") != "0"
+    ):  # the order of sets must not reach the model's bytes
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
         os.execve(sys.executable, [sys.executable, "-m", PACKAGE, *sys.argv[1:]], environment)
     from importlib import import_module
 
     from .core.config import load_config
-    from .stats.metrics import check_metrics
+    from .stats.own_metrics import named_metrics
 
     started = time.perf_counter()
     config = load_config(guesses=args.name == "ingest")  # it runs before setup can guess
     if args.name in STAGES:
-        check_metrics(config)
+        named_metrics(config)
     import_module(f".stages.{args.name}", __package__).run(config)
     if args.name in STAGES:
         STAGE_TIMES.mkdir(parents=True, exist_ok=True)
@@ -96,10 +98,10 @@ def params(args: argparse.Namespace) -> int:
     """Show every knob of params.yaml with the value in effect, defaults included."""
     from .core.config import load_config
     from .stages.effective import show_params
-    from .stats.metrics import check_metrics
+    from .stats.own_metrics import named_metrics
 
     config = load_config()
-    check_metrics(config)
+    named_metrics(config)
     show_params(config, args.json)
     return 0
 

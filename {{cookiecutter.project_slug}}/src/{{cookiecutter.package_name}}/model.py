@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from mlops_actions.api import Columns, Model, Task, make_estimator
 from sklearn.compose import ColumnTransformer
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
@@ -9,8 +10,6 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler, TargetEncoder
 from sklearn.utils import get_tags
-
-from mlops_actions.api import Columns, Model, Task, make_estimator
 
 
 def defaults(rows: int) -> dict[str, dict[str, Any]]:

@@ -7,6 +7,7 @@ import numpy as np
 from ..core.config import Config
 from ..data.prediction_log.answers import number_groups, read_truths
 from ..stats.metrics import find_metric
+from ..stats.own_metrics import own_metrics
 from ..stats.sequential import Sample, compare_independent, compare_paired, why_not
 from ..stats.verdict import Verdict, verdict
 from .traffic import Stage, Window
@@ -93,11 +94,11 @@ def _pair(window: Window) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _rises(config: Config, name: str) -> bool:
-    return find_metric(name, config.data.task).greater_is_better
+    return find_metric(name, config.data.task, own_metrics(config)).greater_is_better
 
 
 def _judge(config: Config, asked: Judged, champion: Sample, canary: Sample, stage: Stage, paired: bool) -> Judged:
-    metric, waited_for = find_metric(asked.name, config.data.task), config.serving.canary.truths
+    metric, waited_for = find_metric(asked.name, config.data.task, own_metrics(config)), config.serving.canary.truths
     if why := why_not(metric, champion, canary, waited_for, stage):
         return replace(asked, why=why)
     values = [float(metric.compute(sample.truth, sample.said)) for sample in (champion, canary)]

@@ -10,7 +10,8 @@ from ..registry.outputs import output_file
 from ..stages.evaluate import truth_of
 from ..stats.intervals import Interval, p_not_below, paired_estimate, paired_intervals
 from ..stats.metrics import Metric as Measure
-from ..stats.metrics import align, find_metric, metrics_of
+from ..stats.metrics import align, metrics_of
+from ..stats.own_metrics import named_metrics
 from .champion import Champion
 from .costs import measure_costs
 from .plots import count_confusion, make_plots
@@ -49,7 +50,8 @@ def compare_models(config: Config, champion: Champion | None) -> Comparison:
     """
     rivals = meet(config, champion)
     truth = truth_of(config, rivals.table[config.data.target])
-    measures = {name: find_metric(name, config.data.task) for name in metric_names(config)}
+    named = {metric.name: metric for metric in named_metrics(config)}
+    measures = metrics_of(config.data.task) | named
     groups = groups_of(config, rivals)
     intervals: dict[str, Interval] = {}
     slices: list[Slice] = []
@@ -85,12 +87,6 @@ def compare_models(config: Config, champion: Champion | None) -> Comparison:
         plots=make_plots(truth, rivals.champion, rivals.candidate),
         confusion=count_confusion(truth, rivals.champion, rivals.candidate),
     )
-
-
-def metric_names(config: Config) -> list[str]:
-    """Return the metrics that the report shows: the task's own, and those that params.yaml names besides."""
-    gate = config.gate
-    return list(dict.fromkeys([*metrics_of(config.data.task), gate.primary, *gate.thresholds, *gate.guards]))
 
 
 def groups_of(config: Config, rivals: Rivals) -> np.ndarray | None:

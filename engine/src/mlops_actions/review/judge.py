@@ -18,7 +18,7 @@ from ..registry.outputs import locked
 from ..registry.versions import refresh_tags
 from ..stages.outdated import what_changed
 from ..stages.workspace import require_outputs, settle_inputs
-from ..stats.metrics import check_metrics
+from ..stats.own_metrics import named_metrics
 from .champion import Champion, find_baseline
 from .changes import data_changes, params_changes, same_recipe, schema_changes, stages_run
 from .gate import rule
@@ -40,7 +40,7 @@ def compare(against: str | None = None, directory: Path = Path("report")) -> boo
         UserError: the model here is out of date, an object is in no store, or the champion cannot be known.
     """
     config = load_config()
-    check_metrics(config)
+    named_metrics(config)
     settle_inputs(config)
     if reasons := what_changed():
         raise UserError(f"{'; '.join(reasons)}: run `mlops train` first.")

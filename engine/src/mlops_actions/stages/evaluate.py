@@ -14,6 +14,7 @@ from ..core.paths import METRICS, PIPELINE, PLOTS, TEST_FEATURES
 from ..data.table import read_typed
 from ..stats.curves import calibration, precision_recall, roc
 from ..stats.metrics import Predictions, compute_metrics, metrics_of, one_vs_rest
+from ..stats.own_metrics import named_metrics
 
 POINTS = 1000
 
@@ -24,8 +25,7 @@ def run(config: Config) -> None:
     truth = truth_of(config, table.pop(config.data.target))
     pipeline = read_model(config.path(PIPELINE))
     predictions = as_decided(config, answer_of(pipeline, table), classes_of(pipeline))
-    gate = config.gate
-    metrics = compute_metrics(config.data.task, truth, predictions, [gate.primary, *gate.thresholds, *gate.guards])
+    metrics = compute_metrics(config.data.task, truth, predictions, named_metrics(config))
     write_file(config.path(METRICS), (json.dumps(metrics, indent=2) + "\n").encode())
     for name, plot in _plots(truth, predictions):
         write_file(

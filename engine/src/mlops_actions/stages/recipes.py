@@ -4,10 +4,12 @@ The output of the pipeline's first stage, recipes.yaml, has an entry a stage; dv
 itself sees when the engine's results, a library or a default changed, and that a linter's bump changed nothing.
 """
 
+import ast
 import hashlib
 import json
 import re
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +82,49 @@ def run(config: Config) -> None:
     write_recipes(config)
 
 
+def refuse_shared_modules(root: Path) -> None:
+    """Refuse that one of the owner's three modules imports another: DVC would not see what a stage depends on.
+
+    Raises:
+        UserError: one does, or is no Python.
+    """
+    package = package_name(root)
+    for name in OWN_MODULES:
+        file = package_path(root, package) / f"{name}.py"
+        if not file.is_file():
+            continue
+        place = f"src/{package}/{file.name}"
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (SyntaxError, ValueError) as error:
+            raise UserError(f"{place} is not Python: {error}; correct it.") from None
+        others = {other for node in ast.walk(tree) for other in _imported(node, package)} & set(OWN_MODULES) - {name}
+        if others:
+            raise UserError(
+                f"{place} imports {min(others)}.py, on which its stage does not depend: move what both need into a "
+                f"further module of src/{package}/, a helper, and import that."
+            )
+
+
+def _imported(node: ast.AST, package: str) -> Iterator[str]:
+    """Yield the names of the owner's modules that an import statement brings."""
+    if isinstance(node, ast.Import):
+        yield from (one.name.removeprefix(f"{package}.") for one in node.names if one.name.startswith(f"{package}."))
+    elif isinstance(node, ast.ImportFrom):
+        module = f"{package}.{node.module or ''}".rstrip(".") if node.level == 1 else node.module or ""
+        if module == package:
+            yield from (one.name for one in node.names)
+        elif module.startswith(f"{package}."):
+            yield module.removeprefix(f"{package}.")
+
+
 def write_recipes(config: Config) -> None:
     """Write recipes.yaml, if it is not there already with this content.
 
     Raises:
-        UserError: uv.lock or pyproject.toml is missing, or cannot be read.
+        UserError: uv.lock or pyproject.toml is missing or cannot be read, or one of the owner's modules imports another.
     """
+    refuse_shared_modules(config.root)
     content = (json.dumps(make_recipes(config), indent=1, ensure_ascii=False) + "\n").encode()  # which is YAML, too
     path = config.path(RECIPES)
     if not path.is_file() or path.read_bytes() != content:

@@ -13,7 +13,7 @@ from ..registry import store
 from ..registry.objects import wanted
 from ..registry.outputs import locked, place_output
 from ..registry.versions import refresh_tags
-from ..stats.metrics import check_metrics
+from ..stats.own_metrics import named_metrics
 from .lock import start_from_best_lock
 from .outdated import frozen_and_changed, inputs
 from .transfer import pull
@@ -27,7 +27,7 @@ def train(run_cache: bool = True) -> None:
         UserError: a stage failed, an object that it needs is in no store, or data was edited and not recorded.
     """
     config = load_config()
-    check_metrics(config)
+    named_metrics(config)
     shutil.rmtree(STAGE_TIMES, ignore_errors=True)
     settle_inputs(config)
     if frozen_and_changed():
@@ -50,7 +50,7 @@ def make(target: str, *paths: str) -> None:
         UserError: a stage failed, an object that it needs is in no store, or data was edited and not recorded.
     """
     config = load_config()
-    check_metrics(config)
+    named_metrics(config)
     settle_inputs(config)
     outdated = start_from_best_lock()
     _make_again(place_outputs(outdated))

@@ -6,16 +6,15 @@ the user's own knows no weights: it is computed on rows.
 """
 
 import difflib
-import importlib
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
-from ..core.config import PARAMS, Params
 from ..core.errors import UserError
 from .weighted import Median, OneVsRest, Sums, Weighted
 
@@ -143,11 +142,11 @@ def metrics_of(task: str) -> dict[str, Metric]:
 
 
 def compute_metrics(
-    task: str, truth: np.ndarray, predictions: Predictions, others: Iterable[str] = ()
+    task: str, truth: np.ndarray, predictions: Predictions, others: Iterable[Metric] = ()
 ) -> dict[str, float]:
     """Return every built-in metric of the task, and others, that these rows define, to ten significant digits."""
     predictions = predictions.with_classes_of(truth)
-    metrics = metrics_of(task) | {name: find_metric(name, task) for name in others}
+    metrics = metrics_of(task) | {metric.name: metric for metric in others}
     values = {name: metric.compute(truth, predictions) for name, metric in metrics.items()}
     return {name: float(f"{value:.10g}") for name, value in values.items() if np.isfinite(value)}
 
@@ -159,78 +158,51 @@ def one_vs_rest(predictions: Predictions) -> list[tuple[str, np.ndarray]]:
     return [(name, predictions.values[:, index]) for index, name in enumerate(classes) if index >= first]
 
 
-def find_metric(name: str, task: str) -> Metric:
-    """Return the metric of a name: a built-in one, a scorer of scikit-learn, or the user's own by dotted path.
+def find_metric(name: str, task: str, own: Mapping[str, Metric] = MappingProxyType({})) -> Metric:
+    """Return the metric of a name: a built-in one, one of the project's own, or a scorer of scikit-learn.
 
     Args:
-        name: as in params.yaml. A dotted path leads to what `sklearn.metrics.make_scorer` returns, or to a function of
-            the truth (an array of class names or numbers) and of a frame with the columns of `mlops predict`
-            (`prediction`, `probability_<class>`), which returns a number, the greater the better.
+        name: as in params.yaml.
         task: classification or regression.
+        own: those of metrics.py, by their names.
 
     Raises:
         UserError: there is no such metric of this task.
     """
-    if (built_in := METRICS.get(name)) and built_in.task == task:
+    if built_in := METRICS.get(name):
+        if built_in.task != task:
+            raise UserError(f"{name} is a metric of {built_in.task}, but the task is {task}; use {_names(task)}.")
         return built_in
-    if built_in:
-        raise UserError(f"{name} is a metric of {built_in.task}, but the task is {task}; use {_names(task)}.")
-    if "." in name:
-        found = _load(name)
-        if not hasattr(found, "_score_func"):
-            return Metric(name, task, True, _own(name, found))
-    else:
-        found = _scorer(name, task)
-    kind = _task_of(found)
+    if name in own:
+        return own[name]
+    scorer = _scorer(name, task, own)
+    kind = _task_of(scorer)
     if kind not in (task, None):
         raise UserError(f"{name} is a metric of {kind}, but the task is {task}; use {_names(task)}.")
-    return Metric(name, task, True, _scored(name, found))
+    return scorer_metric(name, task, scorer)
 
 
-def check_metrics(params: Params) -> None:
-    """Refuse a metric of params.yaml that there is not, before anything is computed.
-
-    Raises:
-        UserError: there is no such metric of this task.
-    """
-    gate = params.gate
-    named = {f"gate.{part}.{name}": name for part in ("thresholds", "guards") for name in getattr(gate, part)}
-    for where, name in {"gate.primary": gate.primary, **named}.items():
-        if "guess" in (params.data.task, name):
-            continue
-        try:
-            find_metric(name, params.data.task)
-        except UserError as error:
-            raise UserError(f"{PARAMS}: {where}: {error}") from error
+def scorer_metric(name: str, task: str, scorer: Any) -> Metric:
+    """Return what `sklearn.metrics.make_scorer` made as a metric, the greater the better."""
+    return Metric(name, task, True, _scored(name, scorer))
 
 
-def _scorer(name: str, task: str) -> Any:
+def _scorer(name: str, task: str, own: Mapping[str, Metric]) -> Any:
     from sklearn.metrics import get_scorer, get_scorer_names
 
     if name in get_scorer_names():
         return get_scorer(name)
-    close = difflib.get_close_matches(name, [*metrics_of(task), *get_scorer_names()], 1)
-    cure = f"did you mean {close[0]}?" if close else f"use {_names(task)}, a scorer of scikit-learn or a dotted path."
+    close = difflib.get_close_matches(name, [*metrics_of(task), *own, *get_scorer_names()], 1)
+    cure = (
+        f"did you mean {close[0]}?"
+        if close
+        else f"use {_names(task)}, a scorer of scikit-learn or a function of metrics.py."
+    )
     raise UserError(f"{name!r} is not a metric of {task}; {cure}")
 
 
 def _names(task: str) -> str:
     return ", ".join(metrics_of(task))
-
-
-def _load(path: str) -> Any:
-    module, _, name = path.rpartition(".")
-    try:
-        found = getattr(importlib.import_module(module), name, None)
-    except ImportError as error:
-        raise UserError(f"The metric {path} cannot be imported: {error}.") from error
-    except Exception as error:
-        raise UserError(f"The metric {path} cannot be imported: {module} raised {_words(error)}.") from error
-    if found is None:
-        raise UserError(f"The metric {path} is not there: {module} has no {name}.")
-    if not callable(found):
-        raise UserError(f"The metric {path} is not a function or a scorer but {type(found).__name__}.")
-    return found
 
 
 def _task_of(scorer: Any) -> str | None:
@@ -260,10 +232,10 @@ def _scored(name: str, scorer: Any) -> Callable[[np.ndarray, Predictions], float
             except ValueError as error:
                 if classes is None or len(set(truth)) < len(classes):
                     return float("nan")  # not defined on these rows
-                raise UserError(f"The metric {name} raised {_words(error)}.") from error
+                raise UserError(f"The metric {name} raised {words_of(error)}.") from error
             except Exception as error:
-                raise UserError(f"The metric {name} raised {_words(error)}.") from error
-        return _number(name, value)
+                raise UserError(f"The metric {name} raised {words_of(error)}.") from error
+        return number_of(name, value)
 
     return compute
 
@@ -301,35 +273,14 @@ def _answers() -> tuple[type, type]:
     return Classifier, Regressor
 
 
-def _own(name: str, function: Callable[..., Any]) -> Callable[[np.ndarray, Predictions], float]:
-    def compute(truth: np.ndarray, predictions: Predictions) -> float:
-        import pandas as pd
-
-        frame = pd.DataFrame({"prediction": predictions.labels})
-        for index, label in enumerate(predictions.classes or []):
-            frame[f"probability_{label}"] = predictions.values[:, index]
-        try:
-            value = function(truth, frame)
-        except UserError:
-            raise
-        except Exception as error:
-            lacking = predictions.classes is not None and len(set(truth)) < len(predictions.classes)
-            if lacking and isinstance(error, ValueError | LookupError | ArithmeticError):
-                return float("nan")  # not defined on rows that lack a class; anything else is a mistake in it
-            raise UserError(f"The metric {name} raised {_words(error)}.") from error
-        return _number(name, value)
-
-    return compute
-
-
-def _number(name: str, value: Any) -> float:
+def number_of(name: str, value: Any) -> float:
     try:
         return float(value)
     except (TypeError, ValueError):
         raise UserError(f"The metric {name} returned {type(value).__name__}; it must return a number.") from None
 
 
-def _words(error: Exception) -> str:
+def words_of(error: Exception) -> str:
     first = str(error).strip().splitlines()
     return f"{type(error).__name__}: {first[0].rstrip('.')}" if first else type(error).__name__
 

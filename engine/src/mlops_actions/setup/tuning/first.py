@@ -15,6 +15,7 @@ from ...stages.evaluate import truth_of
 from ...stages.split import TRAIN, combine, parts_of, words_of
 from ...stages.target_scale import weigh_rows
 from ...stats.metrics import Metric, find_metric
+from ...stats.own_metrics import own_metrics
 from .folds import make_folds
 from .halving import Candidate
 from .search import make_candidate, run_rungs, value_of
@@ -40,7 +41,7 @@ def choose_estimator(config: Config, schema: Schema, typed: pd.DataFrame) -> Non
     """
     if config.model != Model(estimator=USUAL) or config.history.entity:
         return
-    metric = find_metric(config.gate.primary, config.data.task)
+    metric = find_metric(config.gate.primary, config.data.task, own_metrics(config))
     try:
         rows, usual, ranked = _rank(config, metric, schema, typed)
     except UserError as error:

@@ -21,6 +21,7 @@ from ...stages.evaluate import as_decided, truth_of
 from ...stages.target_scale import check_weighable, on_scale, weigh_rows
 from ...stages.train import unfitted
 from ...stats.metrics import Metric, find_metric
+from ...stats.own_metrics import own_metrics
 from .folds import Fold, make_folds
 from .halving import Candidate, halve, rungs_of
 from .spaces import draw_candidates
@@ -37,7 +38,7 @@ def tune(config: Config) -> None:
     Raises:
         UserError: there is nothing to search, no candidate fits, or COMPUTE does not work.
     """
-    metric = find_metric(config.gate.primary, config.data.task)
+    metric = find_metric(config.gate.primary, config.data.task, own_metrics(config))
     rungs = search(config, metric)
     rows, ranked = rungs[-1]
     best, present = ranked[0], next(one for one in ranked if not one.params)
