@@ -122,7 +122,7 @@ def write_recipes(config: Config) -> None:
     """Write recipes.yaml, if it is not there already with this content.
 
     Raises:
-        UserError: uv.lock or pyproject.toml is missing or cannot be read, or one of the owner's modules imports another.
+        UserError: uv.lock or pyproject.toml is missing or cannot be read, or one of the three modules imports another.
     """
     refuse_shared_modules(config.root)
     content = (json.dumps(make_recipes(config), indent=1, ensure_ascii=False) + "\n").encode()  # which is YAML, too

@@ -274,6 +274,11 @@ def _answers() -> tuple[type, type]:
 
 
 def number_of(name: str, value: Any) -> float:
+    """Return what a metric returned as a float.
+
+    Raises:
+        UserError: it is no number.
+    """
     try:
         return float(value)
     except (TypeError, ValueError):
@@ -281,6 +286,7 @@ def number_of(name: str, value: Any) -> float:
 
 
 def words_of(error: Exception) -> str:
+    """Return the type and the first line of an exception."""
     first = str(error).strip().splitlines()
     return f"{type(error).__name__}: {first[0].rstrip('.')}" if first else type(error).__name__
 

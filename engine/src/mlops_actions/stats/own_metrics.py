@@ -14,8 +14,8 @@ from .metrics import METRICS, Metric, Predictions, find_metric, number_of, score
 def own_metrics(config: Config) -> dict[str, Metric]:
     """Return the metrics of metrics.py by their names, the greater the better; none where there is no such file.
 
-    A metric is a public function that the file defines, of the truth (an array of class names or numbers, one a row) and
-    of a frame with the columns of `mlops predict` (`prediction`, `probability_<class>`); it returns a number. What
+    A metric is a public function that the file defines, of the truth (an array of class names or numbers, one a row)
+    and of a frame with the columns of `mlops predict` (`prediction`, `probability_<class>`); it returns a number. What
     `sklearn.metrics.make_scorer` returns is one as well.
 
     Raises:
@@ -39,7 +39,7 @@ def own_metrics(config: Config) -> dict[str, Metric]:
 
 
 def named_metrics(config: Config) -> list[Metric]:
-    """Return the metrics that are shown besides the built-in ones of the task: those of the gate, and the project's own.
+    """Return the metrics that are shown besides the task's built-in ones: those of the gate, and the project's own.
 
     Raises:
         UserError: params.yaml names one that there is not, or metrics.py cannot be imported.
