@@ -18,6 +18,7 @@ from mlops_actions.bundle.archive import load_bundle
 from mlops_actions.bundle.features import make_features
 from mlops_actions.core.config import PARAMS, Config, Read, load_config
 from mlops_actions.core.errors import UserError
+from mlops_actions.core.owner import module_path
 from mlops_actions.core.params_file import update_params
 from mlops_actions.core.paths import (
     BUNDLE,
@@ -30,7 +31,6 @@ from mlops_actions.core.paths import (
     TRAIN_FEATURES,
     TRAIN_ROWS,
 )
-from mlops_actions.core.project import module_path
 from mlops_actions.data.history_table import join_history
 from mlops_actions.data.prediction_log.log import read_predictions, read_truths
 from mlops_actions.data.reading.sniff import sniff

@@ -15,7 +15,7 @@ from typing import Any
 
 from .core.engine import PACKAGE
 from .core.errors import UserError
-from .core.paths import STAGE_TIMES, STAGES
+from .core.paths import BUNDLE, STAGE_TIMES, STAGES
 from .core.turns import turn
 
 IN_TURN = ("setup", "ingest", "train", "tune", "compare", "checkout", "pull")
@@ -367,7 +367,7 @@ def parser() -> argparse.ArgumentParser:
     comparing.add_argument("--report", type=Path, default=Path("report"), metavar="DIR", help="where the page goes")
     predicting = verb(predict)
     predicting.add_argument("rows", type=Path, help="a file with the data's columns")
-    predicting.add_argument("--bundle", type=Path, default=Path("models/bundle.zip"))
+    predicting.add_argument("--bundle", type=Path, default=Path(BUNDLE))
     predicting.add_argument("--out", type=Path, default=Path("predictions.parquet"))
     predicting.add_argument(
         "--types-only",

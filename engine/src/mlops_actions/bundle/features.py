@@ -9,7 +9,7 @@ import pandas as pd
 
 from ..core.config import Config
 from ..core.errors import UserError
-from ..core.project import load_module, module_path
+from ..core.owner import load_module, module_path
 from ..data.values import MISSING_CATEGORY
 
 ALONE = 10  # rows of a table whose features are made again without the others

@@ -5,11 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..core.config import Config
-from ..data.prediction_log.answers import number_groups, read_truths
 from ..stats.metrics import find_metric
 from ..stats.own_metrics import own_metrics
 from ..stats.sequential import Sample, compare_independent, compare_paired, why_not
 from ..stats.verdict import Verdict, verdict
+from .logged_answers import number_groups, read_truths
 from .traffic import Stage, Window
 
 

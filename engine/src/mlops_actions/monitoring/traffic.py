@@ -6,9 +6,9 @@ from typing import Literal, get_args
 import numpy as np
 import pandas as pd
 
-from ..data.prediction_log.answers import Answers, read_answers
 from ..registry.versions import Assignment
 from ..stats.sequential import rate_interval
+from .logged_answers import Answers, read_answers
 
 Role = Literal["champion", "canary", "shadow"]
 Stage = Literal["canary", "shadow"]

@@ -18,7 +18,7 @@ from joblib.externals import loky
 
 from ..core.engine import PACKAGE
 from ..core.errors import UserError, need
-from ..core.project import loaded_package
+from ..core.owner import loaded_package
 
 WAIT = 10  # seconds for a scheduler to answer, and for its first worker
 # What a worker computes with: it must have the versions of this environment for the same digits.

@@ -77,7 +77,7 @@ def _estimator_params(settings: Model, task: Task, rows: int, root: Path) -> dic
     from sklearn.calibration import CalibratedClassifierCV
     from sklearn.ensemble import VotingClassifier
 
-    from ..core.project import load_module
+    from ..core.owner import load_module
     from ..data.feature_columns import Columns
 
     try:

@@ -16,8 +16,8 @@ from typing import Any
 from ..core.config import Config
 from ..core.errors import UserError
 from ..core.files import write_file
+from ..core.owner import OWN_MODULES, PYPROJECT, package_name, package_path
 from ..core.paths import RECIPES
-from ..core.project import OWN_MODULES, PYPROJECT, package_name, package_path
 
 LOCKFILE = "uv.lock"
 

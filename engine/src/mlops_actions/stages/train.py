@@ -12,8 +12,8 @@ from ..bundle.fitted import dump_model
 from ..core.config import Config
 from ..core.errors import UserError
 from ..core.files import write_file
+from ..core.owner import load_module
 from ..core.paths import PIPELINE, TRAIN_FEATURES
-from ..core.project import load_module
 from ..data.feature_columns import Columns, sort_columns, tell
 from ..data.table import kinds_of, read_typed
 from .target_scale import check_plain, check_scale, check_weighable, on_scale, weigh_rows

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..core.config import PARAMS, Config
 from ..core.errors import UserError
-from ..core.project import load_module, module_path
+from ..core.owner import load_module, module_path
 from .metrics import METRICS, Metric, Predictions, find_metric, number_of, scorer_metric, words_of
 
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import compute, json
 
-from ...stats.metrics import Predictions
+from ..stats.metrics import Predictions
 
 BLOCK = 2**24  # bytes: an answer of a hundred thousand classes still fits
 

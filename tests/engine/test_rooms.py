@@ -1,0 +1,80 @@
+"""The engine's layout: rooms that import only from those before them, and a project that sees its API alone."""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from baked import TEMPLATE
+
+ENGINE = TEMPLATE / "engine/src/mlops_actions"
+PROJECT = TEMPLATE / "{{cookiecutter.project_slug}}"
+# A room imports from itself and from these.
+BEFORE = {
+    "core": set(),
+    "stats": {"core"},
+    "data": {"core"},
+    "bundle": {"core", "stats", "data"},
+    "registry": {"core", "stats", "data", "bundle"},
+    "stages": {"core", "stats", "data", "bundle", "registry"},
+    "setup": {"core", "stats", "data", "bundle", "registry", "stages"},
+    "review": {"core", "stats", "data", "bundle", "registry", "stages"},
+    "serving": {"core", "stats", "data", "bundle", "registry"},
+    "monitoring": {"core", "stats", "data", "bundle", "registry"},
+}
+BESIDE = {"__init__", "__main__", "api", "cli", "testing"}
+
+
+def imports_of(file: Path, package: tuple[str, ...]) -> Iterator[str]:
+    """Yield the dotted names of what a module imports, relative ones from the top."""
+    for node in ast.walk(ast.parse(file.read_bytes())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = (*package[: len(package) - node.level + 1],) if node.level else ()
+            module = ".".join((*base, *(node.module.split(".") if node.module else ())))
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def rooms_of(room: str) -> Iterator[tuple[str, str]]:
+    """Yield each module of a room with the name of a room that it imports from."""
+    for file in sorted((ENGINE / room).rglob("*.py")):
+        package = (ENGINE.name, *file.relative_to(ENGINE).parent.parts)
+        for name in imports_of(file, package):
+            parts = name.split(".")
+            if parts[0] == ENGINE.name and len(parts) > 1:
+                yield str(file.relative_to(ENGINE)), parts[1]
+
+
+def test_every_module_is_in_a_room_or_known_beside_them() -> None:
+    assert {path.stem for path in ENGINE.iterdir() if path.name != "py.typed"} - {"__pycache__"} == {*BEFORE, *BESIDE}
+
+
+@pytest.mark.parametrize("room", BEFORE)
+def test_a_room_imports_only_from_those_before_it(room: str) -> None:
+    wrong = {(module, other) for module, other in rooms_of(room) if other not in {*BEFORE[room], room, "__init__"}}
+    assert not wrong
+
+
+def test_a_module_is_found_by_its_name_alone() -> None:
+    names = Counter(path.name for path in ENGINE.rglob("*.py") if path.name not in ("__init__.py", "__main__.py"))
+    assert not {name for name, count in names.items() if count > 1}
+
+
+def test_a_project_imports_nothing_of_the_engine_but_its_api() -> None:
+    for file in (PROJECT / "src").rglob("*.py"):
+        theirs = {name for name in imports_of(file, ()) if name.partition(".")[0] == ENGINE.name}
+        assert all(name.startswith(f"{ENGINE.name}.api") for name in theirs), file.name
+
+
+def test_a_path_of_a_project_is_written_once() -> None:
+    """What dvc.yaml makes is named in core/paths.py, and nowhere else in the engine."""
+    tree = ast.parse((ENGINE / "core/paths.py").read_bytes())
+    paths = {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and "/" in str(node.value)}
+    for file in ENGINE.rglob("*.py"):
+        if file.name != "paths.py":
+            text = file.read_text("utf-8")
+            repeated = {path for path in paths if f'"{path}"' in text}
+            assert not repeated, file.name
