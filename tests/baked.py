@@ -4,7 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,6 +83,26 @@ class Project:
         if (self.path / ".venv").is_dir():
             run("cp", "--archive", "--link", self.path / ".venv", path / ".venv", cwd=path)
         return Project(path)
+
+
+@contextmanager
+def another_engine(project: Project, folder: Path, *changes: tuple[str, str, str]) -> Iterator[Path]:
+    """Give a project the wheel of an engine with other source meanwhile: a module, what it says, and what instead."""
+    source = folder / "engine"
+    shutil.copytree(TEMPLATE / "engine", source, ignore=shutil.ignore_patterns("__pycache__"))
+    for module, old, new in changes:
+        file = source / "src/mlops_actions" / module
+        text = file.read_text()
+        assert old in text, f"{module} does not say {old!r}"
+        file.write_text(text.replace(old, new))
+    (own,) = (project.path / "vendor").glob("*.whl")
+    kept = own.rename(folder / own.name)
+    wheel = build.build(project.path / "vendor", source)
+    try:
+        yield wheel
+    finally:
+        wheel.unlink()
+        shutil.move(kept, own)
 
 
 Bake = Callable[..., Project]

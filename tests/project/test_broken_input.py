@@ -103,23 +103,20 @@ BROKEN: dict[str, tuple[str, Callable[[str], str | bytes], str]] = {
 
 
 @pytest.fixture(scope="module")
-def sound(inside: Inside, fresh: Callable[..., Project]) -> dict[str, str]:
-    """The files of a project that trains."""
+def sound(inside: Inside, fresh: Callable[..., Project]) -> Project:
+    """A project that trains."""
     project = fresh(300)
     inside("prepare", project.path)
-    return {name: project.read(name) for name in (DATA, PARAMS, SCHEMA)}
+    return project
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_data_and_params_get_their_sentence(
-    sound: dict[str, str], inside: Inside, tmp_path: Path, name: str
-) -> None:
+def test_broken_data_and_params_get_their_sentence(sound: Project, inside: Inside, tmp_path: Path, name: str) -> None:
     broken, change, sentence = BROKEN[name]
-    (tmp_path / "data/raw").mkdir(parents=True)
-    for file, text in sound.items():
-        content = change(text) if file == broken else text
-        (tmp_path / file).write_bytes(content if isinstance(content, bytes) else content.encode())
-    said = inside("try", tmp_path)
+    project = sound.copy(tmp_path / "project")
+    content = change(project.read(broken))
+    (project.path / broken).write_bytes(content if isinstance(content, bytes) else content.encode())
+    said = inside("try", project.path)
     assert sentence in said
     assert "\n" not in said and said.endswith((".", "?"))
 

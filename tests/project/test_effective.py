@@ -3,14 +3,13 @@
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from baked import Project
+from baked import Project, another_engine
 from inside import Inside
 
-CONFIG = "src/customer_churn/config.py"
-CLI = "src/customer_churn/cli.py"
 MARGIN, WIDER = "  margin: 0.01\n", "  margin: 0.05\n"
 
 
@@ -124,24 +123,22 @@ def test_more_rows_change_what_model_py_gives_an_estimator(knobs: Project, insid
     assert inside("params_changes", knobs.path, commit=commit) == [["model.params.max_leaf_nodes", "8", "16"]]
 
 
-def test_the_champions_defaults_are_those_of_its_own_code(knobs: Project, inside: Inside) -> None:
+def test_the_champions_defaults_are_those_of_its_own_engine(knobs: Project, inside: Inside, tmp_path: Path) -> None:
     turn(knobs, (MARGIN, ""))
-    turn(knobs, ("margin: float = Field(default=0.01", "margin: float = Field(default=0.02"), file=CONFIG)
-    commit = knobs.commit("Champion")
-    turn(knobs, ("margin: float = Field(default=0.02", "margin: float = Field(default=0.01"), file=CONFIG)
+    default = ("core/config.py", "margin: float = Field(default=0.01", "margin: float = Field(default=0.02")
+    with another_engine(knobs, tmp_path, default):
+        commit = knobs.commit("Champion")
     assert inside("params_changes", knobs.path, commit=commit) == [["gate.margin", "0.02", "0.01"]]
 
 
-def test_of_a_champion_whose_code_cannot_tell_the_file_is_read_with_todays_defaults(
-    knobs: Project, inside: Inside
+def test_of_a_champion_whose_engine_cannot_tell_the_file_is_read_with_todays_defaults(
+    knobs: Project, inside: Inside, tmp_path: Path
 ) -> None:
-    verb = ("    verb(params)", "    verb(params, name='parameters')")
     turn(knobs, (MARGIN, ""))
-    turn(knobs, verb, file=CLI)
-    old = knobs.commit("Older than the verb")
-    turn(knobs, ("gate:\n", "gate:\n  strict: true\n"))
-    foreign = knobs.commit("With a knob that is gone")
+    with another_engine(knobs, tmp_path, ("cli.py", "    verb(params)", "    verb(params, name='parameters')")):
+        old = knobs.commit("Older than the verb")
+        turn(knobs, ("gate:\n", "gate:\n  strict: true\n"))
+        foreign = knobs.commit("With a knob that is gone")
     turn(knobs, ("gate:\n  strict: true\n", "gate:\n  margin: 0.05\n"))
-    turn(knobs, verb[::-1], file=CLI)
     assert inside("params_changes", knobs.path, commit=old) == [["gate.margin", "0.01", "0.05"]]
     assert ["gate.strict", "true", None] in inside("params_changes", knobs.path, commit=foreign)

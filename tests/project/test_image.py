@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -43,7 +42,7 @@ def asking(released: Project, tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def build(project: Project, tmp_path: Path) -> Callable[..., tuple[subprocess.CompletedProcess[str], list[Any]]]:
+def build(tmp_path: Path) -> Callable[..., tuple[subprocess.CompletedProcess[str], list[Any]]]:
     """`build(there, "v1.0.0", engines=["docker"])`: what `mlops image` said, and each call that it made."""
 
     def run_image(
@@ -56,11 +55,9 @@ def build(project: Project, tmp_path: Path) -> Callable[..., tuple[subprocess.Co
             (tools / name).chmod(0o755)
         if not (tools / "git").exists():
             (tools / "git").symlink_to(str(shutil.which("git")))
-        path = f"{project.path}/.venv/bin{os.pathsep}{tools}"
-        here = {"PATH": path, "PYTHONPATH": str(there.path / "src"), "RECORD": str(record)}
-        # Its script would look for its Python with tools that this PATH lacks.
-        python = project.path / ".venv/bin/python"
-        done = there.run(python, "-m", "mlops_actions", "image", *words, check=False, **here, **variables)
+        here = {"PATH": str(tools), "RECORD": str(record)}
+        command = (sys.executable, "-m", "mlops_actions", "image", *words)
+        done = there.run(*command, check=False, **here, **variables)
         return done, json.loads(record.read_text()) if record.exists() else []
 
     return run_image

@@ -65,8 +65,7 @@ class Desk:
     def run(self, *command: str) -> str:
         """What a command prints; the project's own commands are on PATH."""
         path = f"PATH={self.path}/.venv/bin{os.pathsep}{self.repository.hub.laptop(self.user)['PATH']}"
-        code = f"PYTHONPATH={self.path}/src"  # the environment is another project's
-        return self.repository.hub.on_laptop(["env", path, code, *command], self.path, self.user)
+        return self.repository.hub.on_laptop(["env", path, *command], self.path, self.user)
 
     def read(self, name: str) -> str:
         return (self.path / name).read_text()
@@ -135,7 +134,6 @@ class Runner:
             "GITHUB_RUN_ID": str(run.id),
             "GITHUB_SERVER_URL": self.hub.url,
             "GITHUB_TOKEN": run.token,
-            "PYTHONPATH": str(self.tree / "src"),
         }
         with run.journal.open("w+") as log:
             run.process = subprocess.Popen(

@@ -15,7 +15,7 @@ from local_github import LocalGitHub, Repository, start_github
 URL = "https://github.com/acme/customer-churn"
 NAME = "acme/customer-churn"  # whose attestations the project trusts as it is generated
 TAG = "model@v1.0.0"
-FOLLOW = ("python", "-m", "customer_churn.serving.follow")  # what a server starts when the tags have changed
+FOLLOW = ("python", "-m", "mlops_actions.serving.follow")  # what a server starts when the tags have changed
 
 
 @pytest.fixture(scope="module")

@@ -135,7 +135,7 @@ def predict_the_plan(desk: Desk) -> None:
 
 def earn(body: str) -> Edit:
     """Write the project's own metric."""
-    return lambda desk: (desk.path / f"src/{PACKAGE}/own.py").write_text(OWN_METRIC.format(body=body))
+    return lambda desk: (desk.path / f"src/{PACKAGE}/metrics.py").write_text(OWN_METRIC.format(body=body))
 
 
 def say_more(desk: Desk) -> None:
@@ -145,7 +145,7 @@ def say_more(desk: Desk) -> None:
 def earn_nothing(desk: Desk) -> None:
     earn('return float("nan")')(desk)
     knob(
-        ("primary: roc_auc", f"primary: {PACKAGE}.own.profit"),
+        ("primary: roc_auc", "primary: profit"),
         ("thresholds: {roc_auc: 0.6}", "thresholds: {}"),
         ("params: {}", "params: {C: 0.5}"),
     )(desk)
@@ -365,12 +365,12 @@ def test_a_champion_that_predicts_something_else_is_not_compared_unless_told_so(
 def test_an_own_metric_that_is_undefined_or_raises_is_red_and_named(reviews: Callable[[str], list[Review]]) -> None:
     undefined, raising = reviews("own metric")
     undefined.retrain.expect("failure")
-    assert undefined.line == f"### ❌ Fails: `{PACKAGE}.own.profit` is undefined on these test rows"
-    assert undefined.row(f"{PACKAGE}.own.profit")[1:] == ["–", "–", "", "**undefined**"]
+    assert undefined.line == "### ❌ Fails: `profit` is undefined on these test rows"
+    assert undefined.row("profit")[1:] == ["–", "–", "", "**undefined**"]
     assert len(undefined.change("roc_auc")) == 3, "the other metrics are there"
 
     raising.retrain.expect("failure")
-    assert f"The metric {PACKAGE}.own.profit raised ValueError: no prices." in raising.retrain.log
+    assert "The metric profit raised ValueError: no prices." in raising.retrain.log
     assert raising.line == "### ❌ The retrain ended before a verdict"
     assert f"({raising.retrain.url}) say why." in raising.comment
 
