@@ -108,7 +108,12 @@ class History(Section):
 
 
 class Model(Section):
-    """Which estimator learns, with which parameters."""
+    """Which estimator learns, with which parameters: the section `model` of params.yaml.
+
+    Examples:
+        >>> Model(estimator="logistic", params={"C": 0.5}).seed
+        0
+    """
 
     estimator: str = Field(min_length=1)
     params: dict[str, Any] = {}

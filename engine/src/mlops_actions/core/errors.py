@@ -8,7 +8,13 @@ GROUPS = {"xgboost": "xgboost", "onnxmltools": "xgboost", "sigstore": "serving"}
 
 
 class UserError(Exception):
-    """A mistake that the user can mend; its text is the one sentence shown: what, where, what to do."""
+    """A mistake that the user can mend; its text is the one sentence shown: what, where, what to do.
+
+    Examples:
+        >>> raise UserError("features.py: the rows lack the column age; add it to the data.")
+        Traceback (most recent call last):
+        mlops_actions.core.errors.UserError: features.py: the rows lack the column age; add it to the data.
+    """
 
 
 def need(package: str, what: str) -> Any:
