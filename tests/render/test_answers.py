@@ -53,7 +53,7 @@ def assert_clean(project: Project) -> None:
         assert any(folder.iterdir()) or snapshot, f"{folder} is empty"
     for name in project.files():
         assert not re.search(r"[{}%]|cookiecutter", name), name
-        if name.startswith(("data/raw/dataset.", "data/raw/dataset/")):
+        if name.startswith(("data/raw/dataset.", "data/raw/dataset/", "vendor/")):
             continue
         text = project.read(name)
         assert "cookiecutter" not in text, name
@@ -244,10 +244,12 @@ def test_ruff_finds_nothing_to_change(bake: Bake, task: str, package: str) -> No
     project.run("ruff", "format", "--no-cache", "--check")
 
 
-def test_the_lock_file_names_the_public_index_only(bake: Bake) -> None:
-    lock = tomllib.loads(bake(project_slug="owl").read("uv.lock"))
+def test_the_lock_file_names_the_public_index_and_the_wheel_only(bake: Bake) -> None:
+    project = bake(project_slug="owl")
+    lock = tomllib.loads(project.read("uv.lock"))
     sources = [package["source"] for package in lock["package"]]
-    assert [source for source in sources if "registry" not in source] == [{"editable": "."}]
+    (wheel,) = (file.name for file in (project.path / "vendor").iterdir())
+    assert [source for source in sources if "registry" not in source] == [{"virtual": "."}, {"path": f"vendor/{wheel}"}]
     assert {source["registry"] for source in sources if "registry" in source} == {"https://pypi.org/simple"}
 
 
