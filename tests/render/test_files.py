@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from baked import TEMPLATE, Bake, Project
@@ -68,6 +69,15 @@ def test_the_readme_says_what_is_whose_in_its_first_table(bake: Bake) -> None:
     code = {f"src/customer_churn/{name}.py" for name in ("features", "model", "metrics")}
     assert code | {"params.yaml", "schema.yaml", "features.sql", "tests/"} == set(named)
     assert named[:4] == theirs[:4], "the page has the same order"
+
+
+def test_the_picture_has_every_room_of_the_engine_and_files_that_a_project_has(bake: Bake) -> None:
+    picture = ElementTree.parse(TEMPLATE / "docs/images/two-houses.svg")
+    texts = [text.text or "" for text in picture.iter("{http://www.w3.org/2000/svg}text")]
+    rooms = {file.parent.name for file in (TEMPLATE / "engine/src/mlops_actions").glob("*/__init__.py")} - {"testing"}
+    assert rooms <= set(texts)
+    names = {Path(name).name for name in bake().files()} | {"schema.yaml"}  # which setup writes
+    assert {text for text in texts if "." in text and " " not in text} <= names
 
 
 @pytest.mark.parametrize(
