@@ -27,7 +27,7 @@ GROWTH = 30.0  # MB that a worker may grow
 KEPT = """
 import json, sys
 from pathlib import Path
-from {package}.serving.log import read_predictions
+from mlops_actions.data.prediction_log.log import read_predictions
 said = read_predictions(Path("predictions"), ["id", "role"])
 print(json.dumps(said.loc[said["role"] != "shadow", "id"].tolist()))
 """
@@ -116,8 +116,7 @@ def measure_soak(directory: Path) -> bool:
     finally:
         server.terminate()
         code = server.wait(60)
-    package = next(path.parent.name for path in (fixture.path / "src").glob("*/cli.py"))
-    kept = set(json.loads(fixture.run("python", "-c", KEPT.format(package=package))))
+    kept = set(json.loads(fixture.run("python", "-c", KEPT)))
     lost = {id: at for id, at in tally.answered.items() if id not in kept}
     excused = [at for at in lost.values() if any(-READING <= kill - at <= SAFE for kill in killed)]
     print(f"A soak of {SECONDS} s, {CLIENTS} clients, 2 workers, among {dict(done)}:")

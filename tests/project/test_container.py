@@ -17,7 +17,7 @@ from containers import Engine, bring_python, serve_registry, start_engine
 from pyarrow import parquet
 
 USER = "10001"
-# As deploy/kubernetes runs it.
+# As the manifests run it that `mlops deploy manifests` writes.
 RESTRICTED = ["--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
 OFFLINE = ["--network=none", "--tmpfs=/tmp"]
 LOG = "--volume=log:/var/lib/mlops"

@@ -220,6 +220,14 @@ def image(args: argparse.Namespace) -> int:
     return 0
 
 
+def deploy_manifests(args: argparse.Namespace) -> int:
+    """Write the manifests that run the image in a Kubernetes cluster, for kustomize, as files of the project."""
+    from .registry.manifests import manifests
+
+    manifests(args.out, args.force)
+    return 0
+
+
 def serve(args: argparse.Namespace) -> int:
     """Answer requests with the versions at the stages prod, canary and shadow, or with one bundle."""
     from .core.config import load_config
@@ -403,6 +411,9 @@ def parser() -> argparse.ArgumentParser:
     building = verb(image)
     building.add_argument("version", nargs="?", default="", metavar="VERSION", help="such as v1.2.0")
     building.add_argument("--push", action="store_true", help="send it to the registry that serving.image names")
+    writing = verb(deploy_manifests, group("deploy", "Run the image elsewhere."), "manifests")
+    writing.add_argument("--out", type=Path, default=Path("deploy/kubernetes"), metavar="DIR", help="where they go")
+    writing.add_argument("--force", action="store_true", help="replace files that differ")
     serving = verb(serve)
     serving.add_argument("--bundle", type=Path, metavar="FILE", help="serve this one version, without git")
     serving.add_argument("--host", help="the address to listen on, instead of params.yaml's")
