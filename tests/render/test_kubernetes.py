@@ -10,6 +10,7 @@ import pytest
 import yaml
 from baked import Bake, Project
 from custom_resources import HTTP_ROUTE, INFERENCE_SERVICE, PREDICTOR
+from mlops_actions.core.config import load_config
 
 Object = dict[str, Any]
 Build = Callable[[str], list[Object]]
@@ -198,7 +199,7 @@ def test_a_pod_is_the_images_user_and_writes_where_the_image_does(build: Build, 
 
 @pytest.mark.parametrize("name", ["single", "gateway"])
 def test_a_pod_that_ends_has_time_for_its_last_requests(build: Build, generated: Project, name: str) -> None:
-    longest = yaml.safe_load(generated.read("params.yaml"))["serving"]["limits"]["seconds"]
+    longest = load_config(generated.path, guesses=True).serving.limits.seconds
     for pod in pods(build(name)):
         (container,) = pod["spec"]["containers"]
         waiting = container["lifecycle"]["preStop"]["sleep"]["seconds"]

@@ -401,7 +401,9 @@ def _check_together(params: Params, guesses: bool) -> None:
             raise UserError(f"{PARAMS}: {section} names {data.target!r}, which is data.target; take it out.")
     if split.method == "time" and (split.column is None or split.cutoff is None):
         lacking = "split.column" if split.column is None else "split.cutoff"
-        raise UserError(f"{PARAMS}: split.method is time, so it needs {lacking}; rows from the cutoff on are the test.")
+        raise UserError(
+            f"{PARAMS}: split.method is time, so it needs {lacking}; add it: rows from the cutoff on are the test."
+        )
     if split.gap is not None and split.method != "time":
         raise UserError(f"{PARAMS}: split.gap lies before a cutoff, so it needs split.method time; set one of them.")
     if isinstance(split.gap, float | int) and not split.gap >= 0:

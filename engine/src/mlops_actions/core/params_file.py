@@ -11,7 +11,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.nodes import CollectionNode, MappingNode, Node
 
-from .config import comment_of, keys_of
+from .config import PARAMS, comment_of, keys_of
 from .errors import UserError
 from .files import write_file
 from .typed_yaml import read_yaml
@@ -19,8 +19,6 @@ from .typed_yaml import read_yaml
 # What YAML 1.1, which many tools still read, takes for a boolean.
 _WORDS = {"y", "n", "yes", "no", "on", "off"}
 _WIDTH = 120  # of the comment above a key
-
-Pair = tuple[Node, Node]  # a key and its value
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ def update_params(path: Path, changes: Mapping[str, Any]) -> None:
     write_file(path, edit_params(path.read_bytes().decode("utf-8"), changes, path.name).encode("utf-8"))
 
 
-def edit_params(text: str, changes: Mapping[str, Any], name: str = "params.yaml") -> str:
+def edit_params(text: str, changes: Mapping[str, Any], name: str = PARAMS) -> str:
     """Return the text of params.yaml with the values of dotted keys in it.
 
     A key that is not there is added to its section, which is added where it is not there, with the comment that
@@ -64,12 +62,13 @@ def edit_params(text: str, changes: Mapping[str, Any], name: str = "params.yaml"
     Raises:
         UserError: a key is below one that holds no section.
     """
-    for key, value in changes.items():
-        text = _with(text, key, *(value if isinstance(value, tuple) else (value, None)), name)
+    for key, change in changes.items():
+        value, reason = change if isinstance(change, tuple) else (change, None)
+        text = _with(text, key, value, reason, name)
     return text
 
 
-def locate(text: str, key: str, name: str = "params.yaml") -> Place:
+def locate(text: str, key: str, name: str = PARAMS) -> Place:
     """Return where a dotted key is in the text of params.yaml, or where it would be added.
 
     Raises:

@@ -97,8 +97,8 @@ def _explain(config: Config, key: str, knobs: dict[str, Knob]) -> list[str]:
         fields = {name: field for name, field in keys_of() if _is_within(key, name) and not section_of(field)}
     lines: list[str] = []
     for name, field in fields.items():
-        values = {below: knob for below, knob in knobs.items() if _is_within(below, name)}
-        lines += [*_heading(name, field, values), ""]
+        within = {below: knob for below, knob in knobs.items() if _is_within(below, name)}
+        lines += [*_heading(name, field, within), ""]
     values = {name: _value_of(config, name) for name, field in fields.items() if not section_of(field)}
     if key not in fields:
         (name,) = values
