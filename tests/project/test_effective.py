@@ -135,7 +135,7 @@ def test_of_a_champion_whose_engine_cannot_tell_the_file_is_read_with_todays_def
     knobs: Project, inside: Inside, tmp_path: Path
 ) -> None:
     turn(knobs, (MARGIN, ""))
-    with another_engine(knobs, tmp_path, ("cli.py", "    verb(params)", "    verb(params, name='parameters')")):
+    with another_engine(knobs, tmp_path, ("cli.py", " verb(params)", " verb(params, name='parameters')")):
         old = knobs.commit("Older than the verb")
         turn(knobs, ("gate:\n", "gate:\n  strict: true\n"))
         foreign = knobs.commit("With a knob that is gone")

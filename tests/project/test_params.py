@@ -12,8 +12,6 @@ from inside import Inside
 from mlops_actions.core.config import Params, comment_of, keys_of, load_config
 from mlops_actions.core.params_file import edit_params, locate
 from mlops_actions.core.typed_yaml import section_of
-from mlops_actions.stages.effective import effective_params
-from mlops_actions.stages.recipes import make_recipes
 from mlops_actions.stages.show_params import show_params
 
 # Indented and ordered as its owner likes it.
@@ -114,21 +112,6 @@ def test_what_setup_decides_is_in_the_file_where_the_comments_say_it_is(young: P
         line = locate(young.read("params.yaml"), key).line
         assert comment_of(fields[key]).endswith(after[line - 2].strip().removeprefix("# ")), key
     assert len(after) <= 70
-
-
-def test_a_default_that_is_written_out_changes_no_recipe(trained: Project, fresh: Callable[..., Project]) -> None:
-    plain = make_recipes(load_config(trained.path))
-    written = fresh(1)
-    knobs = {key: knob.value for key, knob in effective_params(load_config(trained.path)).items() if key in KNOBS}
-    written.set(**knobs)
-    held = leaves(yaml.safe_load(written.read("params.yaml"))).keys()
-    assert {"model.seed", "model.class_weight", "split.gap", "gate.guards", "history.delay"} <= held
-    thresholds = load_config(trained.path).gate.thresholds
-    written.set(**{"gate.thresholds": thresholds})
-    assert make_recipes(load_config(written.path)) == plain
-    written.set(**{"model.seed": 1})
-    changed = make_recipes(load_config(written.path))
-    assert [stage for stage in plain if changed[stage] != plain[stage]] == ["train"]
 
 
 def added(text: str, said: str) -> str:
