@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlops_actions.core.params_file import update_params
+
 from bench.serving import first_rows, train
 
 SECONDS = 60
@@ -62,7 +64,7 @@ class Fixture:
         self.run("mlops", "train")
         self.publish("v1.1.0")
         self.run("mlops", "promote", "v1.0.0", "--reason", "to begin with")
-        self.change("params.yaml", "follow_seconds: 15", "follow_seconds: 1")
+        update_params(self.path / "params.yaml", {"serving.follow_seconds": 1})
 
     def run(self, *words: str) -> str:
         """What a command prints in the clone."""

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mlops_actions.core.params_file import update_params
 
 from engine import build
 
@@ -62,6 +64,10 @@ class Project:
 
     def write(self, name: str, text: str) -> None:
         (self.path / name).write_text(text, "utf-8")
+
+    def set(self, **values: Any) -> None:
+        """Give knobs of params.yaml their values: `set(**{"serving.limits.seconds": 4})`."""
+        update_params(self.path / "params.yaml", values)
 
     def files(self) -> list[str]:
         """Return every file's path, those of .git aside."""

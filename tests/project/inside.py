@@ -102,7 +102,7 @@ def do_choose(root: Path) -> dict[str, Any]:
     scores = [line.split(maxsplit=2)[1:] for line in lines if line.startswith("setup:   ")]
     said = next((line for line in reversed(lines) if line.startswith("setup: model.estimator")), "")
     text = (root / PARAMS).read_text()
-    model = text[text.index("\nmodel:") : text.index("\ntune:")]
+    model = text[text.index("\nmodel:") : text.index("\ngate:")]
     return {"scores": {name: float(score) for score, name in scores}, "said": said, "model": model, "params": text}
 
 

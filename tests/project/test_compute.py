@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 from baked import TEMPLATE, Project, environment
 from inside import Inside
-from tables import knob
 
 PARAMS = "params.yaml"
 BARE_WORKER = """
@@ -59,10 +58,8 @@ def tuned(inside: Inside, fresh: Callable[..., Project]) -> Callable[[str], dict
     def tune(place: str) -> dict[str, Any]:
         if place not in done:
             there = fresh(2000)
-            change = knob("  params: {}\n  # How many combinations it begins with",
-                          "  params: {max_leaf_nodes: [4, 8], learning_rate: [0.05, 0.2], max_iter: [20]}\n"
-                          "  # How many combinations it begins with")  # fmt: skip
-            there.write(PARAMS, knob("folds: 5", "folds: 3")(change(there.read(PARAMS))))
+            tried = {"max_leaf_nodes": [4, 8], "learning_rate": [0.05, 0.2], "max_iter": [20]}
+            there.set(**{"tune.params": tried, "tune.folds": 3})
             done[place] = inside("tune", there.path, place=place)
         return done[place]
 
@@ -119,12 +116,9 @@ def test_xgboost_trains_here_and_on_dask_with_the_same_bytes_each_time(
 
 def test_xgboost_minds_class_weights_and_is_tuned_with_them(inside: Inside, fresh: Callable[..., Project]) -> None:
     there = fresh(600)
-    chosen = knob("estimator: hist_gradient_boosting", "estimator: xgboost")(there.read(PARAMS))
-    there.write(PARAMS, knob("primary: guess", "primary: recall")(chosen))
+    there.set(**{"model.estimator": "xgboost", "gate.primary": "recall"})
     plain = inside("train", there.path)
-    weighed = knob("class_weight: null", 'class_weight: {"yes": 20}')(there.read(PARAMS))
-    line = "  params: {}\n  # How many combinations"
-    there.write(PARAMS, knob(line, line.replace("{}", "{max_depth: [1]}"))(weighed))
+    there.set(**{"model.class_weight": {"yes": 20}, "tune.params": {"max_depth": [1]}})
     assert inside("train", there.path)["metrics"]["recall"] > plain["metrics"]["recall"] + 0.1
     found = inside("tune", there.path, place="processes:1")
     assert found["said"] == "" and found["metrics"]["present"]["recall"] > plain["metrics"]["recall"]

@@ -104,7 +104,7 @@ def test_an_image_without_the_attestation_that_is_required_is_not_built(
     absent = "The image has no attestation of its bundle: origin (there is none) is no repository on GitHub"
     done, (call,) = build(asking)
     assert absent in done.stdout and done.returncode == 0
-    asking.write("params.yaml", asking.read("params.yaml").replace("required: false", "required: true"))
+    asking.set(**{"serving.attestation.required": True})
     asking.commit("Ask for it")
     asking.run("git", "tag", "--annotate", "--message=Second", "model@v1.1.0")
     done, calls = build(asking)

@@ -63,10 +63,10 @@ def large(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
 @pytest.fixture(scope="module")
 def stage(large: Project) -> Callable[..., Any]:
     """`stage("prepare", memory="500MB", threads=1)`: the run of a stage; with `start` its process, which goes on."""
-    params = knob("primary: guess", "primary: roc_auc")(large.read("params.yaml"))
+    large.set(**{"gate.primary": "roc_auc"})
 
-    def run(name: str, memory: str = "null", threads: int = 2, check: bool = True, start: bool = False) -> Any:
-        large.write("params.yaml", knob("memory: null", f"memory: {memory}")(params))
+    def run(name: str, memory: str | None = None, threads: int = 2, check: bool = True, start: bool = False) -> Any:
+        large.set(**{"resources.memory": memory})
         command = [sys.executable, "-c", STAGE, "stage", name, str(threads)]
         variables = {"PYTHONHASHSEED": "0"}
         if start:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 from baked import TEMPLATE, Project
-from mlops_actions.core.config import load_config
+from mlops_actions.core.config import keys_of, load_config
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.paths import (
     BUNDLE,
@@ -25,8 +25,9 @@ from mlops_actions.core.paths import (
     TRAIN_FEATURES,
     TRAIN_ROWS,
 )
+from mlops_actions.core.typed_yaml import section_of
 from mlops_actions.stages.outdated import what_changed
-from mlops_actions.stages.recipes import make_recipes, write_recipes
+from mlops_actions.stages.recipes import make_recipes, value_of, write_recipes
 
 SOURCE = "src/customer_churn"
 OWNERS = "featurize, train, evaluate, export"
@@ -138,16 +139,26 @@ def test_what_notebooks_and_editors_leave_is_no_helper(there: Project) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "old", "new", "stages"),
+    ("key", "value", "changed", "stages"),
     [
-        ("model.seed", "seed: 0", "seed: 1", "train"),
-        ("model.threshold", "threshold: null", "threshold: 0.3", "evaluate, export"),
-        ("split", "test_size: 0.2", "test_size: 0.3", "prepare"),
+        ("model.seed", 1, "model.seed", "train"),
+        ("model.threshold", 0.3, "model.threshold", "evaluate, export"),
+        ("split.test_size", 0.3, "split", "prepare"),
     ],
 )
-def test_a_knob_retrains_the_stages_that_read_it(there: Project, key: str, old: str, new: str, stages: str) -> None:
-    there.write("params.yaml", there.read("params.yaml").replace(old, new))
-    assert changes(there) == {f"{key} in params.yaml": stages}
+def test_a_knob_retrains_the_stages_that_read_it(
+    there: Project, key: str, value: float, changed: str, stages: str
+) -> None:
+    there.set(**{key: value})
+    assert changes(there) == {f"{changed} in params.yaml": stages}
+
+
+def test_a_default_that_is_written_down_retrains_nothing(there: Project) -> None:
+    config = load_config(there.path)
+    there.set(**{key: value_of(config, key) for key, field in keys_of() if not section_of(field)})
+    lines = {line.strip() for line in there.read("params.yaml").splitlines()}
+    assert {"seed: 0", "class_weight: null", "guards: {}", "gap: null"} <= lines
+    assert make_recipes(load_config(there.path)) == make_recipes(config) and changes(there) == {}
 
 
 ENGINE = {  # a change of the engine's source, and what it retrains
@@ -177,7 +188,6 @@ def test_another_engine_retrains_what_it_says_that_it_changes(there: Project, tm
     text = file.read_text()
     assert old in text
     file.write_text(text.replace(old, new, 1))
-    there.write("params.yaml", there.read("params.yaml").replace("  delay: null\n", ""))
     assert changes(there) == {}
     there.run(sys.executable, "-m", "mlops_actions", "stage", "recipes", PYTHONPATH=str(engine))
     with contextlib.chdir(there.path):

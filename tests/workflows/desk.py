@@ -7,10 +7,12 @@ import secrets
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from local_github import LocalGitHub, PullRequest, Repository, Run, Token, read_workflows
 from local_github.events import push_event
 from local_github.permissions import BOT
+from mlops_actions.core.params_file import update_params
 
 OWNER = "acme"
 ASSETS = ["MODEL_CARD.md", "SHA256SUMS", "bundle.zip", "metrics.json", "schema.yaml"]
@@ -76,6 +78,10 @@ class Desk:
         assert old in text, f"{name} does not say {old!r}"
         (self.path / name).write_text(text.replace(old, new, 1))
 
+    def set(self, **values: Any) -> None:
+        """Give knobs of params.yaml their values: `set(**{"serving.limits.seconds": 4})`."""
+        update_params(self.path / "params.yaml", values)
+
     def set_params(self, params: str) -> None:
         """Give the estimator other params."""
         self.replace("params.yaml", "params: {}", f"params: {params}")
@@ -84,9 +90,8 @@ class Desk:
         """Let what a repository of this GitHub published be served."""
         hub = self.repository.hub
         (self.path / "roots.jsonl").write_text(hub.trusted_roots())
-        self.replace("params.yaml", f"repository: {OWNER}/customer-churn", f"repository: {hub.url}/{repository}")
-        self.replace("params.yaml", "required: false", f"required: {str(required).lower()}")
-        self.replace("params.yaml", "trusted_root: null", "trusted_root: roots.jsonl")
+        knobs = {"repository": f"{hub.url}/{repository}", "required": required, "trusted_root": "roots.jsonl"}
+        self.set(**{f"serving.attestation.{name}": value for name, value in knobs.items()})
 
     def commit(self, message: str) -> str:
         """Commit everything and return the commit."""

@@ -107,6 +107,11 @@ def knob(*changes: tuple[str, str]) -> Edit:
     return edit
 
 
+def setting(values: dict[str, Any]) -> Edit:
+    """Give knobs of params.yaml their values."""
+    return lambda desk: desk.set(**values)
+
+
 def boost(desk: Desk) -> None:
     knob(("estimator: logistic", "estimator: hist_gradient_boosting"), ("params: {}", "params: {max_iter: 60}"))(desk)
 
@@ -114,9 +119,8 @@ def boost(desk: Desk) -> None:
 def boost_and_lose_newcomers(desk: Desk) -> None:
     boost(desk)
     desk.replace(f"src/{PACKAGE}/features.py", "    rows = rows.copy()\n", LOSE_NEWCOMERS)
-    knob(("columns: null", "columns: [voice_mail_plan]"), ("custom: {}", "custom: {newcomers: account_length <= 72}"))(
-        desk
-    )
+    newcomers = {"newcomers": "account_length <= 72"}
+    desk.set(**{"gate.slices.columns": ["voice_mail_plan"], "gate.slices.custom": newcomers})
 
 
 def rename_column(desk: Desk) -> None:
@@ -164,30 +168,34 @@ def change_data(desk: Desk, change: Callable[[str], str]) -> None:
 STORIES: dict[str, list[Edit]] = {
     "better": [boost],
     "not worse": [
-        knob(
-            ("params: {}", "params: {C: 0.8}"),
-            ("margin: 0.01\n", "margin: 0.05\n"),
-            ("custom: {}", "custom: {stayed: churn == 'no'}"),
+        setting(
+            {
+                "model.params": {"C": 0.8},
+                "gate.margin": 0.05,
+                "gate.slices.custom": {"stayed": "churn == 'no'"},
+            }
         )
     ],
     "worse": [
         knob(("drop: []", f"drop: {INFORMATIVE}"), ("roc_auc: 0.6", "roc_auc: 0.2")),
-        knob(
-            ("primary: roc_auc", "primary: accuracy"),
-            ("margin: 0.01\n", "margin: 0.1\n"),
-            ("guards: {}", "guards: {roc_auc: 0.01}"),
-            ("model_mb: 95", "model_mb: 0.0001"),
+        setting(
+            {
+                "gate.primary": "accuracy",
+                "gate.margin": 0.1,
+                "gate.guards": {"roc_auc": 0.01},
+                "gate.limits.model_mb": 0.0001,
+            }
         ),
     ],
     "undecided": [
         knob(("params: {}", "params: {C: 0.05}")),
         knob(("margin: 0.01\n", "margin: 0.001\n")),
-        knob(("margin: 0.001\n", "margin: 0.01\n"), ("undecided: estimate", "undecided: fail")),
+        setting({"gate.margin": 0.01, "gate.undecided": "fail"}),
     ],
     "slice": [boost_and_lose_newcomers],
     "test rows": [knob(("test_size: 0.2", "test_size: 0.4"))],
     "renamed column": [rename_column],
-    "other target": [predict_the_plan, knob(("compare: true", "compare: false"))],
+    "other target": [predict_the_plan, setting({"gate.compare": False})],
     "own metric": [earn_nothing, earn('raise ValueError("no prices")')],
     "scorer": [
         knob(

@@ -95,14 +95,14 @@ def check(args: argparse.Namespace) -> int:
 
 
 def params(args: argparse.Namespace) -> int:
-    """Show every knob of params.yaml with the value in effect, defaults included."""
+    """Show every knob with the value in effect, or explain one and where to write it in params.yaml."""
     from .core.config import load_config
-    from .stages.effective import show_params
+    from .stages.show_params import show_params
     from .stats.own_metrics import named_metrics
 
-    config = load_config()
+    config = load_config(guesses=True)
     named_metrics(config)
-    show_params(config, args.json)
+    show_params(config, args.key, args.json)
     return 0
 
 
@@ -369,7 +369,9 @@ def parser() -> argparse.ArgumentParser:
     verb(tune)
     verb(test).add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to pytest")
     verb(check)
-    verb(params).add_argument("--json", action="store_true", help="as JSON, for programs")
+    showing = verb(params)
+    showing.add_argument("key", nargs="?", default="", metavar="KEY", help="a knob such as gate.margin, or a section")
+    showing.add_argument("--json", action="store_true", help="as JSON, for programs")
     comparing = verb(compare)
     comparing.add_argument("--against", metavar="REV", help="a version, branch or commit, instead of the champion")
     comparing.add_argument("--report", type=Path, default=Path("report"), metavar="DIR", help="where the page goes")

@@ -247,13 +247,17 @@ def imported(file: Path, tree: ast.Module) -> Iterator[Path]:
 def shape(node: Any) -> Any:
     """Return a syntax tree as JSON can hold it, the same in every Python: no docstrings, places or empty fields."""
     if isinstance(node, list):
-        return [shape(child) for child in node]
+        return [shape(child) for child in node if not is_docstring(child)]
     if not isinstance(node, ast.AST):
         return repr(node)
     fields = {name: value for name, value in ast.iter_fields(node) if value not in (None, []) and name not in SKIPPED}
-    if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and ast.get_docstring(node):
-        fields["body"] = node.body[1:]
     return [type(node).__name__, {name: shape(value) for name, value in fields.items()}]
+
+
+def is_docstring(node: Any) -> bool:
+    """Return whether a statement is text alone: a docstring, or a knob's comment below it."""
+    text = getattr(node, "value", None) if isinstance(node, ast.Expr) else None
+    return isinstance(text, ast.Constant) and isinstance(text.value, str)
 
 
 SKIPPED = ("ctx", "kind", "type_comment", "type_params")

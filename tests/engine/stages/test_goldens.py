@@ -47,10 +47,11 @@ def test_comments_and_docstrings_are_no_source(tmp_path: Path) -> None:
     import ast
 
     plain, told = (
-        "def f(x):\n    return x\n",
-        '"""Module."""\ndef f(x):\n    """Return it."""\n    # So.\n    return x\n',
+        "class A:\n    n: int = 1\ndef f(x):\n    return x\n",
+        '"""Module."""\nclass A:\n    n: int = 1\n    """How many."""\n'
+        'def f(x):\n    """Return it."""\n    # So.\n    return x\n',
     )
-    shapes = [goldens.shape(ast.parse(text)) for text in (plain, told, "def f(x):\n    return -x\n")]
+    shapes = [goldens.shape(ast.parse(text)) for text in (plain, told, plain.replace("return x", "return -x"))]
     assert shapes[0] == shapes[1] != shapes[2]
 
 
