@@ -19,6 +19,7 @@ from .attestation import beside
 from .keep import keep_workflows, refusal
 from .numbering import next_version
 from .outputs import locked
+from .tags import annotate
 from .versions import MODEL, Version, fetch_tags, list_versions, newest_version
 
 TRIES = 5
@@ -50,24 +51,16 @@ def version() -> None:
 
 
 def register(commit: str, newest: Version | None) -> Version | None:
-    """Return the version after `newest`, tagged by GTO on `commit` and pushed; None if another one took its number.
+    """Return the version after `newest`, tagged on `commit` and pushed; None if another one took its number.
 
     Raises:
         UserError: origin refuses the tag for another reason.
     """
-    from gto.api import register
-    from gto.exceptions import GTOException
-
     bump = next_version(newest, load_config())
     made = Version(bump.name, commit)
     merge = git("rev-parse", "HEAD")
     unkept = keep_workflows(merge)
-    name, email = github.BOT
-    message = f"{MODEL} {made}: {bump.reason}"
-    try:
-        register(".", MODEL, commit, version=made.name, message=message, author=name, author_email=email)
-    except GTOException as error:
-        raise UserError(f"GTO refused {made.tag}: {error}.") from error
+    annotate(made.tag, commit, f"{MODEL} {made}: {bump.reason}", github.BOT)
     pushed = run("push", "origin", f"refs/tags/{made.tag}")
     if pushed.returncode == 0:
         print(f"{made}: {bump.reason}.")
