@@ -572,6 +572,61 @@ def test_a_run_is_killed_after_a_step_or_at_a_call(project: Project) -> None:
     assert [release["draft"] for release in project.repo.releases()] == [True]
 
 
+def test_failed_jobs_run_again_beside_what_the_others_came_to(project: Project) -> None:
+    project.commit(
+        two=f"""
+        name: two
+        on: push
+        jobs:
+          makes:
+            runs-on: ubuntu-latest
+            permissions: {{}}
+            outputs: {{word: "${{{{ steps.say.outputs.word }}}}"}}
+            steps:
+              - {{name: Say, id: say, run: 'echo "word=w$GITHUB_RUN_ATTEMPT" | tee -a "$GITHUB_OUTPUT" > kept'}}
+              - {{uses: {UPLOAD}, with: {{name: kept, path: kept}}}}
+          takes:
+            needs: makes
+            runs-on: ubuntu-latest
+            permissions: {{actions: read}}
+            steps:
+              - {{name: Fail at first, run: test $GITHUB_RUN_ATTEMPT != 1}}
+              - {{name: Here, uses: {DOWNLOAD}, with: {{name: kept, path: here}}, continue-on-error: true}}
+              - uses: {DOWNLOAD}
+                with:
+                  name: kept
+                  path: got
+                  run-id: "${{{{ github.run_id }}}}"
+                  github-token: "${{{{ github.token }}}}"
+              - {{name: Tell, run: 'echo "<$(cat got/kept) ${{{{ needs.makes.outputs.word }}}}>"'}}
+          after: {{needs: [takes], runs-on: ubuntu-latest, permissions: {{}}, steps: [{{run: exit 0}}]}}
+        """
+    )
+    (first,) = project.push()
+    assert first.expect("failure").jobs == {"makes": "success", "takes": "failure", "after": "skipped"}
+    (second,) = project.repo.rerun(first, failed=True)
+    assert (second.id, second.number, second.attempt) == (first.id, first.number, 2)
+    assert second.expect("success").jobs == {"makes": "success", "takes": "success", "after": "success"}
+    assert "<word=w1 w1>" in second.log and "Say" not in [step.name for step in second.steps]
+    assert second.outcome("Here") == "failure" and "404 " in second.log and "workflow run not found" in second.log
+    assert project.repo.runs("two") == [second], "a run, of which this is the newest attempt"
+    with pytest.raises(ValueError, match="none failed"):
+        project.repo.rerun(second, failed=True)
+    (third,) = project.repo.rerun(first)
+    assert "An artifact with the name kept already exists on this run." in third.expect("failure").log
+    assert third.attempt == 3
+
+
+def test_an_artifact_has_names_that_every_file_system_takes(project: Project) -> None:
+    project.commit(
+        colon=job("run: touch kept", f"{{uses: {UPLOAD}, with: {{name: 'a:b', path: kept}}}}"),
+        question=job("run: mkdir kept; touch 'kept/why?'", f"{{uses: {UPLOAD}, with: {{name: kept, path: kept}}}}"),
+    )
+    colon, question = project.push()
+    assert "The artifact name is not valid: a:b." in colon.expect("failure").log
+    assert "The path for one of the files in artifact is not valid" in question.expect("failure").log
+
+
 def test_caches_are_scoped_to_a_ref_and_main(project: Project) -> None:
     cached = job(
         f"{{uses: {CACHE}, id: cache, with: {{path: kept, key: 'k-${{{{ github.sha }}}}', restore-keys: k-}}}}",

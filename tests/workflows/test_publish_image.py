@@ -11,7 +11,7 @@ PLACE = "ghcr.io/acme/churn"
 
 def test_no_image_is_built_unless_asked_for(first: Repository) -> None:
     (run,) = first.runs("publish")
-    assert run.jobs == {"publish": "success", "image": "skipped", "pass": "success"}
+    assert run.jobs == {"train": "success", "publish": "success", "image": "skipped", "pass": "success"}
 
 
 def test_a_release_is_followed_by_its_image_and_again_when_rerun(published: Repository, clone: Clone) -> None:
@@ -21,7 +21,7 @@ def test_a_release_is_followed_by_its_image_and_again_when_rerun(published: Repo
     desk.replace("params.yaml", "image: null", f"image: {PLACE}")
     desk.trust(published.name)
     run = find_run(published.merge(desk.propose("with-image", "Build images")), "publish").expect("success")
-    assert run.jobs == {"publish": "success", "image": "success", "pass": "success"}
+    assert run.jobs == {"train": "success", "publish": "success", "image": "success", "pass": "success"}
     assert "Login Succeeded" in run.log
     commit = published.bare.resolve("model@v1.1.0^{commit}")
     for told in (
@@ -45,7 +45,7 @@ def test_a_merge_that_releases_nothing_builds_nothing(published: Repository, clo
     desk.replace("params.yaml", "image: null", f"image: {PLACE}")
     run = find_run(published.merge(desk.propose("image-alone", "Build images from now on")), "publish")
     assert "nothing to publish" in run.expect("success").log
-    assert run.jobs == {"publish": "success", "image": "skipped", "pass": "success"}
+    assert run.jobs == {"train": "success", "publish": "success", "image": "skipped", "pass": "success"}
 
 
 def test_an_image_that_fails_is_seen(published: Repository, clone: Clone) -> None:
@@ -56,5 +56,9 @@ def test_an_image_that_fails_is_seen(published: Repository, clone: Clone) -> Non
     desk.replace("params.yaml", f"repository: {OWNER}/customer-churn", "repository: null")
     run = find_run(published.merge(desk.propose("elsewhere", "Push where nobody logged in")), "publish")
     assert "denied" in run.expect("failure").log
-    assert run.jobs == {"publish": "success", "image": "failure", "pass": "failure"}
+    ended = {"train": "success", "publish": "success", "image": "failure", "pass": "failure"}
+    assert run.jobs == ended
     assert published.tags() == ["model@v1.0.0", "model@v1.1.0"], "the release is there all the same"
+    (again,) = published.rerun(run, failed=True)
+    assert "denied" in again.expect("failure").log and again.jobs == ended
+    assert {step.job for step in again.steps} == {"image", "pass"}, "of the same version, by itself"

@@ -26,6 +26,14 @@ from local_github import LocalGitHub, Repository
 
 Clone = Callable[..., Desk]
 PUSH = "POST .*/git-receive-pack"
+PUBLISHING = [
+    "Take what was trained",
+    "Store data and model",
+    "Give the model its version",
+    "Write its release",
+    "Attest the bundle",
+    "Release it",
+]
 
 
 def state(repository: Repository) -> dict[str, object]:
@@ -81,20 +89,26 @@ def test_a_publish_that_dies_at_every_write_in_turn_ends_as_an_undisturbed_one(
 def test_a_publish_that_dies_after_each_step_is_taken_up_again(hub: LocalGitHub, published: Repository) -> None:
     published.disabled |= {"retrain"}
     pull = published.open_pull_request("tuned", "Regularise more")
-    steps = ["Train from merged code", "Judge it again", "Store data and model", "Give the model its version"]
-    with hub.killing_runs(after_step=steps[0]):
+    with hub.killing_runs(after_step="Train from merged code"):
         (run,) = published.merge(pull)
     assert run.conclusion == "cancelled" and published.tags() == ["model@v1.0.0"]
-    for step in [*steps[1:], "Write its release", "Attest the bundle", "Release it"]:
+    for step in ["Judge it again", "Hand it over", "Take what was trained"]:
         with hub.killing_runs(after_step=step):
-            (killed,) = published.rerun(run)
-        assert killed.conclusion == "cancelled" and killed.outcome(step) == "success"
+            (run,) = published.rerun(run)
+        assert run.conclusion == "cancelled" and run.outcome(step) == "success"
+    assert run.jobs["train"] == "success" and published.tags() == ["model@v1.0.0"]
+    for step in PUBLISHING[1:]:
+        with hub.killing_runs(after_step=step):
+            (run,) = published.rerun(run, failed=True)
+        assert run.conclusion == "cancelled" and run.outcome(step) == "success"
+        assert not {one.name for one in run.steps if one.job == "train"}, "what was trained is taken again"
     done, proof = state(published), published.asset("model@v1.1.0", PROOF).read_text()
     assert is_complete(published, "v1.1.0") and proof == json.dumps(published.attestations["bundle.zip"]) + "\n"
-    (again,) = published.rerun(run)
-    assert "is published already" in again.expect("success").log
-    assert not {"Attest the bundle", "Release it"} & {step.name for step in again.steps}
-    assert state(published) == done and published.asset("model@v1.1.0", PROOF).read_text() == proof
+    for failed in (True, False):
+        (run,) = published.rerun(run, failed=failed)
+        assert "is published already" in run.expect("success").log
+        assert not {"Attest the bundle", "Release it"} & {step.name for step in run.steps}
+        assert state(published) == done and published.asset("model@v1.1.0", PROOF).read_text() == proof
     assert done["main"] == pull.merge_commit
 
 

@@ -143,7 +143,8 @@ def test_a_model_that_fails_the_gate_is_red_blocked_and_unpublished_even_by_forc
     runs = published.merge(pull, force=True)
     publish = find_run(runs, "publish").expect("failure")
     assert publish.outcome("Judge it again") == "failure"
-    assert publish.jobs["pass"] == "failure"
+    assert publish.jobs == {"train": "failure", "publish": "skipped", "image": "skipped", "pass": "failure"}
+    assert set(publish.artifacts) == {"report"}, "which says why"
     assert published.tags() == ["model@v1.0.0"] and len(published.releases()) == 1
     assert published.bare.resolve("main") == pull.merge_commit
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from baked import TEMPLATE, Bake, Project, run
 from local_github import read_yaml
+from mlops_actions.registry.handover import ARTIFACT
 
 # What each action's version was when its commit was pinned; Dependabot moves both together.
 PINS = {
@@ -28,7 +29,8 @@ PERMISSIONS = {
         "pass": {},
     },
     "publish": {
-        "publish": {"contents": "write", "id-token": "write", "attestations": "write"},
+        "train": {"contents": "read"},
+        "publish": {"contents": "write", "actions": "read", "id-token": "write", "attestations": "write"},
         "image": {"contents": "read", "packages": "write"},
         "pass": {},
     },
@@ -39,6 +41,7 @@ PERMISSIONS = {
 CANCELS = {name: name in ("checks", "retrain") for name in PERMISSIONS}
 EXPLAINED = {"dangerous-triggers", "github-env"}
 ACTION = ".github/actions/setup/action.yml"
+ENGINE = TEMPLATE / "engine/pyproject.toml"
 
 
 @pytest.fixture(scope="module")
@@ -104,9 +107,12 @@ def test_every_action_is_pinned_to_the_commit_of_its_version(generated: Project)
     assert set(others) == {"- uses: ./.github/actions/setup"}
 
 
-def test_uv_is_one_whose_checksum_the_action_knows_and_its_cache_is_the_actions_own_choice(generated: Project) -> None:
+def test_uv_is_one_whose_checksum_the_action_knows_and_its_cache_is_the_actions_own_choice_or_none(
+    generated: Project,
+) -> None:
     (setup,) = [step for step in all_steps(generated) if step.get("uses", "").startswith("astral-sh/setup-uv@")]
-    assert setup["with"] == {"version": "latest-known", "python-version": "3.11"}
+    cache = "${{ inputs.cache == 'true' && 'auto' || 'false' }}"
+    assert setup["with"] == {"version": "latest-known", "python-version": "3.11", "enable-cache": cache}
     assert generated.run("uv", "--version").stdout.split()[1] == UV, "the tests prove what workflows install"
 
 
@@ -149,7 +155,7 @@ def test_one_last_job_passes_only_if_all_others_did(name: str, workflow: dict[st
 
 def test_no_checkout_leaves_credentials(generated: Project) -> None:
     checkouts = [step for step in all_steps(generated) if step.get("uses", "").startswith("actions/checkout@")]
-    assert len(checkouts) == 10
+    assert len(checkouts) == 11
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
 
 
@@ -201,7 +207,7 @@ def test_a_repository_variable_names_the_runner_of_the_jobs_that_train_and_of_no
 ) -> None:
     bigger = "${{ vars.TRAINING_RUNNER || 'ubuntu-latest' }}"
     runners = {job: content["runs-on"] for job, content in workflow["jobs"].items()}
-    training = {"retrain", "publish"}
+    training = {"retrain", "train"}
     assert runners == {job: bigger if job in training else "ubuntu-latest" for job in runners}
     for content in workflow["jobs"].values():
         for step in content["steps"]:
@@ -221,18 +227,51 @@ def test_the_job_that_may_push_images_holds_no_other_write_and_gets_one_version(
     assert build["env"]["VERSION"] == "${{ needs.publish.outputs.image }}"
 
 
-def test_only_publish_may_skip_no_training(generated: Project) -> None:
+def test_publishing_skips_no_training_and_judges_before_it_hands_over(generated: Project) -> None:
+    train = read_yaml(generated.read(".github/workflows/publish.yml"))["jobs"]["train"]
+    commands = [step["run"] for step in train["steps"] if "run" in step]
+    assert commands == ["mlops train --no-run-cache", "mlops compare", "mlops handover write trained"]
+    assert not any("actions/cache" in step.get("uses", "") for step in train["steps"])
+    last = train["steps"][-1]
+    assert last["uses"].startswith("actions/upload-artifact@") and "if" not in last
+    assert last["with"]["name"] == ARTIFACT and last["with"]["path"] == "trained/" and last["with"]["overwrite"] is True
+
+
+def test_the_job_that_publishes_waits_for_the_training_and_trains_nothing(generated: Project) -> None:
     publish = read_yaml(generated.read(".github/workflows/publish.yml"))["jobs"]["publish"]
+    assert publish["needs"] == ["train"] and "if" not in publish
     commands = [step["run"] for step in publish["steps"] if "run" in step]
     assert commands == [
-        "mlops train --no-run-cache",
-        "mlops compare",
+        "mlops handover take",
         "mlops push",
         "mlops version",
         "mlops release --prepare dist",
         "mlops release --from dist",
     ]
-    assert not any("actions/cache" in step.get("uses", "") for step in publish["steps"])
+    assert {step["uses"].partition("@")[0] for step in publish["steps"] if "uses" in step} == {
+        "actions/checkout",
+        "./.github/actions/setup",
+        "actions/attest",
+    }
+
+
+def test_what_may_write_installs_one_library_or_nothing_and_takes_no_cache_that_code_may_have_filled(
+    generated: Project,
+) -> None:
+    setups = {}
+    for name in PERMISSIONS:
+        for job, content in read_yaml(generated.read(f".github/workflows/{name}.yml"))["jobs"].items():
+            if "write" in content["permissions"].values():
+                (setup,) = [step for step in content["steps"] if step.get("uses") == "./.github/actions/setup"]
+                setups[name, job] = setup["with"]
+    assert setups.pop(("publish", "publish")) == {"group": "publish", "cache": "false"}
+    assert setups.pop(("publish", "image")) == {"cache": "false"}, "which may write packages alone"
+    assert len(setups) == 5 and all(given["dependencies"] == "false" for given in setups.values()), setups
+    project, engine = (tomllib.loads(path.read_text()) for path in (generated.path / "pyproject.toml", ENGINE))
+    assert project["dependency-groups"]["publish"] == ["mlops-actions[publish]"]
+    assert "publish" not in project["tool"]["uv"]["default-groups"]
+    (library,) = engine["project"]["optional-dependencies"]["publish"]
+    assert library.startswith("ruamel.yaml>") and engine["project"]["dependencies"] == []
 
 
 def test_the_bundle_is_attested_between_the_writing_of_its_release_and_its_publishing(generated: Project) -> None:

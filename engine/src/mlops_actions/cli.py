@@ -18,7 +18,7 @@ from .core.errors import UserError
 from .core.paths import BUNDLE, STAGE_TIMES, STAGES
 from .core.turns import turn
 
-IN_TURN = ("setup", "ingest", "train", "tune", "compare", "checkout", "pull")
+IN_TURN = ("setup", "ingest", "train", "tune", "compare", "checkout", "pull", "handover")
 
 
 def setup(args: argparse.Namespace) -> int:
@@ -185,6 +185,22 @@ def pictures(args: argparse.Namespace) -> int:
     from .review.pictures import pictures
 
     pictures()
+    return 0
+
+
+def handover_write(args: argparse.Namespace) -> int:
+    """Write what was trained here into a folder, for the job that publishes it."""
+    from .registry.handover import write_handover
+
+    write_handover(args.folder)
+    return 0
+
+
+def handover_take(args: argparse.Namespace) -> int:
+    """Take what this run's job that trained handed over, once all of it was checked; nothing of it is run."""
+    from .registry.handover import take_handover
+
+    take_handover(args.file)
     return 0
 
 
@@ -398,6 +414,11 @@ def parser() -> argparse.ArgumentParser:
     verb(trust).add_argument("tool", choices=["cml"])
     verb(pictures)
     verb(comment)
+    handover_verbs = group("handover", "Bring what one job trained to the job that publishes it.")
+    writing = verb(handover_write, handover_verbs, "write")
+    writing.add_argument("folder", type=Path, metavar="DIR", help="what becomes the artifact `trained` of the run")
+    taking = verb(handover_take, handover_verbs, "take")
+    taking.add_argument("file", nargs="?", type=Path, metavar="ZIP", help="the artifact; this run's, if none is named")
     verb(version)
     keeping = verb(keep)
     keeping.add_argument("commit", nargs="?", default="", metavar="COMMIT", help="one that is to become a version")

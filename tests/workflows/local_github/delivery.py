@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from .events import Event, workflow_run_event
-from .runner import run_workflow
+from .runner import run_again, run_workflow
 from .workflows import Workflow, read_workflows
 
 if TYPE_CHECKING:
@@ -39,6 +39,14 @@ def _deliver(repository: "Repository", event: Event, only: str | None, depth: in
         return [run for chain in chains for run in chain]
 
 
+def deliver_again(run: "Run", failed: bool) -> list["Run"]:
+    """A run's next attempt and every run that its completion starts."""
+    return _follow(run_again(run, failed), DEEPEST_CHAIN)
+
+
 def _run_chain(repository: "Repository", workflow: Workflow, event: Event, depth: int) -> list["Run"]:
-    run = run_workflow(repository, workflow, event)
-    return [run, *(_deliver(repository, workflow_run_event(run), None, depth - 1) if depth else [])]
+    return _follow(run_workflow(repository, workflow, event), depth)
+
+
+def _follow(run: "Run", depth: int) -> list["Run"]:
+    return [run, *(_deliver(run.repository, workflow_run_event(run), None, depth - 1) if depth else [])]

@@ -121,14 +121,24 @@ class LocalGitHub:
     def begin_run(self, repository: Repository, workflow: Workflow, event: Event) -> Run:
         """A run that has a number and a directory, and no process yet."""
         with self.lock:
-            identity = 9_000_001 + len(self.runs)
             earlier = [run for run in self.runs.values() if (run.repository, run.path) == (repository, workflow.path)]
-            directory = self.root / "runs" / str(identity)
-            directory.mkdir()
-            number, runtime = len(earlier) + 1, secrets.token_hex(18)
-            run = Run(repository, identity, number, workflow, event, directory, runtime)
-            run.attempt += sum(other.event is event for other in earlier)
-            self.runs[identity] = run
+            return self._begin(repository, 9_000_001 + len(self.runs), len(earlier) + 1, workflow, event)
+
+    def begin_attempt(self, run: Run, kept: dict[str, dict[str, str]]) -> Run:
+        """A run's next attempt, which keeps what these jobs of the last one came to; its artifacts are the run's."""
+        with self.lock:
+            last = self.runs[run.id]
+            again = self._begin(run.repository, run.id, run.number, run.workflow, run.event, last.attempt + 1)
+            again.kept = kept
+            return again
+
+    def _begin(
+        self, repository: Repository, identity: int, number: int, workflow: Workflow, event: Event, attempt: int = 1
+    ) -> Run:
+        directory = self.root / "runs" / f"{identity}.{attempt}"
+        directory.mkdir()
+        run = Run(repository, identity, number, workflow, event, directory, secrets.token_hex(18), attempt=attempt)
+        self.runs[identity] = run
         return run
 
     def address(self, path: str) -> str:
@@ -139,13 +149,13 @@ class LocalGitHub:
         """What `gh attestation trusted-root` prints of this GitHub: a root a line."""
         return "".join(f"{json.dumps(one.trusted_root())}\n" for one in self.sigstores.values())
 
-    def keep_artifact(self, run: int, name: str, content: bytes) -> Artifact:
+    def keep_artifact(self, run: int, name: str, content: bytes, attempt: int = 1) -> Artifact:
         """A run's artifact, whatever the zip file holds."""
         with self.lock:
             number = 7_000_001 + max((number - 7_000_000 for number in self.artifacts), default=0)
             file = self.root / "artifacts" / f"{number}.zip"
             file.write_bytes(content)
-            self.artifacts[number] = Artifact(number, name, run, file)
+            self.artifacts[number] = Artifact(number, name, run, file, attempt)
             return self.artifacts[number]
 
     def keep_bytecode(self, environment: Path) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .api.releases import copy_all, list_all
 from .bare import BareRepository
-from .delivery import deliver
+from .delivery import deliver, deliver_again
 from .events import Event, dispatch_event, pull_request_event, push_event, schedule_event
 from .pull_request import PullRequest
 
@@ -158,9 +158,9 @@ class Repository:
         """Let the time of a cron expression come; the runs that follow."""
         return deliver(self, schedule_event(self, schedule, self.owner))
 
-    def rerun(self, run: "Run") -> list["Run"]:
-        """Run a workflow again on the event it ran on; the runs that follow."""
-        return deliver(self, run.event, only=run.path)
+    def rerun(self, run: "Run", failed: bool = False) -> list["Run"]:
+        """Run all jobs of a run again, or the `failed` ones and those that need them; the runs that follow."""
+        return deliver_again(run, failed)
 
     def deliver(self, event: Event) -> list["Run"]:
         """The runs of the workflows that an event starts, then of those that their completion starts."""

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 from dataclasses import dataclass, field
@@ -17,6 +18,7 @@ from .workflows import Workflow
 if TYPE_CHECKING:
     from .repository import Repository
 
+STEP_OUTPUT = re.compile(r"\$\{\{ *steps\.([\w-]+)\.outputs\.([\w-]+) *\}\}")
 WORST = ("failure", "cancelled", "success", "skipped")
 
 
@@ -32,7 +34,10 @@ class Step:
 
 @dataclass(eq=False)
 class Run:
-    """A run; `conclusion` is None until it is over, then GitHub's word for how it ended."""
+    """A run; `conclusion` is None until it is over, then GitHub's word for how it ended.
+
+    `kept` has the outputs of those jobs that this attempt does not run again.
+    """
 
     repository: "Repository"
     id: int
@@ -48,11 +53,13 @@ class Run:
     log: str = ""
     summary: str = ""
     jobs: dict[str, str] = field(default_factory=dict)
+    kept: dict[str, dict[str, str]] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
     cancelled: bool = False
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
     started: str = field(default_factory=now)
     _job: str | None = None
+    _told: dict[tuple[str, str, str], str] = field(default_factory=dict)
     _read: int = 0
 
     @property
@@ -84,6 +91,27 @@ class Run:
     def fork(self) -> bool:
         """Whether it runs what a fork proposes, and so has no secrets, no variables and a token that only reads."""
         return self.event.name == "pull_request" and self.event.head is not self.repository
+
+    def jobs_to_keep(self) -> dict[str, dict[str, str]]:
+        """The outputs of the jobs that are not run again when those are that failed: nor is what needed these."""
+        again = {job for job in self.workflow.jobs if self.jobs.get(job) != "success"}
+        if self.conclusion == "success":
+            raise ValueError(f"{self!r}: GitHub runs no failed jobs again, as none failed.")
+        while more := {job for job, needed in self.workflow.needs().items() if needed & again} - again:
+            again |= more
+        return {job: self.outputs(job) for job in self.workflow.jobs if job not in again}
+
+    def outputs(self, job: str) -> dict[str, str]:
+        """What a job told those that need it."""
+        if job in self.kept:
+            return self.kept[job]
+        told = {}
+        for name, text in self.workflow.jobs[job].get("outputs", {}).items():
+            found = STEP_OUTPUT.fullmatch(text)
+            if found is None:
+                raise ValueError(f"this local GitHub cannot evaluate {text} of {job}")
+            told[name] = self._told.get((job, found[1], found[2]), "")
+        return told
 
     @property
     def artifacts(self) -> dict[str, Artifact]:
@@ -170,7 +198,9 @@ class Run:
         if "jobResult" in entry:
             self.jobs[job] = min(entry["jobResult"], self.jobs.get(job, "skipped"), key=WORST.index)
         outer = len(entry.get("stepID", [])) == 1 and entry.get("stage") == "Main"
-        if "stepResult" in entry and outer:
+        if entry.get("command") == "set-output" and outer:
+            self._told[job, entry["stepID"][0], entry["name"]] = entry["arg"]
+        if "stepResult" in entry and outer and job not in self.kept:
             seconds = entry.get("executionTime", 0) / 1e9
             self.steps.append(Step(job, entry["step"], entry["stepResult"], seconds))
 

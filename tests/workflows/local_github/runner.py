@@ -21,16 +21,24 @@ if TYPE_CHECKING:
 LABELS = ("ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04", "ubuntu-24.04-arm", "ubuntu-slim")
 
 
-def run_workflow(repository: "Repository", workflow: Workflow, event: "Event", timeout: float = 900) -> Run:
+def run_workflow(repository: "Repository", workflow: Workflow, event: "Event") -> Run:
     """The finished run of a workflow on an event."""
-    hub = repository.hub
-    stand_ins = find_stand_ins(repository.bare, event.sha, workflow)
-    run = hub.begin_run(repository, workflow, event)
-    turn = workflow.concurrency(make_context(run))
+    return _in_turn(repository.hub.begin_run(repository, workflow, event))
+
+
+def run_again(run: Run, failed: bool) -> Run:
+    """The finished next attempt of a run: of all its jobs, or of those that failed and those that need them."""
+    return _in_turn(run.repository.hub.begin_attempt(run, run.jobs_to_keep() if failed else {}))
+
+
+def _in_turn(run: Run, timeout: float = 900) -> Run:
+    hub = run.repository.hub
+    stand_ins = find_stand_ins(run.repository.bare, run.event.sha, run.workflow)
+    turn = run.workflow.concurrency(make_context(run))
     if turn is None:
         _run(run, stand_ins, timeout)
     else:
-        with hub.groups.enter(repository.name, turn, run):
+        with hub.groups.enter(run.repository.name, turn, run):
             _run(run, stand_ins, timeout)
     return run
 
@@ -104,6 +112,8 @@ def _make_command(run: Run, stand_ins: dict[str, Path]) -> list[str]:
     _git("-C", str(source), "remote", "set-url", "origin", repository.url)
     # act gives no turns, and refuses a `queue` in `concurrency`. JSON is YAML.
     workflow = {key: value for key, value in run.workflow.content.items() if key != "concurrency"}
+    jobs = run.workflow.jobs.items()
+    workflow["jobs"] = {job: _kept(run, job) if job in run.kept else content for job, content in jobs}
     (source / run.path).write_text(json.dumps(workflow))
     (directory / "event.json").write_text(json.dumps(event.payload))
     secrets = {"GITHUB_TOKEN": run.token} | ({} if run.fork else repository.secrets)
@@ -127,6 +137,12 @@ def _make_command(run: Run, stand_ins: dict[str, Path]) -> list[str]:
     for action, path in stand_ins.items():
         command += ["--local-repository", f"{action}={path}"]
     return command
+
+
+def _kept(run: Run, job: str) -> dict[str, object]:
+    """A job that does nothing and has the outputs that it had in an earlier attempt."""
+    needed = sorted(run.workflow.needs()[job])
+    return {"needs": needed, "runs-on": LABELS[0], "outputs": run.kept[job], "steps": [{"run": "true"}]}
 
 
 def _make_environment(run: Run) -> dict[str, str]:

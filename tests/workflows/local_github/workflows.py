@@ -55,6 +55,11 @@ class Workflow:
         """What the token of a job may do."""
         return read_permissions(self.jobs[job].get("permissions", self.content.get("permissions")))
 
+    def needs(self) -> dict[str, set[str]]:
+        """The jobs that each of its jobs waits for."""
+        needed = {job: content.get("needs", []) for job, content in self.jobs.items()}
+        return {job: {names} if isinstance(names, str) else set(names) for job, names in needed.items()}
+
     def concurrency(self, github: dict[str, Any]) -> Turn | None:
         """How its runs take turns, or None."""
         block = self.content.get("concurrency")

@@ -14,7 +14,8 @@ from ..core.errors import UserError
 from ..core.files import pack, write_file
 from ..stats.metrics import Predictions
 from .fitted import answer_of, load_model
-from .model import MANIFEST, REFERENCE, SCHEMA, open_onnx, read_parts
+from .model import open_onnx
+from .parts import MANIFEST, REFERENCE, SCHEMA, read_parts
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,7 @@
-"""A bundle that answers rows: what is in it is checked before anything of it is used."""
+"""A bundle that answers rows."""
 
-import hashlib
-import io
-import json
 import math
-import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,29 +9,12 @@ import numpy as np
 from ..core.errors import UserError
 from ..stats.metrics import choose
 from .contract import Contract, Problem
+from .parts import Parts, needs_code
 from .program import Program
-
-MANIFEST = "manifest.json"
-SCHEMA = "schema.yaml"
-REFERENCE = "reference.json"
-RELEASE = "release.json"  # which version it is; a bundle that was not released has none
-# The largest that a bundle's parts may be: a hostile zip must not fill the memory.
-LARGEST = 2**31
 
 BEYOND = Problem(None, "is beyond what the model can compute")
 
 Answer = Callable[[np.ndarray, np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Parts:
-    """What a bundle holds, as its manifest says: each part has the digest that stands there."""
-
-    manifest: dict[str, Any]
-    schema: str
-    model: bytes
-    reference: dict[str, Any]
-    version: str | None
 
 
 class Answers(NamedTuple):
@@ -45,36 +22,6 @@ class Answers(NamedTuple):
 
     values: np.ndarray
     problems: dict[int, Problem]
-
-
-def read_parts(path: Path, sha256: str | None = None) -> Parts:
-    """The parts of a bundle, whose file must have the digest `sha256` where that is known.
-
-    Raises:
-        UserError: there is no such file, it is no bundle, or it was changed after it was made.
-    """
-    try:
-        content = path.read_bytes()
-        if sha256 and hashlib.sha256(content).hexdigest() != sha256:
-            raise UserError(f"{path}: refused, its SHA-256 is not {sha256}; fetch it again.")
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
-            if sum(member.file_size for member in archive.infolist()) > LARGEST:
-                raise UserError(f"{path}: is larger than a bundle may be; fetch it again.")
-            manifest = json.loads(archive.read(MANIFEST))
-            digests = dict(manifest["sha256"])
-            files = {name: archive.read(name) for name in digests}
-            schema, model = files[SCHEMA].decode(), files[f"model.{manifest['format']}"]
-            reference = json.loads(files[REFERENCE])
-            release = json.loads(archive.read(RELEASE)) if RELEASE in archive.namelist() else {}
-            version = str(release["version"]) if release else None
-    except FileNotFoundError:
-        raise UserError(f"{path}: not found; run `mlops train` or `mlops pull`.") from None
-    except (zipfile.BadZipFile, OSError, KeyError, TypeError, ValueError, NotImplementedError) as error:
-        raise UserError(f"{path}: not a model bundle ({error}); fetch it again or run `mlops train`.") from None
-    for name, content in files.items():
-        if hashlib.sha256(content).hexdigest() != digests[name]:
-            raise UserError(f"{path}: refused, {name} in it is not what manifest.json says; fetch it again.")
-    return Parts(manifest, schema, model, reference, version)
 
 
 def open_onnx(model: bytes, source: str, threads: int = 0) -> Answer:
@@ -174,15 +121,6 @@ def check_reference(answer: Callable[[Sequence[Any]], Answers], parts: Parts, so
     if not worst <= 1:
         found = f"row {min(problems) + 1} is refused" if problems else f"off by {worst:.2g} times the tolerance"
         raise UserError(f"{source}: refused, it fails its self-test here ({found}); train it with this environment.")
-
-
-def needs_code(manifest: dict[str, Any]) -> str | None:
-    """Why a bundle cannot be answered without scikit-learn or pandas, or None."""
-    if manifest["format"] != "onnx":
-        return f"is answered by scikit-learn: {manifest['why']}"
-    if manifest["features"] is None:
-        return f"has features made by pandas: {manifest['compiled']}"
-    return None
 
 
 def ordered(classes: list[str] | None, positive: str | None) -> list[str] | None:

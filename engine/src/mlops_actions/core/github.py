@@ -5,7 +5,7 @@ import os
 import subprocess
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import urlparse
 
 from .errors import UserError
@@ -69,8 +69,17 @@ def token() -> str:
     return _variable("GITHUB_TOKEN")
 
 
-def gh(*args: str, stdin: bytes | None = None) -> bytes:
-    """Return what `gh` prints, run with the job's token on the job's server.
+def run_id() -> str:
+    """Return the number of this run of the workflow, which its later attempts share.
+
+    Raises:
+        UserError: outside GitHub Actions.
+    """
+    return _variable("GITHUB_RUN_ID")
+
+
+def gh(*args: str, stdin: bytes | None = None, stdout: int | IO[bytes] = subprocess.PIPE) -> bytes:
+    """Return what `gh` prints, or nothing where it prints to a file, run with the job's token on the job's server.
 
     Raises:
         UserError: `gh` is missing, or refused; the message is its own.
@@ -79,12 +88,22 @@ def gh(*args: str, stdin: bytes | None = None) -> bytes:
     key = "GH_TOKEN" if host == "github.com" else "GH_ENTERPRISE_TOKEN"
     environment = {**os.environ, "GH_HOST": host, key: token(), "GH_PROMPT_DISABLED": "1", "GH_TELEMETRY": "false"}
     try:
-        done = subprocess.run(["gh", *args], input=stdin, env=environment, capture_output=True)
+        done = subprocess.run(["gh", *args], input=stdin, env=environment, stdout=stdout, stderr=subprocess.PIPE)
     except FileNotFoundError as error:
         raise UserError("the GitHub CLI `gh` is not on PATH: install it on this runner") from error
     if done.returncode:
         raise UserError(f"gh {' '.join(args[:2])}: {done.stderr.decode(errors='replace').strip()}")
-    return done.stdout
+    return done.stdout or b""
+
+
+def download(path: str, file: Path) -> None:
+    """Write what the API answers to a GET of `repos/OWNER/NAME/` + `path` into a file, however large it is.
+
+    Raises:
+        UserError: it is refused.
+    """
+    with file.open("wb") as target:
+        gh("api", f"repos/{repository()}/{path}", stdout=target)
 
 
 def api(path: str, *args: str) -> Any:

@@ -1,26 +1,59 @@
-"""The model card: what a release's reader needs to know before using the model."""
+"""The model card: what a release's reader needs to know before using the model.
+
+What it tells of the model comes from the run that trained, which may be anybody's code: a text of it stands in a code
+span, and what has another type than it should is refused.
+"""
 
 import json
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
-from ..bundle.archive import load_bundle
+from ..bundle.parts import read_parts
+from ..core.errors import UserError
 from ..core.git import git, show_file
 from ..core.paths import METRICS, SUMMARY
+from ..core.typed_json import typed
+from .objects import load_yaml, parse_yaml
 from .versions import MODEL, Version
 
 
+@dataclass(frozen=True)
+class Facts:
+    """What a bundle says of its model, as far as a reader is told."""
+
+    format: str
+    why: str
+    task: str
+    target: str
+    classes: list[str] | None
+    positive: str | None
+    threshold: float | None
+    inputs: list[str]
+    libraries: list[str]
+
+
+@dataclass(frozen=True)
+class Rows:
+    """How many rows the data has, and how they were divided."""
+
+    rows: int
+    train_rows: int
+    test_rows: int
+
+
 def write_card(version: Version, bundle: Path) -> str:
-    """Return the model card of a version as Markdown, from its commit and its bundle alone."""
-    loaded = load_bundle(bundle)
-    manifest, inputs = loaded.manifest, YAML(typ="safe").load(loaded.schema)["columns"]
-    metrics = json.loads(show_file(version.commit, METRICS) or b"{}")
-    data = json.loads(show_file(version.commit, SUMMARY) or b"{}")
+    """Return the model card of a version as Markdown, from its commit and its bundle alone.
+
+    Raises:
+        UserError: one of them lacks what a card says.
+    """
+    facts = read_facts(bundle)
+    metrics = read_metrics(show_file(version.commit, METRICS) or b"")
+    data = read_rows(show_file(version.commit, SUMMARY) or b"")
     params = (show_file(version.commit, "params.yaml") or b"").decode()
-    serving = YAML(typ="safe").load(params).get("serving", {})
-    publisher = serving.get("attestation", {}).get("repository") or "OWNER/NAME"
+    serving = (load_yaml("params.yaml", version.commit) or {}).get("serving") or {}
+    publisher = (serving.get("attestation") or {}).get("repository") or "OWNER/NAME"
     settings = "\n".join(line for line in params.splitlines() if line.strip() and not line.lstrip().startswith("#"))
     reason = git("tag", "--list", version.tag, "--format=%(contents:subject)")
     return f"""# {MODEL} {version}
@@ -29,18 +62,18 @@ def write_card(version: Version, bundle: Path) -> str:
 
 | | |
 |---|---|
-| task | {manifest["task"]} of `{manifest["target"]}` |
-| classes | {", ".join(f"`{name}`" for name in manifest["classes"] or []) or "none"} |
-| decides by | {decision_of(manifest)} |
-| format | {manifest["format"]}: {manifest["why"]} |
-| rows | {data["rows"]:,}: {data["train_rows"]:,} trained, {data["test_rows"]:,} tested |
-| inputs | {", ".join(f"`{name}`" for name in inputs)} |
+| task | {code(facts.task)} of {code(facts.target)} |
+| classes | {", ".join(map(code, facts.classes or [])) or "none"} |
+| decides by | {decision_of(facts)} |
+| format | {code(facts.format)}: {code(facts.why)} |
+| rows | {data.rows:,}: {data.train_rows:,} trained, {data.test_rows:,} tested |
+| inputs | {", ".join(map(code, facts.inputs))} |
 
 ## Measured on the test rows
 
 | metric | value |
 |---|---|
-{chr(10).join(f"| {name} | {value:.6g} |" for name, value in metrics.items())}
+{chr(10).join(f"| {code(name)} | {value:.6g} |" for name, value in metrics.items())}
 
 ## Made with
 
@@ -48,7 +81,7 @@ def write_card(version: Version, bundle: Path) -> str:
 {settings}
 ```
 
-Libraries: {", ".join(f"{name} {number}" for name, number in manifest["libraries"].items())}.
+Libraries: {", ".join(map(code, facts.libraries))}.
 
 ## Use
 
@@ -69,10 +102,56 @@ gh attestation verify bundle.zip --repo {publisher} --bundle bundle.zip.sigstore
 """
 
 
-def decision_of(manifest: dict[str, Any]) -> str:
-    """How a prediction is made of what the model computes."""
-    if manifest["classes"] is None:
+def decision_of(facts: Facts) -> str:
+    """Return how a prediction is made of what the model computes."""
+    if facts.classes is None:
         return "the number itself"
-    if (threshold := manifest.get("threshold")) is None:
+    if facts.threshold is None:
         return "the most probable class"
-    return f"`{manifest['positive'] or manifest['classes'][-1]}` from a probability of {threshold:g} on"
+    return f"{code(facts.positive or facts.classes[-1])} from a probability of {facts.threshold:g} on"
+
+
+def code(text: str) -> str:
+    """Return a text as a code span that is good for a cell of a table, whatever is in it."""
+    return f"`{' '.join(text.split()).replace('`', chr(39)).replace('|', chr(92) + '|')}`"
+
+
+def read_facts(bundle: Path) -> Facts:
+    """Return what a bundle says of its model.
+
+    Raises:
+        UserError: it is none, or lacks a part of that.
+    """
+    parts = read_parts(bundle)
+    try:
+        told: dict[str, Any] = {field.name: parts.manifest.get(field.name) for field in fields(Facts)}
+        told["inputs"] = list(parse_yaml(parts.schema.encode())["columns"])
+        told["libraries"] = [f"{name} {number}" for name, number in parts.manifest["libraries"].items()]
+        return typed(Facts, told)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{bundle}: it lacks what a model card says ({error!r}); train it again.") from None
+
+
+def read_metrics(content: bytes) -> dict[str, float]:
+    """Return the metrics in the bytes of metrics.json.
+
+    Raises:
+        UserError: they are none.
+    """
+    try:
+        return {name: typed(float, value) for name, value in json.loads(content).items()}
+    except (AttributeError, RecursionError, TypeError, ValueError):
+        raise UserError(f"{METRICS} must hold a finite number for each metric; run `mlops train`.") from None
+
+
+def read_rows(content: bytes) -> Rows:
+    """Return the counts in the bytes of data/summary.json.
+
+    Raises:
+        UserError: there are none.
+    """
+    try:
+        found = json.loads(content)
+        return typed(Rows, {field.name: found[field.name] for field in fields(Rows)})
+    except (KeyError, RecursionError, TypeError, ValueError):
+        raise UserError(f"{SUMMARY} must hold how many rows there are; run `mlops train`.") from None

@@ -6,7 +6,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from ..bundle.model import needs_code, read_parts
+from ..bundle.parts import needs_code, read_parts
 from ..core.config import load_config
 from ..core.errors import UserError
 from ..core.git import check_out

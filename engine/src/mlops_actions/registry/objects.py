@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
@@ -35,28 +35,43 @@ def wanted(root: Path = Path(), rev: str | None = None, only: Collection[str] | 
     for name in git.list_files(rev, cwd=root):
         file = PurePosixPath(name)
         if file.name == "dvc.lock":
-            pipeline = _read_yaml(root, rev, file.with_name("dvc.yaml"))
-            ours = _not_for_dvc(pipeline)
-            stages = _at(_read_yaml(root, rev, file), "stages", dict)
-            outs = [
-                {**out, "path": os.path.join(_work_directory(pipeline, name), _at(out, "path", str))}
-                for name, stage in stages.items()
-                for out in _at(stage, "outs", list)
-                if not ours.fullmatch(_at(out, "path", str))
-            ]
-            parent = file.parent
+            pipeline = load_yaml(file.with_name("dvc.yaml"), rev, root)
+            named = wanted_by_lock(load_yaml(file, rev, root), pipeline, file.parent)
         elif file.suffix == ".dvc":
-            content = _read_yaml(root, rev, file)
+            content = load_yaml(file, rev, root)
             outs = [out for out in _at(content, "outs", list) if not _stays(out)]
-            parent = file.parent / _at(content, "wdir", str)
+            named = _named(outs, file.parent / _at(content, "wdir", str))
         else:
             continue
-        for out in outs:
-            md5, path = _at(out, "md5", str), os.path.normpath(parent / _at(out, "path", str))
-            # Without `hash: md5` the object is DVC 2's, whose name is no plain md5 of its bytes.
-            if _at(out, "hash", str) == "md5" and NAME.fullmatch(md5) and (only is None or path in only):
-                objects[md5] = path
+        objects |= {md5: path for md5, path in named if only is None or path in only}
     return objects
+
+
+def wanted_by_lock(lock: Any, pipeline: Any, parent: PurePosixPath) -> Iterator[tuple[str, str]]:
+    """Yield the objects, md5 and path, that the content of a lock names for DVC's remote.
+
+    Args:
+        lock: the content of a dvc.lock.
+        pipeline: that of the dvc.yaml beside it.
+        parent: where both are.
+    """
+    ours = _not_for_dvc(pipeline)
+    for name, stage in _at(lock, "stages", dict).items():
+        outs = [out for out in _at(stage, "outs", list) if not ours.fullmatch(_at(out, "path", str))]
+        yield from _named(outs, parent / _work_directory(pipeline, name))
+
+
+def output_pattern(stage: Any) -> re.Pattern[str]:
+    """Return what the paths of the outputs match that a stage of a dvc.yaml makes."""
+    return _matching(path for path, _ in _outputs(stage))
+
+
+def _named(outs: list[Any], parent: PurePosixPath) -> Iterator[tuple[str, str]]:
+    for out in outs:
+        md5 = _at(out, "md5", str)
+        # Without `hash: md5` the object is DVC 2's, whose name is no plain md5 of its bytes.
+        if _at(out, "hash", str) == "md5" and NAME.fullmatch(md5):
+            yield md5, os.path.normpath(parent / _at(out, "path", str))
 
 
 def place(base: Path, md5: str) -> Path:
@@ -117,39 +132,70 @@ def digest(file: Path) -> str:
 def members(file: Path, name: str) -> dict[str, str]:
     """The objects, md5 → path, in the directory `name` that `file` lists."""
     try:
-        listed = {str(member["md5"]): f"{name}/{member['relpath']}" for member in json.loads(file.read_bytes())}
-    except (ValueError, TypeError, KeyError):
-        listed = {"": ""}
-    if not all(re.fullmatch("[0-9a-f]{32}", md5) for md5 in listed):
+        listed = [(str(member["md5"]), str(member["relpath"])) for member in json.loads(file.read_bytes())]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        listed = [("", "")]
+    if not all(re.fullmatch("[0-9a-f]{32}", md5) and _stays_below(path) for md5, path in listed):
         raise UserError(f"{file} is not the listing of a directory ({name}): delete it and run `mlops pull`.")
-    return listed
+    return {md5: f"{name}/{path}" for md5, path in listed}
 
 
-def _read_yaml(root: Path, rev: str | None, path: PurePosixPath) -> Any:
+def _stays_below(path: str) -> bool:
+    """Return whether a path leads to nothing outside the directory that it starts from."""
+    parts = PurePosixPath(path).parts
+    return bool(parts) and parts[0] != "/" and ".." not in parts and "\0" not in path
+
+
+def load_yaml(path: str | PurePosixPath, rev: str | None = None, root: Path = Path()) -> Any:
+    """Return the content of a YAML file, in the working tree or at `rev`, which is shared: read it only.
+
+    Raises:
+        UserError: it is not YAML.
+    """
     try:
         if rev is not None:
             text = git.show_file(rev, path, root)
         else:
             text = (root / path).read_bytes() if (root / path).is_file() else None
-        return _parse_yaml(text or b"")
-    except YAMLError as error:
+        return _parsed(text or b"")
+    except (YAMLError, RecursionError) as error:
         at = f" at {rev}" if rev else ""
         raise UserError(f"{path}{at} is not valid YAML: `git restore {path}` brings it back.") from error
 
 
+def parse_yaml(text: bytes) -> Any:
+    """Return the content of a YAML text, which is shared: read it only.
+
+    Raises:
+        ValueError: it is not YAML.
+    """
+    try:
+        return _parsed(text)
+    except (YAMLError, RecursionError) as error:
+        raise ValueError("it is not YAML") from error
+
+
 @cache
-def _parse_yaml(text: bytes) -> Any:
+def _parsed(text: bytes) -> Any:
     return YAML(typ="safe").load(text)
 
 
 def _not_for_dvc(pipeline: Any) -> re.Pattern[str]:
     """What the outputs match that `dvc.yaml` keeps from DVC's remote; the lock does not tell them apart."""
-    paths = []
-    for stage in _at(pipeline, "stages", dict).values():
-        stage = _at(stage, "do", dict) or stage
-        for out in [out for kind in ("outs", "metrics", "plots") for out in _at(stage, kind, list)]:
-            paths += [path for path, flags in out.items() if _stays(flags)] if isinstance(out, dict) else []
-    literals = ([re.escape(part) for part in re.split(r"\$\{.*?\}", path)] for path in map(str, paths))
+    stages = _at(pipeline, "stages", dict).values()
+    return _matching(path for stage in stages for path, flags in _outputs(stage) if _stays(flags))
+
+
+def _outputs(stage: Any) -> Iterator[tuple[str, Any]]:
+    """Yield the path of each output of a stage in a dvc.yaml, which may hold variables, and what is said of it."""
+    stage = _at(stage, "do", dict) or stage
+    for out in [out for kind in ("outs", "metrics", "plots") for out in _at(stage, kind, list)]:
+        yield from ((str(path), flags) for path, flags in out.items()) if isinstance(out, dict) else [(str(out), None)]
+
+
+def _matching(paths: Iterable[str]) -> re.Pattern[str]:
+    """Return what these paths match, with anything in the place of a variable."""
+    literals = ([re.escape(part) for part in re.split(r"\$\{.*?\}", path)] for path in paths)
     return re.compile("|".join(".*".join(parts) for parts in literals) or r"(?!)")
 
 

@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 from ..core import github
-from ..core.config import load_config
 from ..core.errors import UserError
 from ..core.git import complaint, git, run
 from ..core.paths import BUNDLE, RECORDED
@@ -18,7 +17,9 @@ from .assets import ASSETS, CARD, write_assets
 from .attestation import beside
 from .keep import keep_workflows, refusal
 from .numbering import next_version
+from .objects import load_yaml
 from .outputs import locked
+from .tags import annotate
 from .versions import MODEL, Version, fetch_tags, list_versions, newest_version
 
 TRIES = 5
@@ -50,24 +51,16 @@ def version() -> None:
 
 
 def register(commit: str, newest: Version | None) -> Version | None:
-    """Return the version after `newest`, tagged by GTO on `commit` and pushed; None if another one took its number.
+    """Return the version after `newest`, tagged on `commit` and pushed; None if another one took its number.
 
     Raises:
         UserError: origin refuses the tag for another reason.
     """
-    from gto.api import register
-    from gto.exceptions import GTOException
-
-    bump = next_version(newest, load_config())
+    bump = next_version(newest)
     made = Version(bump.name, commit)
     merge = git("rev-parse", "HEAD")
     unkept = keep_workflows(merge)
-    name, email = github.BOT
-    message = f"{MODEL} {made}: {bump.reason}"
-    try:
-        register(".", MODEL, commit, version=made.name, message=message, author=name, author_email=email)
-    except GTOException as error:
-        raise UserError(f"GTO refused {made.tag}: {error}.") from error
+    annotate(made.tag, commit, f"{MODEL} {made}: {bump.reason}", github.BOT)
     pushed = run("push", "origin", f"refs/tags/{made.tag}")
     if pushed.returncode == 0:
         print(f"{made}: {bump.reason}.")
@@ -104,7 +97,7 @@ def release_commit() -> str:
 
 def require_committed() -> None:
     """Raise a UserError where the tree differs from HEAD in more than what a release commit records."""
-    changed = [line[3:] for line in git("status", "--porcelain").splitlines()]
+    changed = [line[3:] for line in git("status", "--porcelain", "--untracked-files=all").splitlines()]
     if others := [path for path in changed if path not in RECORDED]:
         raise UserError(f"{', '.join(others)} is not committed: a version is made of committed files; commit first.")
 
@@ -160,7 +153,7 @@ def prepare_release(ours: Version, directory: Path) -> bool:
         UserError: the published release lacks a file.
     """
     assets = write_assets(ours, directory)
-    if load_config().serving.image:
+    if names_image(ours):
         github.set_output("image", str(ours))
     found = find_release(ours)
     if found and not found["draft"]:
@@ -168,6 +161,12 @@ def prepare_release(ours: Version, directory: Path) -> bool:
         print(f"{found['html_url']} is published already.")
         return False
     return True
+
+
+def names_image(version: Version) -> bool:
+    """Return whether the params.yaml of a version names the place of its image."""
+    serving = (load_yaml("params.yaml", version.commit) or {}).get("serving") or {}
+    return bool(serving.get("image"))
 
 
 def ask_for_attestation(ours: Version) -> None:

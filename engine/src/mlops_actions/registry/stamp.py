@@ -5,7 +5,7 @@ import io
 import json
 import zipfile
 
-from ..bundle.model import RELEASE
+from ..bundle.parts import RELEASE
 from ..core.files import pack
 from .versions import Version
 

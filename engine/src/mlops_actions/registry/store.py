@@ -20,6 +20,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sized
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import IO, Any
 
@@ -74,6 +75,15 @@ def uses_store(root: Path = Path()) -> bool:
     return bool(url) and "://" not in url and (root / ".dvc" / url).resolve() == (root / ".dvc/store").resolve()
 
 
+def require_dvc() -> None:
+    """Raise a UserError where DVC is not installed, which alone reaches any other remote than this store."""
+    if find_spec("dvc") is None:
+        raise UserError(
+            "DVC, which reaches the remote of .dvc/config, is not installed here: in the job that publishes it is "
+            'once `uv add --group publish "dvc[s3]"` has named it, with what that remote needs.'
+        )
+
+
 def fetch(objects: Mapping[str, str], root: Path = Path(), sources: Iterable[str] | None = None) -> None:
     """Bring `objects` (see `wanted`) into `.dvc/store`, each from the first source that has it.
 
@@ -98,7 +108,7 @@ def fetch(objects: Mapping[str, str], root: Path = Path(), sources: Iterable[str
                 taken += found
                 lacking = absent(objects, root)
     if taken:
-        _say(f"fetched {_measure(place(root / STORE, md5) for md5 in taken)}")
+        _say(f"fetched {measure(place(root / STORE, md5) for md5 in taken)}")
     if lacking:
         where = f"the store of {' or '.join(asked)}" if asked else "a store, as there is no remote"
         name = next(iter(lacking.values())) + (f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else "")
@@ -126,7 +136,7 @@ def push(root: Path = Path(), replace: bool = False) -> int:
         new = {md5: file for md5, file in local.items() if replace or md5 not in bare.listing}
         new = _without_large(new, named, root)
         if new:
-            _say(f"pushing {_measure(new.values())}")
+            _say(f"pushing {measure(new.values())}")
         for batch in _batches(new):
             for attempt in range(TRIES):
                 if not batch or bare.add(batch):
@@ -138,8 +148,21 @@ def push(root: Path = Path(), replace: bool = False) -> int:
             else:
                 raise UserError(f"Other pushes to the store on {bare.name} kept being faster: run `mlops push` again.")
     if new:
-        _say(f"pushed {_measure(new.values())}")
+        _say(f"pushed {measure(new.values())}")
     return len(new)
+
+
+def missing(objects: Mapping[str, str], root: Path = Path()) -> dict[str, str]:
+    """Return those of `objects` (see `wanted`) that the ref on origin lacks.
+
+    Raises:
+        UserError: origin was not reached.
+    """
+    url = git.remote_url("origin", root)
+    if url is None or not objects:
+        return dict(objects)
+    with _bare(root, url) as bare:
+        return {md5: name for md5, name in objects.items() if md5 not in bare.listing}
 
 
 @dataclass
@@ -302,7 +325,8 @@ def _count(objects: Sized) -> str:
     return f"{len(objects)} object{'' if len(objects) == 1 else 's'}"
 
 
-def _measure(files: Iterable[Path]) -> str:
+def measure(files: Iterable[Path]) -> str:
+    """Return how many objects these files are, and how large together, in words."""
     sizes = [file.stat().st_size for file in files]
     total = sum(sizes)
     return f"{_count(sizes)}, " + (f"{total / 1e6:.1f} MB" if total >= 1e6 else f"{total / 1e3:.1f} kB")

@@ -1,4 +1,4 @@
-"""Stage tags: made by GTO, pushed to origin together, so that all of a move arrives or nothing."""
+"""Tags as GTO makes them; those that move versions between stages are pushed together: all of a move or nothing."""
 
 import os
 import re
@@ -9,7 +9,7 @@ from ..core.errors import UserError
 from ..core.git import git, run
 from ..core.github import BOT
 from .keep import refusal
-from .versions import MODEL, TAGS, tags_to_itself
+from .versions import MODEL, TAGS, list_versions, next_number, tags_to_itself
 
 PATIENCE = 30  # seconds by which clocks may differ
 
@@ -45,26 +45,27 @@ def push_changes(changes: list[Change]) -> bool:
 
 
 def make_tag(change: Change) -> str:
-    """Return the name of the tag that GTO made, here only, for a change."""
-    from gto.api import assign, unassign
-    from gto.exceptions import GTOException
+    """Return the name of the tag that was made, here only, for a change.
 
-    author, email = tagger()
-    tag = assign if change.gets else unassign
-    try:
-        event = tag(
-            ".",
-            MODEL,
-            stage=change.stage,
-            version=change.version,
-            message=change.message,
-            force=True,  # a version may get a stage again that it had before
-            author=author,
-            author_email=email,
-        )
-    except GTOException as error:
-        raise UserError(f"GTO does not let {change.version} change its stage {change.stage}: {error}.") from error
-    return event.tag
+    Raises:
+        UserError: there is no such version.
+    """
+    commit = next((version.commit for version in list_versions() if version.name == change.version), None)
+    if commit is None:
+        raise UserError(f"{change.version} is no version any more: see `mlops stages`, then run this again.")
+    name = f"{MODEL}#{change.stage}{'' if change.gets else '!'}#{next_number()}"
+    annotate(name, commit, change.message, tagger())
+    return name
+
+
+def annotate(name: str, commit: str, message: str, author: tuple[str, str]) -> None:
+    """Make an annotated tag, here only.
+
+    Raises:
+        UserError: there is a tag of that name.
+    """
+    identity = dict(zip(("GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"), author, strict=True))
+    git("tag", "--annotate", "--no-sign", "--cleanup=whitespace", f"--message={message}", name, commit, env=identity)
 
 
 def tagger() -> tuple[str, str]:

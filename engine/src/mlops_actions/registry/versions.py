@@ -1,4 +1,8 @@
-"""The model's versions: GTO's annotated tags `model@v1.2.3`, and the stages given to them, `model#prod#1`."""
+"""The model's versions, annotated tags `model@v1.2.3`, and the stages given to them, `model#prod#1`.
+
+The tags are named and counted as GTO does it, so that `gto show` agrees; git alone reads and writes them, as the jobs
+that may push them install no third party's package that they can do without.
+"""
 
 import datetime as dt
 import fcntl
@@ -8,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..core.errors import UserError
 from ..core.git import complaint, git, remote_url, run_briefly
@@ -20,6 +23,13 @@ SHADOW_STAGE = "shadow"
 STAGES = (CHAMPION_STAGE, CANARY_STAGE, SHADOW_STAGE)
 TAGS = (f"refs/tags/{MODEL}@*", f"refs/tags/{MODEL}#*")
 PATIENCE = 10  # seconds that origin has to tell its tags where they are wanted, not needed
+
+_NUMBER = r"(?:0|[1-9]\d*)"
+_NAME = re.compile(
+    rf"{MODEL}(?:@(?P<version>v{_NUMBER}\.{_NUMBER}\.{_NUMBER})|#(?P<stage>[a-zA-Z0-9](?:[\w/-]*[a-zA-Z0-9])?))"
+    r"(?P<cancels>!?)(?:#(?P<number>\d+))?"
+)
+_FIELDS = ("refname:lstrip=2", "*objectname", "taggerdate:unix", "taggername", "contents")
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,20 @@ class Assignment:
     def promoted(self) -> bool:
         """Return whether somebody gave it the stage."""
         return self.tag.startswith(f"{MODEL}#")
+
+
+@dataclass(frozen=True)
+class Tag:
+    """An annotated tag that registers a version or gives a stage, or that takes back what such a one did."""
+
+    name: str
+    commit: str
+    time: dt.datetime
+    author: str
+    message: str
+    version: str | None
+    stage: str | None
+    cancels: bool
 
 
 def fetch_tags() -> None:
@@ -127,7 +151,7 @@ def tags_to_itself() -> Iterator[None]:
 
 def list_versions() -> list[Version]:
     """Return the registered versions, the newest first."""
-    return [Version(entry["version"], entry["commit_hexsha"]) for entry in _registered()]
+    return _versions(read_tags())
 
 
 def newest_version() -> Version | None:
@@ -143,7 +167,7 @@ def champion_version() -> Version | None:
 
 def list_assignments() -> list[Assignment]:
     """Return each assignment of a stage to a version that still has it by GTO's count, the oldest first."""
-    return _assignments(_registered())
+    return _assignments(read_tags())
 
 
 def current_stages() -> dict[str, Assignment]:
@@ -151,9 +175,10 @@ def current_stages() -> dict[str, Assignment]:
 
     Who is champion is nothing else besides.
     """
-    versions = _registered()
-    before_any = [_assignment(CHAMPION_STAGE, newest["registrations"][-1]) for newest in versions[:1]]
-    last = {one.stage: one for one in [*before_any, *_assignments(versions)]}
+    tags = read_tags()
+    newest = _versions(tags)[:1]
+    before_any = [_assignment(CHAMPION_STAGE, version.name, _registration(version, tags)) for version in newest]
+    last = {one.stage: one for one in [*before_any, *_assignments(tags)]}
     return {
         stage: last[stage]
         for stage in STAGES
@@ -161,33 +186,68 @@ def current_stages() -> dict[str, Assignment]:
     }
 
 
-def _registered() -> list[dict[str, Any]]:
-    """Return what GTO knows of each registered version, the newest first."""
-    if "tag" not in git("for-each-ref", "--format=%(objecttype)", TAGS[0]).split():  # GTO reads annotated tags alone
-        return []  # the usual answer of a young repository, without importing GTO
-    from gto.api import show
-
-    return [entry for entry in show(".", MODEL, versions_per_stage=-1) if not entry["discovered"]]
-
-
-def _assignments(versions: list[dict[str, Any]]) -> list[Assignment]:
-    stages = [stage for version in versions for stage in version["stages"]]
-    made = [_assignment(stage["stage"], event) for stage in stages for event in stage["assignments"]]
-    return sorted(made, key=lambda one: one.time)
+def read_tags() -> list[Tag]:
+    """Return the model's annotated tags, the oldest first; of two at once the one that takes back is the later."""
+    layout = "".join(f"%({field})%00" for field in _FIELDS)
+    fields = git("for-each-ref", f"--format={layout}", *TAGS).split("\0")
+    rows = [fields[at : at + len(_FIELDS)] for at in range(0, len(fields) - len(_FIELDS) + 1, len(_FIELDS))]
+    tags = [_tag(*map(_text, row)) for row in rows]
+    return sorted((tag for tag in tags if tag), key=lambda tag: (tag.time, tag.cancels))
 
 
-def _assignment(stage: str, event: dict[str, Any]) -> Assignment:
-    message = event["message"].strip()
-    note = re.search(r"\n+(Share|Rolled back): (\S+)$", message)
+def next_number() -> int:
+    """Return the number that the next tag gets which gives or takes a stage."""
+    names = git("for-each-ref", "--format=%(refname:lstrip=2)", *TAGS).splitlines()
+    numbers = [int(parsed["number"]) for name in names if (parsed := _NAME.fullmatch(name)) and parsed["number"]]
+    return max(numbers, default=0) + 1
+
+
+def _text(field: str) -> str:
+    """Return what git printed as text that can be printed, whatever somebody wrote into a tag."""
+    return field.encode(errors="surrogateescape").decode(errors="replace").strip()
+
+
+def _tag(name: str, commit: str, time: str, author: str, message: str) -> Tag | None:
+    """Return the tag; None for one that is not annotated or has another name, which GTO does not count either."""
+    parsed = _NAME.fullmatch(name)
+    if parsed is None or not commit:
+        return None
+    when = dt.datetime.fromtimestamp(int(time or 0), dt.UTC)
+    return Tag(name, commit, when, author, message, parsed["version"], parsed["stage"], bool(parsed["cancels"]))
+
+
+def _versions(tags: list[Tag]) -> list[Version]:
+    last = {tag.version: tag for tag in tags if tag.version}
+    found = [Version(name, tag.commit) for name, tag in last.items() if name and not tag.cancels]
+    return sorted(found, key=lambda version: [int(part) for part in version.name[1:].split(".")], reverse=True)
+
+
+def _registration(version: Version, tags: list[Tag]) -> Tag:
+    return [tag for tag in tags if tag.version == version.name][-1]
+
+
+def _assignments(tags: list[Tag]) -> list[Assignment]:
+    names = {version.commit: version.name for version in reversed(_versions(tags))}
+    given = [(names[tag.commit], tag.stage, tag) for tag in tags if tag.stage and tag.commit in names]
+    last = {(version, stage): tag for version, stage, tag in given}
+    return [
+        _assignment(stage, version, tag)
+        for version, stage, tag in given
+        if not tag.cancels and not last[version, stage].cancels
+    ]
+
+
+def _assignment(stage: str, version: str, tag: Tag) -> Assignment:
+    note = re.search(r"\n+(Share|Rolled back): (\S+)$", tag.message)
     kind, value = note.groups() if note else ("", "")
     return Assignment(
         stage=stage,
-        version=event["version"],
-        tag=event["tag"],
-        commit=event["commit_hexsha"],
-        time=event["created_at"].astimezone(dt.UTC),
-        author=event["author"],
-        reason=message[: note.start()] if note else message,
+        version=version,
+        tag=tag.name,
+        commit=tag.commit,
+        time=tag.time,
+        author=tag.author,
+        reason=tag.message[: note.start()] if note else tag.message,
         share=_percent(value) if kind == "Share" else None,
         rolled_back=value if kind == "Rolled back" else None,
     )

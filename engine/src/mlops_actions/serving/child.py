@@ -9,7 +9,8 @@ import msgspec
 import numpy as np
 
 from ..bundle.contract import Problem
-from ..bundle.model import Answers, Model, Parts, check_reference, needs_code, read_parts
+from ..bundle.model import Answers, Model, check_reference
+from ..bundle.parts import Parts, needs_code, read_parts
 from ..core.errors import UserError
 
 

@@ -11,7 +11,7 @@ import sys
 import threading
 from pathlib import Path
 
-from ..bundle.model import needs_code, read_parts
+from ..bundle.parts import needs_code, read_parts
 from ..core.config import Attestation, load_config
 from ..core.errors import UserError
 from ..core.files import write_file

@@ -18,7 +18,8 @@ import msgspec
 import numpy as np
 
 from ..bundle.contract import Contract, Problem
-from ..bundle.model import Answers, Model, Parts, among, answers_of, check_reference, needs_code, ordered, read_parts
+from ..bundle.model import Answers, Model, among, answers_of, check_reference, ordered
+from ..bundle.parts import Parts, needs_code, read_parts
 from ..core.config import ServingLimits
 from ..core.engine import python_path
 from ..core.errors import UserError

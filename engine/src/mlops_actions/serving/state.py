@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from ..bundle.model import read_parts
+from ..bundle.parts import read_parts
 from ..core.errors import UserError
 from ..core.files import write_file
 from ..core.paths import SERVING_STATE

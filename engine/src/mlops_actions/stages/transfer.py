@@ -1,15 +1,15 @@
-"""Moving data and results: to the DVC remote, from it, and into their places here."""
+"""Moving data and results: to the DVC remote, from it, and into their places here.
+
+What is in their places is asked of DVC, which is imported only then: the job that publishes places nothing.
+"""
 
 import sys
 from pathlib import Path
 
-from ..core.config import PARAMS
 from ..core.errors import UserError
 from ..core.tools import run_tool
-from ..core.typed_yaml import read_yaml
 from ..registry import store
 from ..registry.objects import wanted
-from .workspace import edited_sources, place_sources, require_outputs
 
 
 def checkout(force: bool = False, fetch: bool = True) -> None:
@@ -20,6 +20,10 @@ def checkout(force: bool = False, fetch: bool = True) -> None:
     Raises:
         UserError: data was edited and not recorded, or what is recorded is in no store.
     """
+    from ..core.config import PARAMS
+    from ..core.typed_yaml import read_yaml
+    from .workspace import place_sources, require_outputs
+
     read_yaml(Path(PARAMS))  # which DVC reads too, and says less of
     place_sources(force=force)
     require_outputs(fetch=fetch)
@@ -31,12 +35,12 @@ def push(replace: bool = False) -> None:
     Raises:
         UserError: an object is neither here nor there, or the remote refused.
     """
-    read_yaml(Path(PARAMS))
-    for sentence in edited_sources():
-        print(f"{sentence} What is recorded is pushed.", file=sys.stderr)
+    if any(Path(path).exists() for path in wanted().values()):
+        _tell_of_edits()
     if store.uses_store():
         store.push(replace=replace)
     else:
+        store.require_dvc()
         _run("dvc", "push")
 
 
@@ -48,9 +52,22 @@ def pull(source: str | None = None, only: list[str] | None = None) -> None:
     """
     store.fetch(wanted(only=only), sources=[source] if source else None)
     if only is None:
+        from .workspace import place_sources, require_outputs
+
         place_sources()
         require_outputs()
     _run("dvc", "pull", "--quiet", *(only or []))
+
+
+def _tell_of_edits() -> None:
+    """Print which sources were edited and not recorded."""
+    from ..core.config import PARAMS
+    from ..core.typed_yaml import read_yaml
+    from .workspace import edited_sources
+
+    read_yaml(Path(PARAMS))
+    for sentence in edited_sources():
+        print(f"{sentence} What is recorded is pushed.", file=sys.stderr)
 
 
 def _run(*command: str) -> None:

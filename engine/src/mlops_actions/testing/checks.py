@@ -10,7 +10,8 @@ from sklearn.pipeline import Pipeline
 from ..bundle.archive import load_bundle
 from ..bundle.features import make_features
 from ..bundle.fitted import answer_of, classes_of, dump_model
-from ..bundle.model import Model, check_reference, needs_code, read_parts
+from ..bundle.model import Model, check_reference
+from ..bundle.parts import needs_code, read_parts
 from ..core.config import Config
 from ..core.errors import UserError
 from ..data.history_table import join_history

@@ -27,6 +27,7 @@ class Artifact:
     name: str
     run: int
     file: Path
+    attempt: int
 
     def read(self) -> dict[str, bytes]:
         """Its files by their paths."""
@@ -134,12 +135,17 @@ def answer_runner(hub: "LocalGitHub", request: Request) -> Response:
         number = re.fullmatch(r"/_runner/artifacts/(\d+)", request.path)
         if number:
             found = next((one for one in mine.values() if one.number == int(number[1])), None)
-            return Response(200, found.file.read_bytes()) if found else Response.error(404, "Not Found")
+            # Seen on GitHub: it lists what an earlier attempt left, and gives it by the API alone.
+            if found is None or found.attempt != run.attempt:
+                return Response.error(404, "workflow run not found")
+            return Response(200, found.file.read_bytes())
         return Response.of(shown)
+    if not name or any(letter in name for letter in '\\/":<>|*?\r\n'):
+        return Response.error(400, f"The artifact name is not valid: {name}.")
     if name in mine:
         if request.query.get("overwrite") != "true":
             return Response.error(409, f"An artifact with the name {name} already exists on this run.")
         del hub.artifacts[mine[name].number]
     content = request.body.read()
     zipfile.ZipFile(io.BytesIO(content)).close()
-    return Response.of({"number": hub.keep_artifact(run.id, name, content).number}, 201)
+    return Response.of({"number": hub.keep_artifact(run.id, name, content, run.attempt).number}, 201)

@@ -50,6 +50,8 @@ if not files:
     print(f"::warning::{message}" if os.environ["NONE_FOUND"] == "warn" else message)
     sys.exit(0)
 root = choose_root(wanted, files)
+if wrong := [str(file) for file in files if any(letter in str(file.relative_to(root)) for letter in '":<>|*?\r\n')]:
+    sys.exit(f"The path for one of the files in artifact is not valid: {wrong[0]}.")
 content = io.BytesIO()
 with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
     for file in sorted(files):
