@@ -7,8 +7,15 @@ from typing import Any
 GROUPS = {"xgboost": "xgboost", "onnxmltools": "xgboost", "sigstore": "serving"}  # and of everything else, cluster
 
 
+ROWS_REFUSED = 3  # the exit code that tells a refusal of the rows from every other failure
+
+
 class UserError(Exception):
     """A mistake that the user can mend; its text is the one sentence shown: what, where, what to do."""
+
+
+class RowsRefused(UserError):
+    """Rows that are not as the contract or the history asks; whichever libraries there are, they are refused."""
 
 
 def need(package: str, what: str) -> Any:

@@ -9,7 +9,7 @@ from types import ModuleType
 
 from .errors import UserError
 
-PYPROJECT = "pyproject.toml"
+PYPROJECT, LOCKFILE = "pyproject.toml", "uv.lock"
 OWN_MODULES = ("features", "model", "metrics")  # the ones that the engine calls; any other is a helper of theirs
 
 
