@@ -2,7 +2,7 @@ UV := $(shell command -v uv || echo .uv/bin/uv)
 TEMPLATE := {{cookiecutter.project_slug}}
 
 .DEFAULT_GOAL := help
-.PHONY: help demo pictures bench test lint format engine lock
+.PHONY: help demo pictures bench test lint format goldens engine lock
 
 help: ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,6 +31,9 @@ lint: | $(UV) ## check the template's Python
 format: | $(UV) ## format the template's Python
 	@$(UV) run --locked ruff check --config pyproject.toml --fix .
 	@$(UV) run --locked ruff format --config pyproject.toml .
+
+goldens: | $(UV) ## record what the stages make where a revision was raised, or source changed and results did not
+	@PYTHONHASHSEED=0 $(UV) run --locked python tests/engine/stages/goldens.py
 
 engine: | $(UV) ## build the engine's wheel into the template: once, with the last commit of a change
 	@$(UV) run --locked python engine/build.py

@@ -8,8 +8,8 @@ from bench.project import Project
 # All of `mlops compare` but running the champion; the gate then has no comparison, and says no.
 WITHOUT_CHAMPION = """
 import sys
-from {package} import cli
-from {package}.review import rivals
+from mlops_actions import cli
+from mlops_actions.review import rivals
 
 def skip(*_):
     raise rivals.Incomparable("not measured")
@@ -24,16 +24,16 @@ RENDERING = 1.0  # at most: with rendering, and theirs without
 DIFF_AND_RENDER = """
 from dataclasses import replace
 from pathlib import Path
-from {package}.config import load_config
-from {package}.review import run
-from {package}.review.champion import find_champion
-from {package}.review.report import read_report
+from mlops_actions.core.config import load_config
+from mlops_actions.review import judge
+from mlops_actions.review.champion import find_champion
+from mlops_actions.review.report import read_report
 
 measured = read_report(Path("report/report.json").read_bytes())
-found = run.describe(load_config(), find_champion())
+found = judge.describe(load_config(), find_champion())
 report = replace(measured, params=found.params, schema=found.schema, data=found.data, stages=found.stages)
-run.show(report)
-run.write(report, Path("report"))
+judge.show(report)
+judge.write(report, Path("report"))
 """
 
 
@@ -55,13 +55,12 @@ def compare_unchanged(project: Project, repeats: int) -> None:
 def compare_changed(project: Project, repeats: int) -> bool:
     """Print the report of a retrained model against the three commands; return False where it misses its bar."""
     project.tool("mlops", "train")()
-    package = next(path.parent.name for path in (project.path / "src").glob("*/cli.py"))
     taken = measure(
         repeats,
         {
             "whole": project.tool("mlops", "compare"),
-            "drawn": project.tool("python", "-c", DIFF_AND_RENDER.format(package=package)),
-            "part": project.tool("python", "-c", WITHOUT_CHAMPION.format(package=package), status=1),
+            "drawn": project.tool("python", "-c", DIFF_AND_RENDER),
+            "part": project.tool("python", "-c", WITHOUT_CHAMPION, status=1),
             "diffs": three_diffs(project),
         },
     )

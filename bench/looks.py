@@ -14,15 +14,20 @@ import warnings
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from simulation import GATE, INTERVAL, METRICS, PACKAGE, ROUNDS, Population, population, shifted
+from mlops_actions.core.config import load_config
+from mlops_actions.data.prediction_log.log import read_predictions, read_truths
+from mlops_actions.monitoring.canary_report import COLUMNS, make_report
+from mlops_actions.registry.versions import Assignment
+from mlops_actions.stats import intervals, sequential
+from mlops_actions.stats.metrics import find_metric
+from mlops_actions.stats.verdict import verdict
+from simulation import ROUNDS, Population, population, shifted
 
-SEQUENTIAL = import_module(f"{PACKAGE}.serving.sequential")
 RUNS = 150  # of each case in one round
 DAYS, TRUTHS, CHAMPIONS = 40, 150, 3  # how long, how many truths of the canary a day, and so many times of the champion
 WAITED_FOR = 100  # as in a generated params.yaml
@@ -82,7 +87,7 @@ def main() -> int:
 
 def watch(name: str, metric_name: str, paired: bool, case: str) -> Found:
     """Return what looking every day finds of canaries whose true gain is that of the case."""
-    metric = METRICS.find_metric(metric_name, population(name).task)
+    metric = find_metric(metric_name, population(name).task)
     margin = margin_of(population(name), metric)
     whole = shifted(name, metric, GAINS[case] * margin, near=margin / 50)
     assert whole is not None, f"{name}: no blend of these models differs by so much in {metric_name}"
@@ -103,7 +108,7 @@ def median(days: np.ndarray) -> float:
 def margin_of(whole: Population, metric: Any) -> float:
     """Return a margin that so much traffic can tell: five standard errors of its last day, to two digits."""
     some = np.random.default_rng(7).integers(len(whole.truth), size=DAYS * TRUTHS)
-    error = INTERVAL.estimate(metric, whole.truth[some], whole.champion.take(some))[1]
+    error = intervals.estimate(metric, whole.truth[some], whole.champion.take(some))[1]
     return float(f"{5 * error * np.sqrt(1 + 1 / CHAMPIONS):.2g}")
 
 
@@ -113,24 +118,24 @@ def follow(
     """Return the day on which one canary first passes, is stopped, passes plainly, and its interval is off."""
     champions = random.integers(len(whole.truth), size=DAYS * TRUTHS * CHAMPIONS)
     canaries = champions if paired else random.integers(len(whole.truth), size=DAYS * TRUTHS)
-    compare = SEQUENTIAL.compare_paired if paired else SEQUENTIAL.compare_independent
+    compare = sequential.compare_paired if paired else sequential.compare_independent
     first = dict.fromkeys(("passes", "stops", "peeks", "losses"), np.inf)
     for day in range(1, DAYS + 1):
         some = champions[: day * TRUTHS * (1 if paired else CHAMPIONS)], canaries[: day * TRUTHS]
         samples = [
-            SEQUENTIAL.Sample(whole.truth[rows], model.take(rows))
+            sequential.Sample(whole.truth[rows], model.take(rows))
             for rows, model in zip(some, (whole.champion, whole.candidate), strict=True)
         ]
-        if SEQUENTIAL.why_not(metric, *samples, WAITED_FOR):
+        if sequential.why_not(metric, *samples, WAITED_FOR):
             continue
         found = compare(metric, *samples, CONFIDENCE, WAITED_FOR)
         if found is None:  # such as precision, where a version has not said yes yet
             continue
-        plain = found.gain - INTERVAL.quantile(CONFIDENCE, found.df) * found.error
-        verdict = GATE.verdict(found.low, found.high, margin)
+        plain = found.gain - intervals.quantile(CONFIDENCE, found.df) * found.error
+        ruling = verdict(found.low, found.high, margin)
         seen = {
-            "passes": verdict in ("better", "not worse"),
-            "stops": verdict == "worse",
+            "passes": ruling in ("better", "not worse"),
+            "stops": ruling == "worse",
             "peeks": plain >= -margin,
             "losses": not found.low <= truth <= found.high,
         }
@@ -184,22 +189,14 @@ def show_cost(seconds: float, megabytes: float) -> int:
 
 def cost() -> tuple[float, float]:
     """Return the seconds and the peak of memory of one process that reads a log and reports on it."""
-    config, versions, log, report = (
-        import_module(f"{PACKAGE}.{name}") for name in ("config", "versions", "serving.log", "serving.report")
-    )
     began = datetime(2026, 1, 1, tzinfo=UTC)
-    given = versions.Assignment("canary", "v1.1.0", "model#canary#2", "", began, "Ada", "to try it")
+    given = Assignment("canary", "v1.1.0", "model#canary#2", "", began, "Ada", "to try it")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with ProcessPoolExecutor(1) as other:  # whose memory does not count
             other.submit(write_log, folder).result()
         started = time.perf_counter()
-        made = report.make_report(
-            config.load_config(),
-            given,
-            log.read_predictions(folder, report.COLUMNS, given.time),
-            log.read_truths(folder),
-        )
+        made = make_report(load_config(), given, read_predictions(folder, COLUMNS, given.time), read_truths(folder))
     assert made.metrics[0].why is None
     return time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 

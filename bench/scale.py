@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from mlops_actions.core.params_file import edit_params
+
 from bench.generation import TEMPLATE, generator
 from bench.measure import in_turn
 
@@ -57,22 +59,18 @@ class Scale:
         """Give the project so many rows."""
         self.run("python", SCRIPTS / "rows.py", number, self.rows)
 
-    def set_params(self, drop: str, memory: str) -> None:
+    def set_params(self, drop: list[str], memory: str | None) -> None:
         """Write params for these rows: a short training of so many rows at most, without the columns in `drop`."""
-        text = self.params
-        for old, new in {
-            "data/raw/dataset.csv": "data/raw/dataset.parquet",
-            "task: guess": "task: classification",
-            "primary: guess": "primary: roc_auc",
-            "drop: []": f"drop: [{drop}]",
-            "estimator: hist_gradient_boosting": "estimator: hist_gradient_boosting\n  params: {max_iter: 20}",
-            "\n  params: {}": "",
-            "rows: null": f"rows: {TRAINED}",
-            "memory: null": f"memory: {memory}",
-        }.items():
-            assert old in text, old
-            text = text.replace(old, new, 1)
-        (self.project / "params.yaml").write_text(text)
+        knobs = {
+            "data.path": "data/raw/dataset.parquet",
+            "data.task": "classification",
+            "data.drop": drop,
+            "model.params": {"max_iter": 20},
+            "model.rows": TRAINED,
+            "gate.primary": "roc_auc",
+            "resources.memory": memory,
+        }
+        (self.project / "params.yaml").write_text(edit_params(self.params, knobs))
 
     def stages(self, *names: str) -> Callable[[], Cost]:
         """Return what runs stages of the project, each in a process of its own."""
@@ -123,7 +121,7 @@ def compare_plain(scale: Scale, repeats: int) -> None:
     """Print a project against a plain script by the number of rows, and how fast each grows."""
     load = f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
     print(f"prepare, featurize, train / plain pandas and scikit-learn ({load})", flush=True)
-    scale.set_params(drop="customer", memory="null")
+    scale.set_params(drop=["customer"], memory=None)
     taken: dict[int, list[Cost]] = {}
     for rows, rounds in SIZES.items():
         scale.make_rows(rows)
@@ -145,7 +143,7 @@ def compare_duckdb(scale: Scale) -> bool:
     """Print prepare and featurize of many rows in little memory against SQL; return False where they miss a bar."""
     memory = f"{MEMORY // 10**6}MB"
     print(f"prepare, featurize with resources.memory {memory} / DuckDB's SQL with as much", flush=True)
-    scale.set_params(drop="", memory=memory)
+    scale.set_params(drop=[], memory=memory)
     scale.make_rows(LARGE)
     tasks = {"ours": scale.stages("prepare", "featurize"), "theirs": scale.script("duck.py", memory)}
     measured = in_turn(1, tasks)

@@ -1,11 +1,10 @@
 """The gate by simulation: how often its intervals hold the truth, what it blocks, what it catches, how long it takes.
 
-Run by `bench/verdict.py` with the Python of a generated project: `simulation.py PACKAGE FOLDER ROUNDS`. Two models of
+Run by `bench/verdict.py` with the Python of a generated project: `simulation.py FOLDER ROUNDS`. Two models of
 different kinds are trained on real rows; the rest of the rows, with both models' predictions, are the population. Test
 sets are drawn from it with replacement, so the true difference is known exactly: it is the population's.
 """
 
-import importlib
 import os
 import resource
 import sys
@@ -20,6 +19,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from mlops_actions.stats import intervals as engine
+from mlops_actions.stats.metrics import Predictions, find_metric, metrics_of
+from mlops_actions.stats.verdict import passes, verdict
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
     HistGradientBoostingRegressor,
@@ -30,10 +32,7 @@ from sklearn.linear_model import Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-PACKAGE, FOLDER, ROUNDS = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-METRICS = importlib.import_module(f"{PACKAGE}.metrics")
-INTERVAL = importlib.import_module(f"{PACKAGE}.review.interval")
-GATE = importlib.import_module(f"{PACKAGE}.review.gate")
+FOLDER, ROUNDS = Path(sys.argv[1]), int(sys.argv[2])
 
 # Test sets of each size in one round: fewer where each takes long.
 SETS = {200: 1000, 1_000: 700, 5_000: 500, 20_000: 200, 50_000: 130}
@@ -111,7 +110,7 @@ def population(name: str) -> Population:
         make_population(name, file)
     held = np.load(file, allow_pickle=True)
     classes = held["classes"].tolist() or None
-    models = (METRICS.Predictions(held[model], classes) for model in ("champion", "candidate"))
+    models = (Predictions(held[model], classes) for model in ("champion", "candidate"))
     return Population(held["truth"], *models)
 
 
@@ -191,14 +190,14 @@ LIMITS = {"rare": rare, "tails": tails}
 
 def coverage(name: str, rows: int) -> dict[str, Coverage]:
     """Return, by metric, what its interval did to the truth."""
-    INTERVAL.RESAMPLES = RESAMPLES
+    engine.RESAMPLES = RESAMPLES
     whole = population(name)
-    metrics = {key: one for key, one in METRICS.metrics_of(whole.task).items() if np.isfinite(whole.gain(one))}
+    metrics = {key: one for key, one in metrics_of(whole.task).items() if np.isfinite(whole.gain(one))}
     truth = {key: whole.gain(metric) for key, metric in metrics.items()}
     random = np.random.default_rng(1)
     intervals: dict[str, list[Any]] = {key: [] for key in metrics}
     for _ in range(sets_of(rows)):
-        found = INTERVAL.paired_intervals(list(metrics.values()), *whole.draw(rows, random), confidence=0.95)
+        found = engine.paired_intervals(list(metrics.values()), *whole.draw(rows, random), confidence=0.95)
         for key, one in found.items():
             intervals[key].append(one)
     return {
@@ -218,12 +217,12 @@ def decisions(name: str, metric_name: str, rows: int) -> dict[str, float]:
     is more (by the mean of their squares);
     `blocked_default` and `caught_default` are with the default.
     """
-    metric = METRICS.find_metric(metric_name, population(name).task)
+    metric = find_metric(metric_name, population(name).task)
     random = np.random.default_rng(2)
     equal = shifted(name, metric, 0.0)
     assert equal is not None
-    sure = [INTERVAL.paired_estimate(metric, *equal.draw(rows, random))[1:] for _ in range(100)]
-    advised = [INTERVAL.enough_margin(*one, BLOCKED) for one in sure]
+    sure = [engine.paired_estimate(metric, *equal.draw(rows, random))[1:] for _ in range(100)]
+    advised = [engine.enough_margin(*one, BLOCKED) for one in sure]
     margin = max(MARGIN, float(f"{np.sqrt(np.mean(np.square(advised))):.2g}"))
     found = {"margin": margin, "blocked": blocks(equal, metric, rows, margin)}
     found["caught"] = blocks(shifted(name, metric, -2 * margin), metric, rows, margin)
@@ -240,10 +239,10 @@ def blocks(whole: Population | None, metric: Any, rows: int, margin: float) -> f
         return float("nan")
     random, blocked = np.random.default_rng(3), 0
     for _ in range(sets_of(rows)):
-        gain, error, df = INTERVAL.paired_estimate(metric, *whole.draw(rows, random))
-        reach = INTERVAL.quantile(0.95, df) * error
-        found = GATE.verdict(gain - reach, gain + reach, margin)
-        blocked += not GATE.passes(found, gain, margin, "estimate")
+        gain, error, df = engine.paired_estimate(metric, *whole.draw(rows, random))
+        reach = engine.quantile(0.95, df) * error
+        found = verdict(gain - reach, gain + reach, margin)
+        blocked += not passes(found, gain, margin, "estimate")
     return blocked / sets_of(rows)
 
 
@@ -265,7 +264,7 @@ def shifted(name: str, metric: Any, gain: float, near: float = 1e-3) -> Populati
 
     def worse(model: Any, by: float) -> Any:
         share = by if model.classes is None else (order < by)[:, None]
-        return METRICS.Predictions((1 - share) * model.values + share * model.values[shuffled], model.classes)
+        return Predictions((1 - share) * model.values + share * model.values[shuffled], model.classes)
 
     def at(by: float) -> Population:
         if whole.gain(metric) < gain:
@@ -341,12 +340,12 @@ def show_limits(found: dict[str, dict[str, Coverage]]) -> None:
 
 def show_costs() -> int:
     """Print the seconds and the memory of an interval of 100,000 rows; return how many metrics miss their bar."""
-    print(f"\n(d) one interval of 100,000 rows, {INTERVAL_RESAMPLES:,} resamples: at most 10 s and 300 MB more")
+    print(f"\n(d) one interval of 100,000 rows, {GATES_RESAMPLES:,} resamples: at most 10 s and 300 MB more")
     missed = 0
     for name in ("late", "price"):
         whole = population(name)
         more = ["matthews_corrcoef"] if whole.task == "classification" else ["neg_mean_poisson_deviance"]
-        names = [*METRICS.metrics_of(whole.task), *more]
+        names = [*metrics_of(whole.task), *more]
         for metric in names:
             with ProcessPoolExecutor(1) as worker:
                 seconds, megabytes = worker.submit(cost, name, metric).result()
@@ -360,15 +359,15 @@ def cost(name: str, metric: str) -> tuple[float, float]:
     """Return the seconds and the megabytes that one interval of 100,000 rows takes."""
     whole = population(name)
     rows = whole.draw(100_000, np.random.default_rng(5))
-    wanted = METRICS.find_metric(metric, whole.task)
-    INTERVAL.paired_intervals([wanted], *whole.draw(100, np.random.default_rng(5)), confidence=0.95)  # imports
+    wanted = find_metric(metric, whole.task)
+    engine.paired_intervals([wanted], *whole.draw(100, np.random.default_rng(5)), confidence=0.95)  # imports
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     started = time.perf_counter()
-    INTERVAL.paired_intervals([wanted], *rows, confidence=0.95)
+    engine.paired_intervals([wanted], *rows, confidence=0.95)
     return time.perf_counter() - started, (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
 
 
-INTERVAL_RESAMPLES = INTERVAL.RESAMPLES
+GATES_RESAMPLES = engine.RESAMPLES
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from mlops_actions.core.params_file import update_params
+
 from bench.serving import first_rows, train
 
 SECONDS = 60
@@ -27,7 +29,7 @@ GROWTH = 30.0  # MB that a worker may grow
 KEPT = """
 import json, sys
 from pathlib import Path
-from {package}.serving.log import read_predictions
+from mlops_actions.data.prediction_log.log import read_predictions
 said = read_predictions(Path("predictions"), ["id", "role"])
 print(json.dumps(said.loc[said["role"] != "shadow", "id"].tolist()))
 """
@@ -62,7 +64,7 @@ class Fixture:
         self.run("mlops", "train")
         self.publish("v1.1.0")
         self.run("mlops", "promote", "v1.0.0", "--reason", "to begin with")
-        self.change("params.yaml", "follow_seconds: 15", "follow_seconds: 1")
+        update_params(self.path / "params.yaml", {"serving.follow_seconds": 1})
 
     def run(self, *words: str) -> str:
         """What a command prints in the clone."""
@@ -116,8 +118,7 @@ def measure_soak(directory: Path) -> bool:
     finally:
         server.terminate()
         code = server.wait(60)
-    package = next(path.parent.name for path in (fixture.path / "src").glob("*/cli.py"))
-    kept = set(json.loads(fixture.run("python", "-c", KEPT.format(package=package))))
+    kept = set(json.loads(fixture.run("python", "-c", KEPT)))
     lost = {id: at for id, at in tally.answered.items() if id not in kept}
     excused = [at for at in lost.values() if any(-READING <= kill - at <= SAFE for kill in killed)]
     print(f"A soak of {SECONDS} s, {CLIENTS} clients, 2 workers, among {dict(done)}:")

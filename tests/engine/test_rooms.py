@@ -1,6 +1,8 @@
 """The engine's layout: rooms that import only from those before them, and a project that sees its API alone."""
 
 import ast
+import importlib
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,3 +80,23 @@ def test_a_path_of_a_project_is_written_once() -> None:
             text = file.read_text("utf-8")
             repeated = {path for path in paths if f'"{path}"' in text}
             assert not repeated, file.name
+
+
+def test_the_picture_of_the_rooms_is_what_they_import() -> None:
+    edges = {room: sorted({other for _, other in rooms_of(room)} & BEFORE.keys() - {room}) for room in sorted(BEFORE)}
+    lines = [f"  {room} --> {' & '.join(others)}" for room, others in edges.items() if others]
+    drawn = "```mermaid\nflowchart LR\n" + "\n".join(lines) + "\n```\n"
+    assert drawn in (TEMPLATE / "docs/engine.md").read_text("utf-8"), f"docs/engine.md must have this picture:\n{drawn}"
+
+
+def test_the_page_of_the_rooms_names_what_is_there() -> None:
+    text = (TEMPLATE / "docs/engine.md").read_text("utf-8")
+    paragraphs = dict(re.findall(r"^\*\*(\w+)\*\* — (.*?)(?=\n\n)", text, re.M | re.S))
+    assert [*paragraphs] == [*BEFORE]
+    for room, paragraph in paragraphs.items():
+        for name in re.findall(r"`([\w/]+?(?:\.py|/))`", paragraph):
+            assert (ENGINE / room / name).exists(), f"{room} has no {name}"
+        module, *names = re.search(r"Begin\s+with\s+`([\w.]+)`", paragraph)[1].split(".")  # type: ignore[index]
+        found = importlib.import_module(f"{ENGINE.name}.{room}.{module}")
+        for name in names:
+            found = getattr(found, name)

@@ -15,9 +15,21 @@ from tables import shorten
 
 
 @pytest.fixture(scope="session")
-def inside() -> Callable[..., Any]:
-    """`inside("train", path)`: what a function of inside.py does to a project."""
-    return lambda name, root, **options: actions.as_json(getattr(actions, f"do_{name}")(root, **options))
+def inside(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Any]:
+    """`inside("train", path)`: what a function of inside.py does to a project.
+
+    A folder with params.yaml alone gets the rest of a generated project first.
+    """
+    generated = bake().path
+
+    def call(name: str, root: Path, **options: Any) -> Any:
+        if (root / "params.yaml").exists() and not (root / "pyproject.toml").exists():
+            shutil.copytree(generated / "src", root / "src")
+            for file in ("pyproject.toml", "uv.lock"):
+                shutil.copy(generated / file, root)
+        return actions.as_json(getattr(actions, f"do_{name}")(root, **options))
+
+    return call
 
 
 @pytest.fixture(scope="session")

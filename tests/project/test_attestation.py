@@ -17,7 +17,6 @@ from baked import Project
 from inside import Inside
 from local_github.sigstore import Job, Sigstore
 from serving import serve
-from tables import knob
 
 BUNDLE = "models/bundle.zip"
 PROOF = f"{BUNDLE}.sigstore.json"
@@ -168,8 +167,7 @@ def test_a_bundle_with_its_attestation_is_served_and_no_other_byte_is(
     (bundle.path / "dist").mkdir()
     shutil.copy(bundle.path / BUNDLE, bundle.path / served)
     words = ("--bundle", served)
-    strict = knob("required: false\n    trusted_root: null", "required: true\n    trusted_root: roots.jsonl")
-    bundle.write("params.yaml", strict(bundle.read("params.yaml")))
+    bundle.set(**{"serving.attestation.required": True, "serving.attestation.trusted_root": "roots.jsonl"})
     done = mlops(bundle, "serve", *words, "--port", "0", check=False)
     assert done.returncode == 1
     assert done.stderr == (
@@ -194,21 +192,21 @@ def test_an_attestation_is_checked_though_none_is_required_and_not_where_nobodys
     bundle.write(PROOF, "{}")
     done = mlops(bundle, "serve", "--bundle", BUNDLE, "--port", "0", check=False)
     assert done.returncode == 1 and "is no Sigstore bundle" in done.stderr and done.stderr.count("\n") == 1
-    bundle.write("params.yaml", knob(f"repository: {REPOSITORY}", "repository: null")(bundle.read("params.yaml")))
+    bundle.set(**{"serving.attestation.repository": None})
     with serve(bundle, "--bundle", BUNDLE) as server:
         assert server.ask("/v2/health/ready").status == 200
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "said"),
+    ("repository", "required", "said"),
     [
-        (f"repository: {REPOSITORY}", "repository: churn", "serving.attestation.repository must be OWNER/NAME, or"),
-        (f"repository: {REPOSITORY}\n    required: false", "repository: null\n    required: true", "name yours"),
+        ("churn", False, "serving.attestation.repository must be OWNER/NAME, or"),
+        (None, True, "name yours"),
     ],
 )
 def test_a_publisher_that_is_none_is_refused(
-    bundle: Project, mlops: Callable[..., Any], old: str, new: str, said: str
+    bundle: Project, mlops: Callable[..., Any], repository: str | None, required: bool, said: str
 ) -> None:
-    bundle.write("params.yaml", knob(old, new)(bundle.read("params.yaml")))
+    bundle.set(**{"serving.attestation.repository": repository, "serving.attestation.required": required})
     done = mlops(bundle, "serve", "--bundle", BUNDLE, "--port", "0", check=False)
     assert done.returncode == 1 and said in done.stderr

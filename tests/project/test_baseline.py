@@ -1,22 +1,21 @@
 """What a candidate is compared with: the champion by origin's tags of now; before there is one, the commit before."""
 
-import importlib
 import json
 import os
 import socket
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
-from baked import Bake, run
+from baked import run
+from mlops_actions.core import github
+from mlops_actions.registry import versions
+from mlops_actions.review import champion
 
-PACKAGE = "base_line"
 LOCK = """schema: '2.0'
 stages:
   export:
@@ -29,31 +28,13 @@ stages:
 """
 
 
-@dataclass(frozen=True)
-class Modules:
-    """The project's modules that tell versions and baselines; they need no more than git and GTO."""
-
-    versions: ModuleType
-    champion: ModuleType
-    github: ModuleType
-
-
-@pytest.fixture(scope="module")
-def modules(bake: Bake) -> Iterator[Modules]:
-    folder = str(bake(project_slug=PACKAGE.replace("_", "-")).path / "src")
-    sys.path.insert(0, folder)
-    names = ("versions", "review.champion", "github")
-    yield Modules(*(importlib.import_module(f"{PACKAGE}.{name}") for name in names))
-    sys.path.remove(folder)
-
-
 @pytest.fixture(autouse=True)
-def clean_environment(modules: Modules, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def clean_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in [name for name in os.environ if name.startswith(("GIT_", "GITHUB_", "GH_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
     yield
-    modules.github.event.cache_clear()
+    github.event.cache_clear()
 
 
 @dataclass(frozen=True)
@@ -110,36 +91,36 @@ def release(publisher: Clone, version: str) -> None:
 
 
 def test_the_champion_is_the_one_that_origin_has_now_and_no_tag_of_ones_own_goes(
-    modules: Modules, publisher: Clone, laptop: Clone, capfd: pytest.CaptureFixture[str]
+    publisher: Clone, laptop: Clone, capfd: pytest.CaptureFixture[str]
 ) -> None:
     laptop.git("tag", "--annotate", "--message", "Mine", "model@v0.9.0")
     release(publisher, "v1.1.0")
     laptop.git("pull", "--quiet")
     assert laptop.versions() == ["model@v0.9.0", "model@v1.0.0"], "git pull brings no tag that main does not hold"
-    assert modules.versions.refresh_tags()
+    assert versions.refresh_tags()
     assert laptop.versions() == ["model@v0.9.0", "model@v1.0.0", "model@v1.1.0"]
-    assert modules.champion.find_baseline(None, True)[0].name == "v1.1.0"
+    assert champion.find_baseline(None, True)[0].name == "v1.1.0"
     assert capfd.readouterr().err == ""
 
 
 def test_an_origin_that_is_gone_is_one_line_that_names_the_champion_of_the_last_fetch(
-    modules: Modules, laptop: Clone, capfd: pytest.CaptureFixture[str]
+    laptop: Clone, capfd: pytest.CaptureFixture[str]
 ) -> None:
     laptop.git("remote", "set-url", "origin", "file:///nowhere/origin.git")
-    assert not modules.versions.refresh_tags()
+    assert not versions.refresh_tags()
     said = capfd.readouterr().err
     assert said.startswith("The version tags of origin were not fetched (") and said.count("\n") == 1
     assert said.endswith("): by those of the last fetch the champion is v1.0.0.\n")
 
 
 def test_an_origin_that_never_answers_is_left_and_nothing_waits_for_it_behind(
-    modules: Modules, laptop: Clone, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    laptop: Clone, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(modules.versions, "PATIENCE", 1)
+    monkeypatch.setattr(versions, "PATIENCE", 1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         silent.settimeout(30)
         laptop.git("remote", "set-url", "origin", f"http://127.0.0.1:{silent.getsockname()[1]}/origin.git")
-        assert not modules.versions.refresh_tags()
+        assert not versions.refresh_tags()
         caller, _ = silent.accept()
         caller.settimeout(30)
         while caller.recv(2**16):  # its request, and then the end: nobody holds the connection any more
@@ -162,37 +143,37 @@ class Refusing(BaseHTTPRequestHandler):
 
 
 def test_a_private_repository_without_credentials_asks_nobody_and_stops_nothing(
-    modules: Modules, laptop: Clone, capfd: pytest.CaptureFixture[str]
+    laptop: Clone, capfd: pytest.CaptureFixture[str]
 ) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Refusing)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     laptop.git("remote", "set-url", "origin", f"http://127.0.0.1:{server.server_port}/origin.git")
-    assert not modules.versions.refresh_tags()
+    assert not versions.refresh_tags()
     server.shutdown()
     assert "terminal prompts disabled): by those of the last fetch the champion is v1.0.0" in capfd.readouterr().err
 
 
 def test_before_the_first_push_there_is_no_origin_and_nothing_is_said_of_it(
-    modules: Modules, publisher: Clone, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    publisher: Clone, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     publisher.git("remote", "remove", "origin")
     monkeypatch.chdir(publisher.path)
-    assert modules.versions.refresh_tags() and capfd.readouterr().err == ""
+    assert versions.refresh_tags() and capfd.readouterr().err == ""
 
 
 def test_a_fork_without_versions_is_judged_by_those_of_upstream(
-    modules: Modules, publisher: Clone, laptop: Clone, tmp_path: Path
+    publisher: Clone, laptop: Clone, tmp_path: Path
 ) -> None:
     run("git", "clone", "--quiet", "--bare", "--no-tags", "origin.git", "fork.git", cwd=tmp_path)
     laptop.git("tag", "--delete", "model@v1.0.0")
     laptop.git("remote", "set-url", "origin", f"file://{tmp_path}/fork.git")
-    assert modules.versions.refresh_tags() and laptop.versions() == []
+    assert versions.refresh_tags() and laptop.versions() == []
     laptop.git("remote", "add", "upstream", f"file://{tmp_path}/origin.git")
-    assert modules.versions.refresh_tags() and laptop.versions() == ["model@v1.0.0"]
+    assert versions.refresh_tags() and laptop.versions() == ["model@v1.0.0"]
 
 
 def test_a_shallow_clone_without_tags_gets_them_and_is_never_taken_for_a_project_without_a_champion(
-    modules: Modules, publisher: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    publisher: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     publisher.commit("c" * 32)
     publisher.git("push", "--quiet", "origin", "main")
@@ -201,12 +182,12 @@ def test_a_shallow_clone_without_tags_gets_them_and_is_never_taken_for_a_project
     cut, again = Clone(tmp_path / "cut"), Clone(tmp_path / "again")
     assert cut.versions() == []
     monkeypatch.chdir(again.path)
-    assert modules.champion.find_baseline(None, modules.versions.refresh_tags())[0].name == "v1.0.0"
+    assert champion.find_baseline(None, versions.refresh_tags())[0].name == "v1.0.0"
     monkeypatch.chdir(cut.path)
     for change in (("set-url", "origin", "file:///nowhere"), ("remove", "origin")):
         cut.git("remote", *change)
         with pytest.raises(Exception, match="this clone is shallow and has no version's tag"):
-            modules.champion.find_baseline(None, modules.versions.refresh_tags())
+            champion.find_baseline(None, versions.refresh_tags())
 
 
 @pytest.fixture
@@ -224,33 +205,31 @@ def keep(clone: Clone, md5: str) -> None:
     place.write_bytes(b"zip")
 
 
-def baseline(modules: Modules) -> tuple[Any, ...]:
+def baseline() -> tuple[Any, ...]:
     """The kind and the commit that the candidate is compared with, or why with none."""
-    found, notes = modules.champion.find_baseline(None, True)
+    found, notes = champion.find_baseline(None, True)
     return (found.kind, found.commit) if found else tuple((note.kind, *note.names) for note in notes)
 
 
-def test_before_the_first_release_the_last_commit_is_what_a_model_is_compared_with(
-    modules: Modules, young: Clone
-) -> None:
+def test_before_the_first_release_the_last_commit_is_what_a_model_is_compared_with(young: Clone) -> None:
     (young.path / ".gitignore").write_text(".dvc\n")
-    assert baseline(modules) == (), "no commit"
+    assert baseline() == (), "no commit"
     young.git("add", "--all")
     young.git("commit", "--quiet", "--message", "Nothing is trained")
-    assert baseline(modules) == (), "no model"
+    assert baseline() == (), "no model"
     recorded = young.commit("a" * 32)
     keep(young, "a" * 32)
-    assert baseline(modules) == (("same_model", recorded[:7]),)
+    assert baseline() == (("same_model", recorded[:7]),)
     (young.path / "dvc.lock").write_text(LOCK.format(md5="b" * 32))
-    assert baseline(modules) == ("head", recorded)
+    assert baseline() == ("head", recorded)
 
 
-def test_a_model_whose_bytes_are_nowhere_is_not_compared_and_that_is_said(modules: Modules, young: Clone) -> None:
+def test_a_model_whose_bytes_are_nowhere_is_not_compared_and_that_is_said(young: Clone) -> None:
     recorded = young.commit("a" * 32)
     (young.path / ".dvc").mkdir()
     (young.path / ".dvc/config").write_text("[core]\n    remote = store\n['remote \"store\"']\n    url = store\n")
     (young.path / "dvc.lock").write_text(LOCK.format(md5="b" * 32))
-    ((kind, reason),) = baseline(modules)
+    ((kind, reason),) = baseline()
     assert kind == "not_fetched" and reason.startswith(f"commit {recorded[:7]}: ") and "models/bundle.zip" in reason
 
 
@@ -263,7 +242,7 @@ EVENTS: dict[str, Callable[[str], dict[str, Any]]] = {
 
 @pytest.mark.parametrize("event", EVENTS)
 def test_in_a_run_the_baseline_is_what_the_change_is_made_to_not_what_its_author_trained(
-    modules: Modules, young: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: str
+    young: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, event: str
 ) -> None:
     (young.path / ".gitignore").write_text(".dvc\n")
     base = young.commit("a" * 32)
@@ -272,11 +251,11 @@ def test_in_a_run_the_baseline_is_what_the_change_is_made_to_not_what_its_author
     young.commit("b" * 32)
     (tmp_path / "event.json").write_text(json.dumps(EVENTS[event](base)))
     monkeypatch.setenv("GITHUB_EVENT_PATH", str(tmp_path / "event.json"))
-    assert baseline(modules) == ("base", base)
+    assert baseline() == ("base", base)
 
 
 def test_of_a_merge_the_baseline_is_what_it_was_made_on_even_where_the_event_is_older(
-    modules: Modules, young: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    young: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (young.path / ".gitignore").write_text(".dvc\n")
     old = young.commit("a" * 32)
@@ -290,13 +269,11 @@ def test_of_a_merge_the_baseline_is_what_it_was_made_on_even_where_the_event_is_
     young.git("reset", "--quiet", "--soft", "HEAD^")
     (tmp_path / "event.json").write_text(json.dumps(EVENTS["a pull request"](old)))
     monkeypatch.setenv("GITHUB_EVENT_PATH", str(tmp_path / "event.json"))
-    assert baseline(modules) == ("base", newer)
+    assert baseline() == ("base", newer)
 
 
-def test_a_first_push_has_nothing_before_it(
-    modules: Modules, young: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_first_push_has_nothing_before_it(young: Clone, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recorded = young.commit("a" * 32)
     (tmp_path / "event.json").write_text(json.dumps({"before": "0" * 40}))
     monkeypatch.setenv("GITHUB_EVENT_PATH", str(tmp_path / "event.json"))
-    assert baseline(modules) == (("same_model", recorded[:7]),)
+    assert baseline() == (("same_model", recorded[:7]),)

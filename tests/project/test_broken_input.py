@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from baked import Bake, Project
 from inside import Inside
-from tables import DATA, cell, fill, knob, line, on_rows, remove
+from tables import DATA, cell, fill, knob, line, on_rows, remove, setting
 
 
 def estimator(name: str) -> Callable[[str], str]:
@@ -53,7 +53,7 @@ BROKEN: dict[str, tuple[str, Callable[[str], str | bytes], str]] = {
     "misspelt key": (PARAMS, knob("  estimator:", "  estimatr:"), "did you mean estimator?"),
     "unknown section": (PARAMS, lambda text: text + "\nextra: 1\n",
         "extra is not a known key; use data, split, history, model, tune, gate, serving, resources"),
-    "wrong kind": (PARAMS, knob("  seed: 0", "  seed: many"), "model.seed must be a whole number, not 'many'"),
+    "wrong kind": (PARAMS, setting("model.seed", "many"), "model.seed must be a whole number, not 'many'"),
     "test size": (PARAMS, knob("test_size: 0.2", "test_size: 1.5"), "split.test_size must be less than 1, not 1.5"),
     "split method": (PARAMS, knob("method: hash", "method: random"),
         "split.method must be 'hash' or 'time', not 'random'"),
@@ -103,23 +103,20 @@ BROKEN: dict[str, tuple[str, Callable[[str], str | bytes], str]] = {
 
 
 @pytest.fixture(scope="module")
-def sound(inside: Inside, fresh: Callable[..., Project]) -> dict[str, str]:
-    """The files of a project that trains."""
+def sound(inside: Inside, fresh: Callable[..., Project]) -> Project:
+    """A project that trains."""
     project = fresh(300)
     inside("prepare", project.path)
-    return {name: project.read(name) for name in (DATA, PARAMS, SCHEMA)}
+    return project
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_data_and_params_get_their_sentence(
-    sound: dict[str, str], inside: Inside, tmp_path: Path, name: str
-) -> None:
+def test_broken_data_and_params_get_their_sentence(sound: Project, inside: Inside, tmp_path: Path, name: str) -> None:
     broken, change, sentence = BROKEN[name]
-    (tmp_path / "data/raw").mkdir(parents=True)
-    for file, text in sound.items():
-        content = change(text) if file == broken else text
-        (tmp_path / file).write_bytes(content if isinstance(content, bytes) else content.encode())
-    said = inside("try", tmp_path)
+    project = sound.copy(tmp_path / "project")
+    content = change(project.read(broken))
+    (project.path / broken).write_bytes(content if isinstance(content, bytes) else content.encode())
+    said = inside("try", project.path)
     assert sentence in said
     assert "\n" not in said and said.endswith((".", "?"))
 
@@ -254,7 +251,7 @@ def test_before_setup_other_verbs_say_that_it_is_missing(inside: Inside, guessin
 
 def test_the_command_line_says_one_sentence_and_fails(fresh: Callable[..., Project], mlops: Callable[..., Any]) -> None:
     project = fresh(300)
-    project.write(PARAMS, knob("  seed: 0", "  seed: many")(project.read(PARAMS)))
+    project.set(**{"model.seed": "many"})
     done = mlops(project, "stage", "prepare", check=False)
     assert done.returncode == 1
     assert done.stderr == "mlops stage: params.yaml: model.seed must be a whole number, not 'many'.\n"

@@ -437,7 +437,7 @@ def test_a_version_that_is_canary_and_shadow_is_judged_by_the_shadows_rows(mlops
 
 def test_a_project_that_keeps_no_log_says_so(mlops: Canary, live: Project) -> None:
     text = live.read("params.yaml")
-    live.write("params.yaml", text.replace("path: predictions", "path: null"))
+    live.set(**{"serving.log.path": None})
     said = "params.yaml: serving.log.path is null, so no prediction is kept; name a folder, or use --url."
     assert mlops("canary", "report") == [1, f"mlops canary: {said}\n", ""]
     live.write("params.yaml", text)

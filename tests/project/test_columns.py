@@ -109,7 +109,7 @@ def test_a_table_of_nothing_but_identifiers_is_a_sentence(inside: Inside, shop: 
 
 def test_so_many_rows_train_and_no_more_are_read(inside: Inside, fresh: Callable[..., Project], tmp_path: Path) -> None:
     there = fresh(1200)
-    there.write(PARAMS, knob("  rows: null", "  rows: 400")(there.read(PARAMS)))
+    there.set(**{"model.rows": 400})
     said: dict[str, Any] = inside("told", there.path)
     assert said["last"].startswith("train: hist_gradient_boosting on 400 rows")
     assert inside("same_rows", there.path, rows=400)

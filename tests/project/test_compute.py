@@ -2,15 +2,15 @@
 
 import json
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from baked import Project, environment
+from baked import TEMPLATE, Project, environment
 from inside import Inside
-from tables import knob
 
 PARAMS = "params.yaml"
 BARE_WORKER = """
@@ -21,18 +21,12 @@ main()
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def groups(project: Project) -> None:
-    """What a project installs when it names these groups."""
-    project.run("uv", "sync", "--locked", "--inexact", "--quiet", "--group", "cluster", "--group", "xgboost")
-
-
 @pytest.fixture(scope="module")
-def scheduler(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a Dask scheduler with two workers, in processes that cannot import the project's package."""
+def scheduler(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a Dask scheduler with two workers, in processes that cannot import the engine."""
     folder = tmp_path_factory.mktemp("dask")
-    python, file = str(project.path / ".venv/bin/python"), folder / "scheduler.json"
-    bare = BARE_WORKER.format(source=str(project.path / "src"))
+    python, file = sys.executable, folder / "scheduler.json"
+    bare = BARE_WORKER.format(source=str(TEMPLATE / "engine/src"))
     options = ["--no-dashboard", "--host", "127.0.0.1"]
     started = [start([python, "-m", "distributed.cli.dask_scheduler", "--port", "0", *options,
                       "--scheduler-file", str(file)], folder)]  # fmt: skip
@@ -64,18 +58,16 @@ def tuned(inside: Inside, fresh: Callable[..., Project]) -> Callable[[str], dict
     def tune(place: str) -> dict[str, Any]:
         if place not in done:
             there = fresh(2000)
-            change = knob("  params: {}\n  # How many combinations it begins with",
-                          "  params: {max_leaf_nodes: [4, 8], learning_rate: [0.05, 0.2], max_iter: [20]}\n"
-                          "  # How many combinations it begins with")  # fmt: skip
-            there.write(PARAMS, knob("folds: 5", "folds: 3")(change(there.read(PARAMS))))
+            tried = {"max_leaf_nodes": [4, 8], "learning_rate": [0.05, 0.2], "max_iter": [20]}
+            there.set(**{"tune.params": tried, "tune.folds": 3})
             done[place] = inside("tune", there.path, place=place)
         return done[place]
 
     return tune
 
 
-def test_the_workers_cannot_import_the_package(inside: Inside, project: Project, scheduler: str) -> None:
-    assert inside("workers", project.path, address=scheduler) == [False, False]
+def test_the_workers_cannot_import_the_package(inside: Inside, tmp_path: Path, scheduler: str) -> None:
+    assert inside("workers", tmp_path, address=scheduler) == [False, False]
 
 
 def test_the_search_gives_the_same_to_the_last_digit_and_so_does_the_training(
@@ -87,21 +79,21 @@ def test_the_search_gives_the_same_to_the_last_digit_and_so_does_the_training(
     assert here == tuned("processes:1") == tuned(scheduler)
 
 
-def test_a_place_that_is_none_is_a_sentence(inside: Inside, project: Project) -> None:
+def test_a_place_that_is_none_is_a_sentence(inside: Inside, tmp_path: Path) -> None:
     for wrong in ("cluster", "processes:0", "processes:many", "tcp://nowhere", "http://127.0.0.1:8786"):
-        said = inside("compute", project.path, place=wrong)
+        said = inside("compute", tmp_path, place=wrong)
         assert said == f"COMPUTE is {wrong!r}; use local, processes:N such as processes:4, or tcp://HOST:8786."
 
 
-def test_a_scheduler_that_does_not_answer_is_a_sentence_within_its_time(inside: Inside, project: Project) -> None:
+def test_a_scheduler_that_does_not_answer_is_a_sentence_within_its_time(inside: Inside, tmp_path: Path) -> None:
     began = time.monotonic()
-    said = inside("compute", project.path, place="tcp://127.0.0.1:9")
+    said = inside("compute", tmp_path, place="tcp://127.0.0.1:9")
     assert said.startswith("COMPUTE: no Dask scheduler answers at tcp://127.0.0.1:9 (") and "\n" not in said
     assert time.monotonic() - began < 30
 
 
-def test_workers_with_other_libraries_are_refused(inside: Inside, project: Project, scheduler: str) -> None:
-    said = inside("compute", project.path, place=scheduler, pretend={"scikit-learn": "1.0"})
+def test_workers_with_other_libraries_are_refused(inside: Inside, tmp_path: Path, scheduler: str) -> None:
+    said = inside("compute", tmp_path, place=scheduler, pretend={"scikit-learn": "1.0"})
     assert "has scikit-learn 1." in said and "but this environment has 1.0; give the workers what uv.lock names" in said
 
 
@@ -124,12 +116,9 @@ def test_xgboost_trains_here_and_on_dask_with_the_same_bytes_each_time(
 
 def test_xgboost_minds_class_weights_and_is_tuned_with_them(inside: Inside, fresh: Callable[..., Project]) -> None:
     there = fresh(600)
-    chosen = knob("estimator: hist_gradient_boosting", "estimator: xgboost")(there.read(PARAMS))
-    there.write(PARAMS, knob("primary: guess", "primary: recall")(chosen))
+    there.set(**{"model.estimator": "xgboost", "gate.primary": "recall"})
     plain = inside("train", there.path)
-    weighed = knob("class_weight: null", 'class_weight: {"yes": 20}')(there.read(PARAMS))
-    line = "  params: {}\n  # How many combinations"
-    there.write(PARAMS, knob(line, line.replace("{}", "{max_depth: [1]}"))(weighed))
+    there.set(**{"model.class_weight": {"yes": 20}, "tune.params": {"max_depth": [1]}})
     assert inside("train", there.path)["metrics"]["recall"] > plain["metrics"]["recall"] + 0.1
     found = inside("tune", there.path, place="processes:1")
     assert found["said"] == "" and found["metrics"]["present"]["recall"] > plain["metrics"]["recall"]

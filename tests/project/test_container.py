@@ -3,6 +3,7 @@
 import csv
 import json
 import shutil
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ from containers import Engine, bring_python, serve_registry, start_engine
 from pyarrow import parquet
 
 USER = "10001"
-# As deploy/kubernetes runs it.
+# As the manifests run it that `mlops deploy manifests` writes.
 RESTRICTED = ["--read-only", "--read-only-tmpfs=false", "--cap-drop=ALL", "--security-opt=no-new-privileges"]
 OFFLINE = ["--network=none", "--tmpfs=/tmp"]
 LOG = "--volume=log:/var/lib/mlops"
@@ -34,7 +35,7 @@ print(json.dumps({
     "packages": sorted({found.metadata["Name"] for found in importlib.metadata.distributions()}),
     "compilers": [name for name in ("cc", "gcc", "g++", "clang", "make", "uv") if shutil.which(name)],
     "writable": [path for path in ("/", "/app", "/app/.venv", "/var", "/var/lib/mlops", "/tmp") if writable(path)],
-    "compiled": len(list(pathlib.Path("/app/.venv").rglob("customer_churn/__pycache__/cli.*.pyc"))),
+    "compiled": len(list(pathlib.Path("/app/.venv").rglob("mlops_actions/__pycache__/cli.*.pyc"))),
 }))
 """
 
@@ -60,13 +61,13 @@ def engine(empty_engine: Engine, base: str) -> Engine:
 
 
 @pytest.fixture(scope="module")
-def publish(engine: Engine, released: Project, project: Project, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def publish(engine: Engine, released: Project, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """`publish("--push")`: what `mlops image` says in the released project, which asks for images."""
     path = tmp_path_factory.mktemp("publish") / released.path.name
     shutil.copytree(released.path, path, symlinks=True)
     there = Project(path)
     there.write("params.yaml", there.read("params.yaml").replace("image: null", f"image: {engine.registry}/acme/churn"))
-    tools = {"PATH": f"{engine.folder}:{project.path}/.venv/bin:/usr/bin:/bin", "PYTHONPATH": str(path / "src")}
+    tools = {"PATH": f"{engine.folder}:{Path(sys.executable).parent}:/usr/bin:/bin"}
     return lambda *words: there.run("mlops", "image", *words, **tools, **engine.variables)
 
 

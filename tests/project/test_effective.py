@@ -3,14 +3,13 @@
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
-from baked import Project
+from baked import Project, another_engine
 from inside import Inside
 
-CONFIG = "src/customer_churn/config.py"
-CLI = "src/customer_churn/cli.py"
 MARGIN, WIDER = "  margin: 0.01\n", "  margin: 0.05\n"
 
 
@@ -37,7 +36,6 @@ def knobs(fresh: Callable[..., Project]) -> Project:
         project,
         ("primary: guess", "primary: roc_auc"),
         ("estimator: hist_gradient_boosting", "estimator: logistic"),
-        ("params: {}\n  # balanced", "params: {}  # own"),
     )
     summarize(project, 500)
     return project
@@ -62,8 +60,9 @@ def test_every_knob_is_shown_with_its_value_in_effect(knobs: Project, inside: In
     assert sections == ["data", "split", "history", "model", "tune", "gate", "serving", "resources"], "as in the file"
     _, _, heard = inside("hear", knobs.path, words=["params"])
     assert len(heard.splitlines()) == len(found)
-    assert re.search(r"^split\.test_size +0\.3$", heard, re.M)
-    assert re.search(r"^gate\.margin +0\.01 +default$", heard, re.M)
+    assert re.search(r"^split\.test_size +0\.3 +The share of rows to test on", heard, re.M)
+    assert re.search(r"^gate\.margin +0\.01 +default +How much worse than the champion", heard, re.M)
+    assert re.search(r"^gate\.thresholds\.f1 +0\.5$", heard, re.M), "a key of a mapping has the mapping's comment"
 
 
 def test_an_estimators_own_params_are_those_that_model_py_gives_it(knobs: Project, inside: Inside) -> None:
@@ -71,7 +70,7 @@ def test_an_estimators_own_params_are_those_that_model_py_gives_it(knobs: Projec
     assert found["model.params.C"] == {"value": 1.0, "default": True}, "scikit-learn's"
     assert found["model.params.max_iter"] == {"value": 1000, "default": True}, "model.py's"
     turn(knobs, ("estimator: logistic", "estimator: hist_gradient_boosting"))
-    turn(knobs, ("{}  # own", "{learning_rate: 0.2}  # own"))
+    turn(knobs, ("params: {}", "params: {learning_rate: 0.2}"))
     leaves = {}
     for rows in (500, 20_000):
         summarize(knobs, rows)
@@ -82,7 +81,7 @@ def test_an_estimators_own_params_are_those_that_model_py_gives_it(knobs: Projec
 
 
 def test_what_stands_around_an_estimator_is_not_taken_for_it(knobs: Project, inside: Inside) -> None:
-    turn(knobs, ("estimator: logistic", "estimator: sklearn.svm.LinearSVC"), ("{}  # own", "{C: 2.0}  # own"))
+    turn(knobs, ("estimator: logistic", "estimator: sklearn.svm.LinearSVC"), ("params: {}", "params: {C: 2.0}"))
     found = show(inside, knobs)
     assert found["model.params.C"] == {"value": 2.0, "default": False}
     assert found["model.params.tol"]["default"] and "model.params.cv" not in found
@@ -98,10 +97,10 @@ DIFFERENCES: dict[str, tuple[list[tuple[str, str]], list[tuple[str, str]], list[
     "the champion's is not set": ([(MARGIN, "")], [("gate:\n", f"gate:\n{WIDER}")], [["gate.margin", "0.01", "0.05"]]),
     "the candidate's is not set": ([(MARGIN, WIDER)], [(WIDER, "")], [["gate.margin", "0.05", "0.01"]]),
     "to its default": ([(MARGIN, "")], [("gate:\n", f"gate:\n{MARGIN}")], []),
-    "an estimator's": ([], [("{}  # own", "{C: 0.5}  # own")], [["model.params.C", "1.0", "0.5"]]),
+    "an estimator's": ([], [("params: {}", "params: {C: 0.5}")], [["model.params.C", "1.0", "0.5"]]),
     "another estimator": (
         [],
-        [("estimator: logistic", "estimator: random_forest"), ("{}  # own", "{n_estimators: 50}  # own")],
+        [("estimator: logistic", "estimator: random_forest"), ("params: {}", "params: {n_estimators: 50}")],
         [["model.estimator", '"logistic"', '"random_forest"'], ["model.params.n_estimators", None, "50"]],
     ),
 }  # fmt: skip
@@ -124,24 +123,22 @@ def test_more_rows_change_what_model_py_gives_an_estimator(knobs: Project, insid
     assert inside("params_changes", knobs.path, commit=commit) == [["model.params.max_leaf_nodes", "8", "16"]]
 
 
-def test_the_champions_defaults_are_those_of_its_own_code(knobs: Project, inside: Inside) -> None:
+def test_the_champions_defaults_are_those_of_its_own_engine(knobs: Project, inside: Inside, tmp_path: Path) -> None:
     turn(knobs, (MARGIN, ""))
-    turn(knobs, ("margin: float = Field(default=0.01", "margin: float = Field(default=0.02"), file=CONFIG)
-    commit = knobs.commit("Champion")
-    turn(knobs, ("margin: float = Field(default=0.02", "margin: float = Field(default=0.01"), file=CONFIG)
+    default = ("core/config.py", "margin: float = Field(default=0.01", "margin: float = Field(default=0.02")
+    with another_engine(knobs, tmp_path, default):
+        commit = knobs.commit("Champion")
     assert inside("params_changes", knobs.path, commit=commit) == [["gate.margin", "0.02", "0.01"]]
 
 
-def test_of_a_champion_whose_code_cannot_tell_the_file_is_read_with_todays_defaults(
-    knobs: Project, inside: Inside
+def test_of_a_champion_whose_engine_cannot_tell_the_file_is_read_with_todays_defaults(
+    knobs: Project, inside: Inside, tmp_path: Path
 ) -> None:
-    verb = ("    verb(params)", "    verb(params, name='parameters')")
     turn(knobs, (MARGIN, ""))
-    turn(knobs, verb, file=CLI)
-    old = knobs.commit("Older than the verb")
-    turn(knobs, ("gate:\n", "gate:\n  strict: true\n"))
-    foreign = knobs.commit("With a knob that is gone")
+    with another_engine(knobs, tmp_path, ("cli.py", " verb(params)", " verb(params, name='parameters')")):
+        old = knobs.commit("Older than the verb")
+        turn(knobs, ("gate:\n", "gate:\n  strict: true\n"))
+        foreign = knobs.commit("With a knob that is gone")
     turn(knobs, ("gate:\n  strict: true\n", "gate:\n  margin: 0.05\n"))
-    turn(knobs, verb[::-1], file=CLI)
     assert inside("params_changes", knobs.path, commit=old) == [["gate.margin", "0.01", "0.05"]]
     assert ["gate.strict", "true", None] in inside("params_changes", knobs.path, commit=foreign)

@@ -3,12 +3,13 @@
 import math
 import random
 from collections.abc import Callable
+from typing import Any
 
 import pandas as pd
 import pytest
 from baked import Bake, Project
 from inside import Inside
-from tables import DATA, knob
+from tables import DATA
 
 PARAMS = "params.yaml"
 USUAL = "hist_gradient_boosting"
@@ -63,7 +64,7 @@ def test_setup_that_was_killed_before_the_schema_ends_alike(inside: Inside, made
 
 def test_a_metric_that_should_be_small_is_shown_as_it_is(inside: Inside, made: Make) -> None:
     project = made(straight())
-    project.write(PARAMS, knob("primary: guess", "primary: rmse")(project.read(PARAMS)))
+    project.set(**{"gate.primary": "rmse"})
     scores = inside("choose", project.path)["scores"]
     assert next(iter(scores)) == "linear" and [*scores.values()] == sorted(scores.values())
     assert 0.4 < scores["linear"] < 0.6
@@ -90,16 +91,12 @@ def test_what_is_better_by_luck_changes_nothing(inside: Inside, fresh: Callable[
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        (f"estimator: {USUAL}", "estimator: random_forest"),
-        ("params: {}", "params: {max_iter: 30}"),
-        ("rows: null", "rows: 100"),
-    ],
+    ("key", "value"),
+    [("model.estimator", "random_forest"), ("model.params", {"max_iter": 30}), ("model.rows", 100)],
 )
-def test_what_somebody_has_set_is_left_alone(inside: Inside, made: Make, old: str, new: str) -> None:
+def test_what_somebody_has_set_is_left_alone(inside: Inside, made: Make, key: str, value: Any) -> None:
     project = made(straight())
-    project.write(PARAMS, knob(f"  {old}", f"  {new}")(project.read(PARAMS)))
+    project.set(**{key: value})
     before = project.read(PARAMS)
     chosen = inside("choose", project.path)
     assert chosen["model"] in before and chosen["scores"] == {}
@@ -136,5 +133,5 @@ def test_weights_and_missing_targets_are_minded(inside: Inside, fresh: Callable[
     for row in rows[::10]:
         row[place] = ""
     project.write(DATA, "\n".join([lines[0] + ",w", *(",".join([*row, "2"]) for row in rows)]) + "\n")
-    project.write(PARAMS, knob("weight: null", "weight: w")(project.read(PARAMS)))
+    project.set(**{"data.weight": "w"})
     assert len(inside("choose", project.path)["scores"]) == 5

@@ -11,7 +11,7 @@ import pytest
 from baked import Project
 from inside import Inside
 from shops import PAST, SQL, Shop, orders, parts, put
-from tables import knob
+from tables import knob, setting
 
 TEST = "data/prepared/test.parquet"
 NUMBERS = ["orders", "mean_amount", "best", "returns"]
@@ -35,14 +35,16 @@ def recompute(rows: pd.DataFrame, delay: pd.Timedelta) -> pd.DataFrame:
     return pd.DataFrame(made)
 
 
-@pytest.mark.parametrize("delay", ["null", "20D"])
-def test_a_row_has_what_was_known_before_its_time_and_nothing_else(inside: Inside, shop: Shop, delay: str) -> None:
-    project = shop(None, SQL, knob("delay: null", f"delay: {delay}"))
+@pytest.mark.parametrize("delay", [None, "20D"])
+def test_a_row_has_what_was_known_before_its_time_and_nothing_else(
+    inside: Inside, shop: Shop, delay: str | None
+) -> None:
+    project = shop(None, SQL, setting("history.delay", delay))
     said = inside("history", project.path)["said"]
     assert said.startswith("history: 5 features of customer"), said
     assert inside("featurize", project.path) == ""
     made = parts(project, "features")
-    expected = recompute(parts(project, "prepared"), pd.Timedelta(days=20 if delay == "20D" else 0))
+    expected = recompute(parts(project, "prepared"), pd.Timedelta(days=20 if delay else 0))
     assert expected["orders"].notna().mean() > 0.5
     for name in NUMBERS:
         np.testing.assert_allclose(made[name], expected[name].astype("float32"), rtol=1e-6, err_msg=name)
@@ -100,7 +102,7 @@ def visits(shop: Shop) -> Shop:
         name = f"data/raw/visits.{kind}"
         known = "count(*) OVER past AS visits, sum(pages) OVER past AS pages"
         sql = f"SELECT customer, ordered_at, {known} FROM events WINDOW past AS ({PAST})"
-        project = shop(None, sql, knob("events: null", f"events: {name}"))
+        project = shop(None, sql, setting("history.events", name))
         project.write(
             "dvc.yaml", knob("- features.sql\n", f"- features.sql\n      - {name}\n")(project.read("dvc.yaml"))
         )

@@ -2,7 +2,6 @@
 
 import io
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -43,7 +42,7 @@ def asking(released: Project, tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def build(project: Project, tmp_path: Path) -> Callable[..., tuple[subprocess.CompletedProcess[str], list[Any]]]:
+def build(tmp_path: Path) -> Callable[..., tuple[subprocess.CompletedProcess[str], list[Any]]]:
     """`build(there, "v1.0.0", engines=["docker"])`: what `mlops image` said, and each call that it made."""
 
     def run_image(
@@ -56,11 +55,9 @@ def build(project: Project, tmp_path: Path) -> Callable[..., tuple[subprocess.Co
             (tools / name).chmod(0o755)
         if not (tools / "git").exists():
             (tools / "git").symlink_to(str(shutil.which("git")))
-        path = f"{project.path}/.venv/bin{os.pathsep}{tools}"
-        here = {"PATH": path, "PYTHONPATH": str(there.path / "src"), "RECORD": str(record)}
-        # Its script would look for its Python with tools that this PATH lacks.
-        python = project.path / ".venv/bin/python"
-        done = there.run(python, "-m", "mlops_actions", "image", *words, check=False, **here, **variables)
+        here = {"PATH": str(tools), "RECORD": str(record)}
+        command = (sys.executable, "-m", "mlops_actions", "image", *words)
+        done = there.run(*command, check=False, **here, **variables)
         return done, json.loads(record.read_text()) if record.exists() else []
 
     return run_image
@@ -107,7 +104,7 @@ def test_an_image_without_the_attestation_that_is_required_is_not_built(
     absent = "The image has no attestation of its bundle: origin (there is none) is no repository on GitHub"
     done, (call,) = build(asking)
     assert absent in done.stdout and done.returncode == 0
-    asking.write("params.yaml", asking.read("params.yaml").replace("required: false", "required: true"))
+    asking.set(**{"serving.attestation.required": True})
     asking.commit("Ask for it")
     asking.run("git", "tag", "--annotate", "--message=Second", "model@v1.1.0")
     done, calls = build(asking)

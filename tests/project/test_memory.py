@@ -1,11 +1,13 @@
 """Data larger than the memory it may take: prepared and featurized within it, to the same bytes."""
 
 import hashlib
+import sys
 import time
 from collections.abc import Callable
 from subprocess import DEVNULL, Popen
 from typing import Any
 
+import duckdb
 import pytest
 from baked import Bake, Project, environment
 from tables import knob
@@ -49,30 +51,23 @@ OUTPUTS = ("data/prepared/train.parquet", "data/prepared/test.parquet", "data/su
 
 
 @pytest.fixture(scope="module")
-def large(project: Project, bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project of two million rows, which borrows the shared project's environment."""
+def large(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project of two million rows."""
     rows = tmp_path_factory.mktemp("large") / "rows.parquet"
-    project.run(python(project), "-c", f'import duckdb; duckdb.execute("""{GENERATE.format(rows)}""")')
+    duckdb.execute(GENERATE.format(rows))
     made = bake(dataset=str(rows), target="churn", task="classification", project_name="Customer churn")
     made.write("schema.yaml", SCHEMA)
     return made
 
 
-def python(project: Project) -> str:
-    return str(project.path / ".venv/bin/python")
-
-
 @pytest.fixture(scope="module")
-def stage(
-    project: Project,
-    large: Project,
-) -> Callable[..., Any]:
+def stage(large: Project) -> Callable[..., Any]:
     """`stage("prepare", memory="500MB", threads=1)`: the run of a stage; with `start` its process, which goes on."""
-    params = knob("primary: guess", "primary: roc_auc")(large.read("params.yaml"))
+    large.set(**{"gate.primary": "roc_auc"})
 
-    def run(name: str, memory: str = "null", threads: int = 2, check: bool = True, start: bool = False) -> Any:
-        large.write("params.yaml", knob("memory: null", f"memory: {memory}")(params))
-        command = [python(project), "-c", STAGE, "stage", name, str(threads)]
+    def run(name: str, memory: str | None = None, threads: int = 2, check: bool = True, start: bool = False) -> Any:
+        large.set(**{"resources.memory": memory})
+        command = [sys.executable, "-c", STAGE, "stage", name, str(threads)]
         variables = {"PYTHONHASHSEED": "0"}
         if start:
             return Popen(command, cwd=large.path, env=environment(**variables), stdout=DEVNULL)

@@ -10,8 +10,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from baked import Project
 from browser import CHROMIUM, Browser
+
+from engine import build
 
 TEXT = {"h1", "h2", "p", "code", "strong", "ul", "li", "div"}
 TABLE = {"table", "thead", "tbody", "tr", "th", "td", "button", "input"}
@@ -102,11 +103,9 @@ def test_a_report_without_charts_says_nothing_of_them(drawn: Path) -> None:
     assert len(text) < 30_000 and "Charts" not in text
 
 
-def test_the_package_carries_the_pages_template(project: Project, tmp_path: Path) -> None:
-    project.run("uv", "build", "--quiet", "--wheel", "--out-dir", tmp_path)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        assert "customer_churn/review/page.html" in archive.namelist()
+def test_the_wheel_carries_the_pages_template(tmp_path: Path) -> None:
+    with zipfile.ZipFile(build.build(tmp_path)) as archive:
+        assert "mlops_actions/review/page.html" in archive.namelist()
 
 
 @pytest.fixture(scope="module")

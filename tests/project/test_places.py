@@ -10,8 +10,11 @@ from baked import Project, run
 
 # What a copy must never run: every module of the original ends the process that imports it.
 SPOILT = 'raise SystemExit("the original ran")\n'
-WHERE = "from customer_churn import features; print(features.__file__)"
-INSTALL = "from customer_churn.git_hooks import install; install()"
+WHERE = (
+    "from pathlib import Path; from mlops_actions.core.owner import load_module; "
+    "print(load_module(Path(), 'features').__file__)"
+)
+INSTALL = "from mlops_actions.core.git_hooks import install; install()"
 ASK = """
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.repository import ensure_repository
@@ -102,11 +105,6 @@ def test_an_environment_that_uv_made_by_itself_is_made_anew_where_it_is_copied_t
     shutil.rmtree(before.path / ".venv")
     before.run("uv", "sync", "--locked", "--quiet")
     there = before.copy(before.path.with_name("copy"))
-    refused = (
-        f"mlops stages: this command is of {before.path}, and you are in {there.path}: run `make setup` here, then "
-        "`.venv/bin/mlops` or a target of the Makefile.\n"
-    )
-    assert say(there, ".venv/bin/mlops", "stages", check=False) == refused
     shutil.rmtree(before.path)
     settle(there)
     assert say(there, ".venv/bin/mlops", "stages") == "No version is published yet.\n"
@@ -123,11 +121,6 @@ def test_a_linked_work_tree_runs_its_own_environment_or_says_that_it_has_none(co
         "pre-push: nothing is installed here to send data and models with"
     )
 
-    (linked.path / ".venv").symlink_to(project.path / ".venv")
-    refused = say(linked, ".venv/bin/mlops", "stages", check=False)
-    assert f"you are in {linked.path}: remove the link .venv, run `make setup` here" in refused
-
-    (linked.path / ".venv").unlink()
     run("cp", "--archive", "--link", project.path / ".venv", linked.path / ".venv", cwd=linked.path)
     for path in (project.path / "src").rglob("*.py"):
         path.write_text(SPOILT)

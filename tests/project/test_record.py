@@ -309,8 +309,7 @@ def test_a_comparison_with_a_stale_model_says_what_changed(team: Team, hear: Hea
     project = team.user("stale")
     features = "src/customer_churn/features.py"
     project.write(features, f"{project.read(features)}\n# Another line.\n")
-    params = project.read("params.yaml")
-    project.write("params.yaml", params.replace("  seed: 0", "  seed: 7"))
+    project.set(**{"model.seed": 7})
     code, errors, _ = hear(project, "compare")
     assert code == 1 and f"{features} changed since featurize, export ran" in errors, errors
     assert "model.seed in params.yaml changed since " in errors and errors.endswith(": run `mlops train` first.\n")

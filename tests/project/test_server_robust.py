@@ -20,7 +20,7 @@ import pytest
 from baked import Project
 from inside import Inside
 from serving import STARTED, Server, children, command_of, is_running, memory, serve, wait_until
-from tables import DATA, knob
+from tables import DATA
 
 Serving = Callable[..., Any]
 BUNDLE = ("--bundle", "models/bundle.zip")
@@ -34,15 +34,14 @@ def serving() -> Serving:
 
 @pytest.fixture
 def copied(trained: Project, tmp_path: Path, fresh: Callable[..., Project]) -> Callable[..., Project]:
-    """`copied(knob("port: 8000", "port: 1"))`: a copy of the trained project, its params changed."""
+    """`copied({"serving.port": 1})`: a copy of the trained project, its params changed."""
 
-    def copy(*changes: Callable[[str], str]) -> Project:
+    def copy(knobs: dict[str, Any] | None = None) -> Project:
         project = fresh(1)
         (project.path / "models").mkdir()
         for name in ("models/bundle.zip", "params.yaml", "schema.yaml", DATA):
             project.path.joinpath(name).write_bytes((trained.path / name).read_bytes())
-        for change in changes:
-            project.write("params.yaml", change(project.read("params.yaml")))
+        project.set(**(knobs or {}))
         return project
 
     return copy
@@ -150,7 +149,7 @@ def test_a_killed_server_loses_the_last_second_of_its_log_at_most(
 def test_too_many_waiting_rows_get_503_and_when_to_try_again(
     copied: Callable[..., Project], serving: Serving, rows: list[dict[str, Any]]
 ) -> None:
-    with serving(copied(knob("waiting: 2000", "waiting: 40"))) as server:
+    with serving(copied({"serving.limits.waiting": 40})) as server:
         before = memory(server.process.pid)
         body = json.dumps(rows[:39]).encode()
         head = f"POST /predict HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n".encode()
@@ -205,7 +204,7 @@ def test_a_head_leaves_with_its_body_or_alone_where_there_is_none(
 def test_slow_clients_are_left_behind_and_nobody_waits_for_them(
     copied: Callable[..., Project], serving: Serving, rows: list[dict[str, Any]]
 ) -> None:
-    with serving(copied(knob("seconds: 10", "seconds: 2"))) as server:
+    with serving(copied({"serving.limits.seconds": 2})) as server:
         mute, slow = (socket.create_connection(("127.0.0.1", server.port), 30) for _ in range(2))
         mute.sendall(b"POST /predict HTT")
         slow.sendall(b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n{")
@@ -269,7 +268,7 @@ def by_pandas(inside: Inside, fresh: Callable[..., Project]) -> Project:
     text = project.read(features)
     added = "    rows['odd'] = rows['total_day_calls'].apply(lambda calls: 1 / calls if calls else float('inf'))\n"
     project.write(features, text.replace("    return rows\n", added + "    return rows\n"))
-    project.write("params.yaml", knob("seconds: 10", "seconds: 4")(project.read("params.yaml")))
+    project.set(**{"serving.limits.seconds": 4})
     return project
 
 

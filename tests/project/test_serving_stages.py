@@ -79,7 +79,7 @@ def following(
         clone = Project(tmp_path / "clone")
         if not clone.path.exists():
             origin.desk.run("git", "clone", "--quiet", origin.bare, clone.path)
-            clone.write("params.yaml", knob("follow_seconds: 15", "follow_seconds: 1")(clone.read("params.yaml")))
+            clone.set(**{"serving.follow_seconds": 1})
         return serve(clone, *words, ready=ready)
 
     return follow
@@ -116,7 +116,7 @@ def test_no_version_yet_is_a_state_and_not_a_crash(
 ) -> None:
     young = Project(tmp_path / "young")
     shutil.copytree(trained.path, young.path)
-    young.write("params.yaml", knob("follow_seconds: 15", "follow_seconds: 1")(young.read("params.yaml")))
+    young.set(**{"serving.follow_seconds": 1})
     young.run("git", "init", "--quiet", "--initial-branch", "main")
     young.commit("Begin")
     young.run("git", "init", "--quiet", "--bare", tmp_path / "bare")
@@ -180,8 +180,7 @@ def test_rows_of_one_request_go_by_the_keys_that_params_name(
     with following(ready=False):
         pass
     clone = Project(tmp_path / "clone")
-    keyed = knob("  key: []\n  # A larger", "  key: [state]\n  # A larger")
-    clone.write("params.yaml", keyed(clone.read("params.yaml")))
+    clone.set(**{"serving.key": ["state"]})
     with following() as server:
         wait_until(lambda: roles(server).get("canary") == "v1.1.0")
         said = server.ask("/predict", rows).body["predictions"]
@@ -286,8 +285,7 @@ def test_what_was_served_is_forgotten_once_an_attestation_is_required_that_it_la
         assert server.ask("/predict", rows[0]).body["version"] == "v1.0.0"
     clone, sigstore, job = Project(tmp_path / "clone"), Sigstore(), Job("your-github-login/customer-churn")
     clone.write("root.json", json.dumps(sigstore.trusted_root()))
-    required = knob("required: false\n    trusted_root: null", "required: true\n    trusted_root: root.json")
-    clone.write("params.yaml", required(clone.read("params.yaml")))
+    clone.set(**{"serving.attestation.required": True, "serving.attestation.trusted_root": "root.json"})
     with following(ready=False) as server:
         wait_until(lambda: "is no repository on GitHub, so it has no releases" in server.said())
         assert re.search(r"serve: \S+/v1\.0\.0-\w+\.zip: refused, there is no v1\.0\.0", server.said())

@@ -302,7 +302,8 @@ def test_a_snapshot_is_versioned_and_no_retrain_asks_the_source(
     assert "prepare: 330 rows" in mlops(project, "train").stdout
     project.commit("More rows")
     changed = (
-        "from customer_churn.release.version import recipe_change; from customer_churn.config import load_config; "
+        "from mlops_actions.core.config import load_config; "
+        "from mlops_actions.registry.numbering import recipe_change; "
         f"print(recipe_change('{begun}', load_config()))"
     )
     assert project.run("python", "-c", changed).stdout == "None\n"

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import yaml
 from baked import Project
 from inside import Inside
-from tables import DATA, knob, on_rows
+from tables import DATA, on_rows, setting
 
 Rows = list[list[str]]
 
@@ -74,7 +75,7 @@ def test_test_rows_stay_when_rows_are_added_and_when_others_go(split: Callable[.
 
 
 def test_a_key_keeps_its_rows_together_and_outlives_a_correction(split: Callable[..., set[str]]) -> None:
-    by_state = knob("key: []", "key: [state]")
+    by_state = setting("split.key", ["state"])
     before = split(params_change=by_state)
     states = {row.split(",")[0] for row in before}
     assert 1 < len(states) < 51
@@ -87,8 +88,7 @@ def by_day(**more: str) -> Callable[[str], str]:
 
     def change(params: str) -> str:
         for name, value in {"method": "time", "column": "day", "cutoff": '"2026-01-25"', **more}.items():
-            old = {"method": "hash", "key": "[]"}.get(name, "null")
-            params = knob(f"  {name}: {old}\n", f"  {name}: {value}\n")(params)
+            params = setting(f"split.{name}", yaml.safe_load(value))(params)
         return params
 
     return change
@@ -139,7 +139,7 @@ def test_who_is_in_test_is_not_in_train_when_time_divides_by_key(parts: Callable
     "params",
     [
         str,
-        knob("key: []", "key: [state]"),
+        setting("split.key", ["state"]),
         by_day(),
         by_day(gap="7d"),
         by_day(key="[state]"),
@@ -155,7 +155,7 @@ def test_no_test_row_moves_when_rows_are_added(parts: Callable[..., Any], params
 
 
 REFUSED = {
-    "gap without time": (knob("gap: null", "gap: 7d"), "split.gap lies before a cutoff, so it needs split.method time"),
+    "gap without time": (setting("split.gap", "7d"), "split.gap lies before a cutoff, so it needs split.method time"),
     "gap of no unit": (by_day(gap="a week"), "split.gap 'a week' is no span of time, which split.column 'day' needs"),
     "gap that is a number": (by_day(gap="7"), "split.gap 7 is no span of time, which split.column 'day' needs"),
     "gap below zero": (by_day(gap="-7"), "split.gap must be at least 0, not -7"),
@@ -177,9 +177,9 @@ REFUSED = {
     ),
     "gap before the data": (by_day(gap="52w"), "split.gap leaves none of the 400 rows for train; shorten it"),
     "a key that all have": (by_day(key="[area_code]"), "split.key leaves none of the 400 rows for train"),
-    "a size of no unit": (knob("memory: null", "memory: 1"), "resources.memory must be"),
-    "a size of an odd unit": (knob("memory: null", "memory: 1 GO"), "resources.memory must be a size such as 1GB"),
-    "too little memory": (knob("memory: null", "memory: 200MB"), "resources.memory 200MB is too little; give at least"),
+    "a size of no unit": (setting("resources.memory", 1), "resources.memory must be"),
+    "a size of an odd unit": (setting("resources.memory", "1 GO"), "resources.memory must be a size such as 1GB"),
+    "too little memory": (setting("resources.memory", "200MB"), "resources.memory 200MB is too little; give at least"),
 }
 
 
@@ -202,6 +202,6 @@ def test_memory_that_is_too_little_for_the_columns_is_refused(parts: Callable[..
     def widen(rows: Rows) -> Rows:
         return [rows[0] + [f"extra {n}" for n in range(40)], *([*row, *("1" * 40)] for row in rows[1:])]
 
-    little = knob("memory: null", "memory: 500MB")
+    little = setting("resources.memory", "500MB")
     assert parts(little) == parts()
     assert "resources.memory 500MB is too little for 61 columns; give at least 600MB." in parts(little, widen)

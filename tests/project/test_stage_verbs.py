@@ -1,6 +1,5 @@
 """Versions move between champion, canary and shadow: real git, real GTO, a bare origin, several clones."""
 
-import importlib
 import json
 import os
 import shlex
@@ -14,35 +13,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from http.server import ThreadingHTTPServer
 from pathlib import Path
-from types import ModuleType
 
 import pytest
-from baked import Bake
 from gto.api import deregister, register, show
+from mlops_actions import cli
+from mlops_actions.registry import versions
 from servers import serve_http
 
-PACKAGE = "stage_verbs"
 VERSIONS = ("v1.0.0", "v1.1.0", "v2.0.0")
 NOBODY = "No version is published yet"
-
-
-@pytest.fixture(scope="module")
-def source(bake: Bake) -> Iterator[Path]:
-    """Where the generated project's package is imported from; the verbs need no more than git, GTO and rich."""
-    folder = bake(project_slug=PACKAGE.replace("_", "-")).path / "src"
-    sys.path.insert(0, str(folder))
-    yield folder
-    sys.path.remove(str(folder))
-
-
-@pytest.fixture(scope="module")
-def cli(source: Path) -> ModuleType:
-    return importlib.import_module(f"{PACKAGE}.cli")
-
-
-@pytest.fixture
-def versions(cli: ModuleType) -> ModuleType:
-    return importlib.import_module(f"{PACKAGE}.versions")
 
 
 @pytest.fixture(autouse=True)
@@ -135,7 +114,7 @@ class Desk:
 
 @pytest.fixture
 def mlops(
-    cli: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Callable[[Path, tuple[str, ...]], Said]:
     """`mlops(path, ("promote", …))`: what the command says and ends with, run in this process."""
 
@@ -442,11 +421,11 @@ def test_every_new_version_begins_as_canary_once(desk: Desk) -> None:
 # Others at the same time, and the end of a process in the middle
 
 
-def python(desk: Desk, source: Path, *words: str, path: str = "", **variables: str) -> subprocess.Popen[str]:
+def python(desk: Desk, *words: str, path: str = "", **variables: str) -> subprocess.Popen[str]:
     """`mlops` as a process of its own; `path` is searched for git first."""
-    environment = os.environ | {"PYTHONPATH": str(source), "PATH": f"{path}{os.pathsep}{os.environ['PATH']}"}
+    environment = os.environ | {"PATH": f"{path}{os.pathsep}{os.environ['PATH']}"}
     return subprocess.Popen(
-        [sys.executable, "-m", f"{PACKAGE}.cli", *words],
+        [sys.executable, "-m", "mlops_actions", *words],
         cwd=desk.path,
         env=environment | variables,
         stdout=subprocess.PIPE,
@@ -478,20 +457,20 @@ def before_push(tmp_path: Path) -> Callable[[str], str]:
     return make
 
 
-def elsewhere(desk: Desk, source: Path, *words: str) -> str:
+def elsewhere(desk: Desk, *words: str) -> str:
     """The shell command with which somebody at another desk runs mlops."""
     return (
-        f"(cd {desk.path} && PATH={shlex.quote(os.environ['PATH'])} PYTHONPATH={source} "
-        f"{sys.executable} -m {PACKAGE}.cli {shlex.join(words)}) >&2 || exit 1"
+        f"(cd {desk.path} && PATH={shlex.quote(os.environ['PATH'])} "
+        f"{sys.executable} -m mlops_actions {shlex.join(words)}) >&2 || exit 1"
     )
 
 
 def test_a_process_that_dies_between_tag_and_push_has_moved_nothing_and_is_made_good_by_the_next(
-    desk: Desk, source: Path, before_push: Callable[[str], str]
+    desk: Desk, before_push: Callable[[str], str]
 ) -> None:
     desk.champions("v1.0.0")
     words = ("promote", "v1.1.0", "--reason", "better")
-    killed = finish(python(desk, source, *words, path=before_push("kill -9 $PPID; exit 1")))
+    killed = finish(python(desk, *words, path=before_push("kill -9 $PPID; exit 1")))
     assert killed.code == -9
     assert desk.tags() == ["model#prod#1", "model#prod#2"] and desk.published() == ["model#prod#1"]
     desk(*words).expect(0, "model#prod#2: not on origin, and so dropped here.", "v1.1.0 is champion now.")
@@ -499,64 +478,62 @@ def test_a_process_that_dies_between_tag_and_push_has_moved_nothing_and_is_made_
 
 
 def test_what_a_dead_process_left_is_never_taken_for_the_champion(
-    desk: Desk, source: Path, before_push: Callable[[str], str]
+    desk: Desk, before_push: Callable[[str], str]
 ) -> None:
     desk.champions("v1.0.0")
     shim = before_push("kill -9 $PPID; exit 1")
-    finish(python(desk, source, "promote", "v1.1.0", "--reason", "better", path=shim))
+    finish(python(desk, "promote", "v1.1.0", "--reason", "better", path=shim))
     assert desk.stages() == {"prod": "v1.0.0"}
 
 
-def test_a_process_that_dies_after_the_push_is_done(
-    desk: Desk, source: Path, before_push: Callable[[str], str]
-) -> None:
+def test_a_process_that_dies_after_the_push_is_done(desk: Desk, before_push: Callable[[str], str]) -> None:
     desk.champions("v1.0.0 v1.1.0")
     words = ("rollback", "--reason", "errors")
     push = f'{shutil.which("git")} "$@"; kill -9 $PPID; exit 1'
-    assert finish(python(desk, source, *words, path=before_push(push))).code == -9
+    assert finish(python(desk, *words, path=before_push(push))).code == -9
     assert desk.published() == ["model#prod#1", "model#prod#2", "model#prod#3"]
     desk(*words).expect(0, "v1.0.0 is champion already, in place of v1.1.0")
     assert desk.stages() == {"prod": "v1.0.0"}
 
 
 def test_of_two_who_promote_different_versions_the_second_is_told(
-    desk: Desk, clone: Callable[[str], Desk], source: Path, before_push: Callable[[str], str]
+    desk: Desk, clone: Callable[[str], Desk], before_push: Callable[[str], str]
 ) -> None:
     desk.champions("v1.0.0")
     bob = clone("bob")
-    shim = before_push(elsewhere(bob, source, "promote", "v1.1.0", "--reason", "bob's"))
-    late = finish(python(desk, source, "promote", "v2.0.0", "--reason", "ada's", path=shim))
+    shim = before_push(elsewhere(bob, "promote", "v1.1.0", "--reason", "bob's"))
+    late = finish(python(desk, "promote", "v2.0.0", "--reason", "ada's", path=shim))
     late.expect(1, "Somebody else moved a version at the same time, and nothing was changed here")
     assert desk.tags() == desk.published() == ["model#prod#1", "model#prod#2"]
     assert desk.message("model#prod#2") == "bob's" and desk.stages() == {"prod": "v1.1.0"}
 
 
 def test_two_rollbacks_at_once_go_back_once(
-    desk: Desk, clone: Callable[[str], Desk], source: Path, before_push: Callable[[str], str]
+    desk: Desk, clone: Callable[[str], Desk], before_push: Callable[[str], str]
 ) -> None:
     desk.champions("v1.0.0 v1.1.0 v2.0.0")
-    shim = before_push(elsewhere(clone("bob"), source, "rollback", "--reason", "bob's"))
-    late = finish(python(desk, source, "rollback", "--reason", "ada's", path=shim))
+    shim = before_push(elsewhere(clone("bob"), "rollback", "--reason", "bob's"))
+    late = finish(python(desk, "rollback", "--reason", "ada's", path=shim))
     late.expect(0, "v1.1.0 is champion already.")
     assert desk.published()[3:] == ["model#prod#4"] and desk.stages() == {"prod": "v1.1.0"}
 
 
 def test_a_promotion_and_the_end_of_its_canary_arrive_together_or_not_at_all(
-    desk: Desk, clone: Callable[[str], Desk], source: Path, before_push: Callable[[str], str]
+    desk: Desk, clone: Callable[[str], Desk], before_push: Callable[[str], str]
 ) -> None:
     desk.champions("v1.0.0")
     desk("canary", "start", "v1.1.0", "--reason", "try")
-    shim = before_push(elsewhere(clone("bob"), source, "promote", "v2.0.0", "--reason", "bob's"))
-    late = finish(python(desk, source, "promote", "v1.1.0", "--reason", "ada's", path=shim))
+    shim = before_push(elsewhere(clone("bob"), "promote", "v2.0.0", "--reason", "bob's"))
+    late = finish(python(desk, "promote", "v1.1.0", "--reason", "ada's", path=shim))
     late.expect(1, "Somebody else moved a version")
     assert desk.published() == ["model#prod#1", "model#canary#2", "model#prod#3"]
     assert desk.stages() == {"prod": "v2.0.0", "canary": "v1.1.0"}, "the canary goes on"
 
 
-def test_many_who_do_the_same_at_once_do_it_once(desk: Desk, clone: Callable[[str], Desk], source: Path) -> None:
+def test_many_who_do_the_same_at_once_do_it_once(desk: Desk, clone: Callable[[str], Desk]) -> None:
     desk.champions("v1.0.0")
     desks = [clone(f"clone{number}") for number in range(4)]
-    started = [python(one, source, "promote", "v1.1.0", "--reason", "all agree") for one in desks]
+    started = [python(one, "promote", "v1.1.0", "--reason", "all agree") for one in desks]
     with ThreadPoolExecutor() as pool:
         ends = list(pool.map(finish, started))
     for end in ends:
@@ -565,11 +542,11 @@ def test_many_who_do_the_same_at_once_do_it_once(desk: Desk, clone: Callable[[st
 
 
 def test_a_server_that_reads_the_stages_in_the_same_clone_disturbs_no_move(
-    desk: Desk, source: Path, before_push: Callable[[str], str]
+    desk: Desk, before_push: Callable[[str], str]
 ) -> None:
     desk.champions("v1.0.0")
-    reader = shlex.join(["timeout", "2", sys.executable, "-m", f"{PACKAGE}.cli", "stages"])
-    end = finish(python(desk, source, "promote", "v1.1.0", "--reason", "better", path=before_push(f"{reader} >&2")))
+    reader = shlex.join(["timeout", "2", sys.executable, "-m", "mlops_actions", "stages"])
+    end = finish(python(desk, "promote", "v1.1.0", "--reason", "better", path=before_push(f"{reader} >&2")))
     end.expect(0, "v1.1.0 is champion now.")
     assert desk.published() == ["model#prod#1", "model#prod#2"]
 
@@ -764,9 +741,7 @@ def test_a_server_that_is_not_reached_gives_a_sentence(
 # What else reads the stages
 
 
-def test_the_champion_is_what_everything_else_is_compared_with(
-    desk: Desk, versions: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_champion_is_what_everything_else_is_compared_with(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(desk.path)
     assert str(versions.champion_version()) == "v2.0.0"
     desk.champions("v1.0.0 v1.1.0")

@@ -2,11 +2,9 @@
 
 import base64
 import hashlib
-import importlib
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 import threading
@@ -16,37 +14,27 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
 import pytest
+from mlops_actions.core import git as core_git
+from mlops_actions.core.errors import UserError
+from mlops_actions.registry import store as registry_store
 
-MODULES = next(Path(__file__).parents[2].glob("*/src/*/store.py")).parent
 DVC_CONFIG = "[core]\n    remote = store\n['remote \"store\"']\n    url = store\n"
 
 
-@pytest.fixture(scope="session")
-def library(tmp_path_factory) -> Path:
-    """Where `zerocloud` can be imported from: the modules under test, out of the template."""
-    package = tmp_path_factory.mktemp("library") / "zerocloud"
-    package.mkdir()
-    (package / "__init__.py").touch()
-    for name in ("errors.py", "git.py", "github.py", "objects.py", "store.py"):
-        shutil.copy(MODULES / name, package)
-    sys.path.insert(0, str(package.parent))
-    return package.parent
+@pytest.fixture
+def store() -> ModuleType:
+    return registry_store
 
 
 @pytest.fixture
-def store(library) -> ModuleType:
-    return importlib.import_module("zerocloud.store")
+def git() -> ModuleType:
+    return core_git
 
 
 @pytest.fixture
-def git(library) -> ModuleType:
-    return importlib.import_module("zerocloud.git")
-
-
-@pytest.fixture
-def refuses(library):
+def refuses():
     """`with refuses("words")`: a UserError of one plain sentence that has these words."""
-    return lambda words: pytest.raises(importlib.import_module("zerocloud.errors").UserError, match=words)
+    return lambda words: pytest.raises(UserError, match=words)
 
 
 @pytest.fixture(autouse=True)
@@ -138,11 +126,10 @@ def stored(origin: Path) -> dict[str, str]:
     }
 
 
-def run_store(library: Path, code: str, root: Path) -> subprocess.Popen:
+def run_store(code: str, root: Path) -> subprocess.Popen:
     """A process of its own that runs `code` with `store` and `root` at hand."""
     lines = [
-        f"import sys; sys.path.insert(0, {str(library)!r})",
-        "from pathlib import Path; from zerocloud import store",
+        "from pathlib import Path; from mlops_actions.registry import store",
         f"root = Path({str(root)!r})",
         code,
     ]
@@ -269,14 +256,14 @@ def test_large_pushes_go_in_parts(store, project, origin, monkeypatch):
     assert sh("git", "rev-list", "--count", "refs/dvc/store", cwd=origin) == "3"
 
 
-def test_git_push_with_the_hook_is_enough(library, project, origin, tmp_path):
+def test_git_push_with_the_hook_is_enough(project, origin, tmp_path):
     ada = project("ada")
     md5 = ada.put("a.bin", b"a")
     hooks = tmp_path / "hooks"
     hooks.mkdir()
     (hooks / "pre-push").write_text(
-        f'#!/bin/sh\n[ "$HOOK" ] && exit 1\nHOOK=1 PYTHONPATH={library} exec {sys.executable} -c '
-        "'from zerocloud import store; assert store.push() == 1'\n"
+        f'#!/bin/sh\n[ "$HOOK" ] && exit 1\nHOOK=1 exec {sys.executable} -c '
+        "'from mlops_actions.registry import store; assert store.push() == 1'\n"
     )
     (hooks / "pre-push").chmod(0o755)
     sh("git", "config", "--global", "core.hooksPath", hooks)
@@ -289,7 +276,7 @@ def test_git_push_with_the_hook_is_enough(library, project, origin, tmp_path):
 # Many at once, and killed
 
 
-def test_eight_pushers_at_once_lose_nothing(library, project, origin, tmp_path):
+def test_eight_pushers_at_once_lose_nothing(project, origin, tmp_path):
     clones = [project(f"clone{number}") for number in range(8)]
     for number, clone in enumerate(clones):
         for part in range(3):
@@ -297,7 +284,7 @@ def test_eight_pushers_at_once_lose_nothing(library, project, origin, tmp_path):
         clone.put("same.bin", b"the same everywhere")
     go = tmp_path / "go"
     wait = f"import time\nwhile not Path({str(go)!r}).exists(): time.sleep(0.01)\nstore.push(root)"
-    pushers = [run_store(library, wait, clone.path) for clone in clones]
+    pushers = [run_store(wait, clone.path) for clone in clones]
     time.sleep(1)
     go.touch()
     for pusher in pushers:
@@ -320,7 +307,7 @@ def test_a_push_that_always_loses_gives_up_in_words(store, project, monkeypatch,
 
 
 @pytest.mark.parametrize("verb", ["push", "fetch"])
-def test_killed_at_any_moment_the_next_run_completes(verb, store, library, project, origin, monkeypatch):
+def test_killed_at_any_moment_the_next_run_completes(verb, store, project, origin, monkeypatch):
     ada = project("ada")
     for number in range(40):
         ada.put(f"{number}.bin", random.Random(number).randbytes(200_000))
@@ -333,7 +320,7 @@ def test_killed_at_any_moment_the_next_run_completes(verb, store, library, proje
     chance = random.Random(0)
     killed = 0
     for turn in range(6):
-        process = run_store(library, f"Path(root, 'ready').touch()\n{code}", victim.path)
+        process = run_store(f"Path(root, 'ready').touch()\n{code}", victim.path)
         while not (victim.path / "ready").exists():
             time.sleep(0.002)
         time.sleep(chance.uniform(0, 0.05 * (turn + 1)))
@@ -355,7 +342,7 @@ def test_killed_at_any_moment_the_next_run_completes(verb, store, library, proje
     sh("git", "fsck", "--strict", cwd=origin)
 
 
-def test_killed_in_the_middle_of_a_file_leaves_no_half_object(store, library, project):
+def test_killed_in_the_middle_of_a_file_leaves_no_half_object(store, project):
     ada, bob = project("ada"), project("bob")
     ada.put("a.bin", b"a" * 1000)
     store.push(ada.path)
@@ -368,7 +355,7 @@ def die(source, target, size):
     os.kill(os.getpid(), signal.SIGKILL)
 store._copy = die
 """
-    process = run_store(library, f"{die}\nstore.fetch({names!r}, root)", bob.path)
+    process = run_store(f"{die}\nstore.fetch({names!r}, root)", bob.path)
     process.communicate(timeout=30)
     assert process.returncode == -9
     assert bob.objects == set()

@@ -3,12 +3,13 @@
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
 from baked import Project
 from inside import Inside
-from tables import DATA, knob
+from tables import DATA
 
 PARAMS = "params.yaml"
 Make = Callable[..., Project]
@@ -16,14 +17,15 @@ Make = Callable[..., Project]
 
 @pytest.fixture
 def make(fresh: Make, inside: Inside) -> Make:
-    """`make(("seed: 0", "seed: 1"), task=..., data=...)`: a project, set up, then with lines of params changed."""
+    """`make({"model.seed": 1}, task=..., data=...)`: a project, set up, then with knobs that have these values."""
 
-    def change(*knobs: tuple[str, str], task: str = "classification", data: Callable[[str], str] = str) -> Project:
+    def change(
+        knobs: dict[str, Any] | None = None, task: str = "classification", data: Callable[[str], str] = str
+    ) -> Project:
         project = fresh(600, task)
         project.write(DATA, data(project.read(DATA)))
         assert inside("profile", project.path)["refused"] == ""
-        for old, new in knobs:
-            project.write(PARAMS, knob(old, new)(project.read(PARAMS)))
+        project.set(**(knobs or {}))
         return project
 
     return change
@@ -41,7 +43,7 @@ def with_column(name: str, cells: Callable[[int], object]) -> Callable[[str], st
 
 def test_the_positive_class_is_the_one_that_is_named(make: Make, inside: Inside) -> None:
     usual = make()
-    other = make(("positive: null", 'positive: "no"'))
+    other = make({"data.positive": "no"})
     metrics = {name: inside("train", project.path)["metrics"] for name, project in (("yes", usual), ("no", other))}
     rows = inside("predict", other.path, rows="data/prepared/test.parquet")
     assert [name for name in rows if name != "prediction"] == ["probability_yes", "probability_no"]
@@ -82,7 +84,7 @@ def test_a_row_of_weight_two_counts_as_two_rows(make: Make, inside: Inside) -> N
 
 
 def test_rows_to_predict_need_no_weight(make: Make, inside: Inside, tmp_path: Path) -> None:
-    project = make(("weight: null", "weight: w"), data=with_column("w", lambda n: 1 + n % 3))
+    project = make({"data.weight": "w"}, data=with_column("w", lambda n: 1 + n % 3))
     trained = inside("train", project.path)
     inputs = trained["manifest"]["inputs"]
     assert "w" not in inputs["numbers"] + inputs["categories"]
@@ -93,10 +95,10 @@ def test_rows_to_predict_need_no_weight(make: Make, inside: Inside, tmp_path: Pa
 
 @pytest.mark.parametrize("estimator", ["logistic", "hist_gradient_boosting"])
 def test_balanced_is_what_scikit_learn_means_by_it(make: Make, inside: Inside, estimator: str) -> None:
-    chosen = ("estimator: hist_gradient_boosting", f"estimator: {estimator}")
-    ours = make(chosen, ("class_weight: null", "class_weight: balanced"))
-    theirs = make(chosen, ("params: {}", "params: {class_weight: balanced}"))
-    named = make(chosen, ("class_weight: null", 'class_weight: {"yes": 6}'))
+    chosen = {"model.estimator": estimator}
+    ours = make({**chosen, "model.class_weight": "balanced"})
+    theirs = make({**chosen, "model.params": {"class_weight": "balanced"}})
+    named = make({**chosen, "model.class_weight": {"yes": 6}})
     metrics = [inside("train", project.path)["metrics"] for project in (ours, theirs, named, make(chosen))]
     assert metrics[0] == pytest.approx(metrics[1], rel=1e-4)
     assert metrics[2]["recall"] > metrics[3]["recall"], "what weighs more is found more often"
@@ -150,8 +152,8 @@ def spread(text: str) -> str:
 def test_a_transformed_target_is_learnt_and_answered_in_its_own_unit(
     make: Make, inside: Inside, estimator: str, transform: str, format: str
 ) -> None:
-    chosen = ("estimator: hist_gradient_boosting", f"estimator: {estimator}")
-    project = make(chosen, ("transform: null", f"transform: {transform}"), task="regression", data=spread)
+    chosen = {"model.estimator": estimator}
+    project = make({**chosen, "model.transform": transform}, task="regression", data=spread)
     trained = inside("train", project.path)
     assert trained["manifest"]["format"] == format, trained["manifest"]["why"]
     assert trained["digests"] == inside("train", project.path)["digests"]
@@ -164,37 +166,36 @@ def test_a_transformed_target_is_learnt_and_answered_in_its_own_unit(
 
 
 NEIGHBOURS = "sklearn.neighbors.KNeighborsClassifier"
-REFUSED: dict[str, tuple[str, list[tuple[str, str]], str]] = {
-    "positive class misspelt": ("classification", [("positive: null", "positive: yess")],
+REFUSED: dict[str, tuple[str, dict[str, Any], str]] = {
+    "positive class misspelt": ("classification", {"data.positive": "yess"},
         "data.positive is 'yess', which is no class of schema.yaml; did you mean 'yes'?"),
-    "positive class unknown": ("classification", [("positive: null", "positive: 1")],
+    "positive class unknown": ("classification", {"data.positive": 1},
         "data.positive is '1', which is no class of schema.yaml; the classes are no, yes."),
-    "positive number": ("regression", [("positive: null", "positive: a")],
+    "positive number": ("regression", {"data.positive": "a"},
         "data.positive means nothing in a regression"),
-    "weighted class misspelt": ("classification", [("class_weight: null", "class_weight: {ye: 2}")],
+    "weighted class misspelt": ("classification", {"model.class_weight": {"ye": 2}},
         "model.class_weight names 'ye', which is no class; did you mean 'yes'?"),
-    "negative class weight": ("classification", [("class_weight: null", 'class_weight: {"yes": -1}')],
+    "negative class weight": ("classification", {"model.class_weight": {"yes": -1}},
         "must be greater than 0, not -1"),
-    "class weights of numbers": ("regression", [("class_weight: null", "class_weight: balanced")],
+    "class weights of numbers": ("regression", {"model.class_weight": "balanced"},
         "model.class_weight means nothing in a regression"),
     "no weights taken": ("classification",
-        [("estimator: hist_gradient_boosting", f"estimator: {NEIGHBOURS}"),
-         ("class_weight: null", "class_weight: balanced")],
+        {"model.estimator": NEIGHBOURS, "model.class_weight": "balanced"},
         "model.class_weight: KNeighborsClassifier takes no weights"),
-    "weights by text": ("classification", [("weight: null", "weight: state")],
+    "weights by text": ("classification", {"data.weight": "state"},
         "data.weight names 'state', which is a category; name a number"),
-    "weights unknown": ("classification", [("weight: null", "weight: wieght")],
+    "weights unknown": ("classification", {"data.weight": "wieght"},
         "data.weight names 'wieght', which is no column"),
-    "weights by the target": ("classification", [("weight: null", "weight: churn")],
+    "weights by the target": ("classification", {"data.weight": "churn"},
         "data.weight names 'churn', which is data.target"),
-    "weights dropped": ("classification", [("weight: null", "weight: state"), ("drop: []", "drop: [state]")],
+    "weights dropped": ("classification", {"data.weight": "state", "data.drop": ["state"]},
         "data.drop names 'state', which is data.weight"),
-    "transformed classes": ("classification", [("transform: null", "transform: log1p")],
+    "transformed classes": ("classification", {"model.transform": "log1p"},
         "model.transform means nothing in a classification"),
-    "unknown transform": ("regression", [("transform: null", "transform: sqrt")],
+    "unknown transform": ("regression", {"model.transform": "sqrt"},
         "model.transform must be 'log1p' or 'yeo-johnson', not 'sqrt'"),
     "a transform without an inverse": ("regression",
-        [("estimator: hist_gradient_boosting", "estimator: linear"), ("transform: null", "transform: yeo-johnson")],
+        {"model.estimator": "linear", "model.transform": "yeo-johnson"},
         "yeo-johnson (lambda -"),
 }  # fmt: skip
 
@@ -202,7 +203,7 @@ REFUSED: dict[str, tuple[str, list[tuple[str, str]], str]] = {
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_cannot_be_is_refused_in_one_sentence(make: Make, inside: Inside, name: str) -> None:
     task, knobs, sentence = REFUSED[name]
-    said = inside("try", make(*knobs, task=task).path)
+    said = inside("try", make(knobs, task=task).path)
     assert sentence in said and "\n" not in said and said.endswith((".", "?"))
 
 
@@ -218,7 +219,7 @@ def test_what_cannot_be_is_refused_in_one_sentence(make: Make, inside: Inside, n
 def test_weights_that_no_row_can_have_are_refused(
     make: Make, inside: Inside, cells: Callable[[int], object], sentence: str
 ) -> None:
-    project = make(("weight: null", "weight: w"), data=with_column("w", lambda n: n % 5))
+    project = make({"data.weight": "w"}, data=with_column("w", lambda n: n % 5))
     project.write(
         DATA, with_column("w", cells)("\n".join(line.rpartition(",")[0] for line in project.read(DATA).splitlines()))
     )
@@ -235,5 +236,5 @@ def test_a_logarithm_of_what_is_below_minus_one_is_refused(make: Make, inside: I
             [head, *(",".join([*row[:place], str(-5 - n % 9), *row[place + 1 :]]) for n, row in enumerate(rows))]
         )
 
-    project = make(("transform: null", "transform: log1p"), task="regression", data=lambda text: sink(text) + "\n")
+    project = make({"model.transform": "log1p"}, task="regression", data=lambda text: sink(text) + "\n")
     assert "log1p needs a target above -1, but" in inside("try", project.path)

@@ -19,7 +19,7 @@ def eager(trained: Project, mlops: Callable[..., Any], tmp_path_factory: pytest.
     path = tmp_path_factory.mktemp("eager") / trained.path.name
     shutil.copytree(trained.path, path)
     project = Project(path)
-    project.write("params.yaml", project.read("params.yaml").replace("threshold: null", "threshold: 0.1"))
+    project.set(**{"model.threshold": 0.1})
     for stage in ("evaluate", "export"):
         mlops(project, "stage", stage)
     return project
@@ -52,16 +52,15 @@ def test_statistics_follow_what_a_model_decided(statistics: Callable[..., Any]) 
 @pytest.mark.parametrize(
     ("threshold", "task", "sentence"),
     [
-        ("1.5", "classification", "model.threshold must be less than 1"),
-        ("0.2", "regression", "model.threshold means nothing in a regression"),
+        (1.5, "classification", "model.threshold must be less than 1"),
+        (0.2, "regression", "model.threshold means nothing in a regression"),
     ],
 )
 def test_a_threshold_that_means_nothing_is_refused(
-    trained: Project, mlops: Callable[..., Any], tmp_path: Path, threshold: str, task: str, sentence: str
+    trained: Project, mlops: Callable[..., Any], tmp_path: Path, threshold: float, task: str, sentence: str
 ) -> None:
     shutil.copytree(trained.path, tmp_path / "there", ignore=shutil.ignore_patterns("data", "models"))
     project = Project(tmp_path / "there")
-    changed = project.read("params.yaml").replace("threshold: null", f"threshold: {threshold}")
-    project.write("params.yaml", changed.replace("task: classification", f"task: {task}"))
+    project.set(**{"model.threshold": threshold, "data.task": task})
     refused = mlops(project, "stage", "evaluate", check=False)
     assert refused.returncode == 1 and sentence in refused.stderr, refused.stderr

@@ -9,33 +9,26 @@ from typing import Any
 import pytest
 from baked import Project, environment
 from inside import Inside
-from tables import knob
 
 PARAMS = "params.yaml"
-SPACE = "  params: {}\n  # How many combinations"
-
-
-def space(text: str, values: str, folds: int = 2) -> str:
-    """params.yaml that searches these values."""
-    return knob("folds: 5", f"folds: {folds}")(knob(SPACE, f"  params: {values}\n  # How many combinations")(text))
+Values = dict[str, list[Any]]
 
 
 @pytest.fixture
 def small(fresh: Callable[..., Project]) -> Callable[..., Project]:
-    """`small("{C: [1]}")`: a project that searches these values for a logistic regression."""
+    """`small({"C": [1]})`: a project that searches these values for a logistic regression."""
 
-    def make(values: str, rows: int = 400) -> Project:
+    def make(values: Values, rows: int = 400) -> Project:
         there = fresh(rows)
-        text = knob("estimator: hist_gradient_boosting", "estimator: logistic")(there.read(PARAMS))
-        there.write(PARAMS, space(text, values))
+        there.set(**{"model.estimator": "logistic", "tune.params": values, "tune.folds": 2})
         return there
 
     return make
 
 
 def test_better_params_are_written_and_every_comment_stays(inside: Inside, small: Callable[..., Project]) -> None:
-    there = small("{C: [0.02, 0.05], class_weight: [balanced]}")
-    there.write(PARAMS, knob("  params: {}\n  # balanced", "  params: {C: 1.0e-6}\n  # balanced")(there.read(PARAMS)))
+    there = small({"C": [0.02, 0.05], "class_weight": ["balanced"]})
+    there.set(**{"model.params": {"C": 1e-6}})
     done = inside("tune", there.path, place="processes:1")
     best = done["params"]
     assert done["said"] == "" and best["class_weight"] == "balanced" and best["C"] in (0.02, 0.05)
@@ -48,22 +41,19 @@ def test_better_params_are_written_and_every_comment_stays(inside: Inside, small
 
 @pytest.mark.parametrize(
     ("positive", "threshold", "recall"),
-    [("no", "null", (0.9, 1)), ("yes", "null", (0, 0.6)), ("yes", "0.01", (0.9, 1))],
+    [("no", None, (0.9, 1)), ("yes", None, (0, 0.6)), ("yes", 0.01, (0.9, 1))],
 )
 def test_the_positive_class_and_its_threshold_are_minded(
-    inside: Inside, small: Callable[..., Project], positive: str, threshold: str, recall: tuple[float, float]
+    inside: Inside, small: Callable[..., Project], positive: str, threshold: float | None, recall: tuple[float, float]
 ) -> None:
-    there = small("{C: [1.0e-9]}")
-    text = there.read(PARAMS)
-    for old, new in (("positive: null", f"positive: '{positive}'"), ("primary: guess", "primary: recall")):
-        text = knob(old, new)(text)
-    there.write(PARAMS, knob("threshold: null", f"threshold: {threshold}")(text))
+    there = small({"C": [1e-9]})
+    there.set(**{"data.positive": positive, "gate.primary": "recall", "model.threshold": threshold})
     low, high = recall
     assert low <= inside("tune", there.path, place="processes:1")["metrics"]["present"]["recall"] <= high
 
 
 def test_params_that_nothing_beats_stay(inside: Inside, small: Callable[..., Project]) -> None:
-    done = inside("tune", small("{C: [1.0e-9]}").path, place="processes:1")
+    done = inside("tune", small({"C": [1e-9]}).path, place="processes:1")
     assert done["changed"] == [] and done["params"] == {}
     assert done["metrics"]["best"] == done["metrics"]["present"]
 
@@ -72,25 +62,25 @@ def test_params_that_nothing_beats_stay(inside: Inside, small: Callable[..., Pro
     ("values", "sentence"),
     [
         (
-            "{max_itr: [1]}",
+            {"max_itr": [1]},
             "tune.params.max_itr is not a parameter of LogisticRegression; did you mean max_iter?",
         ),
-        ("{C: []}", "params.yaml: tune.params.C lists no value; list at least one."),
-        ("{C: [-1, -2]}", "params.yaml: every candidate fails"),
+        ({"C": []}, "params.yaml: tune.params.C lists no value; list at least one."),
+        ({"C": [-1, -2]}, "params.yaml: every candidate fails"),
     ],
 )
 def test_a_search_that_cannot_be_is_a_sentence(
-    inside: Inside, small: Callable[..., Project], values: str, sentence: str
+    inside: Inside, small: Callable[..., Project], values: Values, sentence: str
 ) -> None:
     there = small(values)
-    if "-2" in values:
-        there.write(PARAMS, knob("  params: {}\n  # balanced", "  params: {C: -3}\n  # balanced")(there.read(PARAMS)))
+    if values.get("C"):
+        there.set(**{"model.params": {"C": -3}})
     assert sentence in inside("refused_tune", there.path)
     assert not (there.path / "tuning").exists()
 
 
 def test_a_candidate_that_fails_loses(inside: Inside, small: Callable[..., Project]) -> None:
-    there = small("{C: [-1, 0.1]}")
+    there = small({"C": [-1, 0.1]})
     done = inside("tune", there.path, place="processes:1")
     assert len(done["table"].splitlines()) == 4
     assert done["params"] in ({}, {"C": 0.1})
@@ -98,7 +88,7 @@ def test_a_candidate_that_fails_loses(inside: Inside, small: Callable[..., Proje
 
 def test_groups_never_straddle_folds(inside: Inside, fresh: Callable[..., Project]) -> None:
     there = fresh(900)
-    there.write(PARAMS, knob("  key: []", "  key: [state]")(there.read(PARAMS)))
+    there.set(**{"split.key": ["state"]})
     folds = inside("folds", there.path, column="state")
     tests = [set(fold["test"]) for fold in folds]
     assert len(folds) == 5 and not any(one & other for one in tests for other in tests if one is not other)
@@ -108,9 +98,8 @@ def test_groups_never_straddle_folds(inside: Inside, fresh: Callable[..., Projec
 
 def test_the_past_is_judged_by_no_future_and_no_gap(inside: Inside, fresh: Callable[..., Project]) -> None:
     there = fresh(900)
-    change = knob("  column: null\n  cutoff: null", "  column: account_length\n  cutoff: 150")
-    text = knob("method: hash", "method: time")(change(there.read(PARAMS)))
-    there.write(PARAMS, knob("  gap: null", "  gap: 3.0")(text))
+    time = {"method": "time", "column": "account_length", "cutoff": 150, "gap": 3.0}
+    there.set(**{f"split.{name}": value for name, value in time.items()})
     folds = inside("folds", there.path, column="account_length")
     assert len(folds) == 5
     for fold in folds:
@@ -119,7 +108,7 @@ def test_the_past_is_judged_by_no_future_and_no_gap(inside: Inside, fresh: Calla
 
 def test_an_interrupted_search_leaves_nothing(fresh: Callable[..., Project], mlops: Callable[..., Any]) -> None:
     there = fresh(2000)
-    there.write(PARAMS, space(there.read(PARAMS), "{max_iter: [500, 1000], learning_rate: [0.01, 0.02]}"))
+    there.set(**{"tune.params": {"max_iter": [500, 1000], "learning_rate": [0.01, 0.02]}, "tune.folds": 2})
     there.run("git", "init", "--quiet")
     mlops(there, "setup")
     before = there.read(PARAMS)

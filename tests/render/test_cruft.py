@@ -26,6 +26,10 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new), "utf-8")
 
 
+def contents(project: Project) -> dict[str, bytes]:
+    return {name: (project.path / name).read_bytes() for name in project.files()}
+
+
 def test_an_update_brings_the_change_and_keeps_the_work(tmp_path: Path) -> None:
     template, laptop, home = begin_template(tmp_path / "template"), tmp_path / "laptop", str(tmp_path / "home")
     laptop.mkdir()
@@ -58,20 +62,20 @@ def test_an_update_brings_the_change_and_keeps_the_work(tmp_path: Path) -> None:
     changed = commit_template(template)
 
     project = Project(tmp_path / "clone")
-    before = {name: project.read(name) for name in project.files()}
+    before = contents(project)
     assert project.run("cruft", "check", check=False, HOME=home).returncode == 1
     said = run("cruft", "update", "-y", "--project-dir", project.path, cwd=tmp_path, HOME=home)
     assert "Houses is ready" not in said.stdout
     project.run("cruft", "check", HOME=home)
 
-    after = {name: project.read(name) for name in project.files()}
+    after = contents(project)
     assert {name for name in after if after[name] != before.get(name)} == {
         *(".cruft.json", ".dvc/config", "Makefile", "NEWS.md"),
     }
     assert set(before) <= set(after)
-    assert "help: ## a better" in after["Makefile"] and after["NEWS.md"] == "# Houses\n"
+    assert b"help: ## a better" in after["Makefile"] and after["NEWS.md"] == b"# Houses\n"
     assert json.loads(after[".cruft.json"])["commit"] == changed
-    assert "# Houses, and barns" in after["README.md"] and '"rich",' in after["pyproject.toml"]
+    assert b"# Houses, and barns" in after["README.md"] and b'"rich",' in after["pyproject.toml"]
 
 
 def test_a_fresh_project_does_not_differ_from_its_template(tmp_path: Path) -> None:

@@ -1,6 +1,8 @@
-"""What kustomize builds is valid, fits together, and asks a cluster for nothing that a model does not need."""
+"""`mlops deploy manifests` writes what kustomize builds: it is valid, fits together, and may do nothing else."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +12,9 @@ import pytest
 import yaml
 from baked import Bake, Project
 from custom_resources import HTTP_ROUTE, INFERENCE_SERVICE, PREDICTOR
+from mlops_actions.core.config import load_config
 
+FOLDER = "deploy/kubernetes"
 Object = dict[str, Any]
 Build = Callable[[str], list[Object]]
 
@@ -23,8 +27,21 @@ HEALTH = {"/v2/health/ready", "/v2/health/live"}
 
 @pytest.fixture(scope="module")
 def generated(bake: Bake) -> Project:
-    """A project whose images go to a registry."""
-    return bake(container_registry="ghcr.io", github_owner="Acme")
+    """A project whose images go to a registry, with its manifests."""
+    project = bake(container_registry="ghcr.io", github_owner="Acme")
+    write_manifests(project)
+    return project
+
+
+def write_manifests(project: Project, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    return project.run("mlops", "deploy", "manifests", *options, check=check)
+
+
+def manifests_of(project: Project, folder: str = FOLDER) -> dict[str, str]:
+    """Every file below a folder of a project, by its path there."""
+    return {
+        name.removeprefix(f"{folder}/"): project.read(name) for name in project.files() if name.startswith(f"{folder}/")
+    }
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +59,7 @@ def build(generated: Project) -> Build:
 
 def kustomize(project: Project, name: str) -> list[Object]:
     """The objects of a folder, as the kustomize inside kubectl builds them."""
-    said = project.run("kubectl", "kustomize", f"deploy/kubernetes/{name}")
+    said = project.run("kubectl", "kustomize", f"{FOLDER}/{name}")
     assert not said.stderr, said.stderr
     return list(yaml.safe_load_all(said.stdout))
 
@@ -113,7 +130,7 @@ def test_every_object_is_valid(build: Build, name: str, version: str) -> None:
 
 
 def test_every_file_is_built(generated: Project) -> None:
-    root = generated.path / "deploy/kubernetes"
+    root = generated.path / FOLDER
     for file in root.rglob("kustomization.yaml"):
         named = yaml.safe_load(file.read_text())["resources"]
         beside = {path.name for path in file.parent.iterdir()} - {file.name}
@@ -198,7 +215,7 @@ def test_a_pod_is_the_images_user_and_writes_where_the_image_does(build: Build, 
 
 @pytest.mark.parametrize("name", ["single", "gateway"])
 def test_a_pod_that_ends_has_time_for_its_last_requests(build: Build, generated: Project, name: str) -> None:
-    longest = yaml.safe_load(generated.read("params.yaml"))["serving"]["limits"]["seconds"]
+    longest = load_config(generated.path, guesses=True).serving.limits.seconds
     for pod in pods(build(name)):
         (container,) = pod["spec"]["containers"]
         waiting = container["lifecycle"]["preStop"]["sleep"]["seconds"]
@@ -246,14 +263,16 @@ def test_what_is_applied_names_the_image_that_publishing_pushes(
     bake: Bake, answers: dict[str, str], image: str
 ) -> None:
     project = bake(**answers)
+    assert ("serving.image in params.yaml is null" in write_manifests(project).stdout) == (not answers)
     for name in APPLIED:
         assert {one["image"] for one in containers(kustomize(project, name))} == {f"{image}:v1.0.0"}
 
 
 def test_champion_and_canary_take_another_image_each_as_kustomize_edit_writes_it(bake: Bake) -> None:
     project = bake()
+    write_manifests(project)
     for role, tag in (("champion", "v1.1.0"), ("canary", "v1.2.0")):
-        file = project.path / f"deploy/kubernetes/gateway/{role}/kustomization.yaml"
+        file = project.path / f"{FOLDER}/gateway/{role}/kustomization.yaml"
         content = yaml.safe_load(file.read_text())
         content["images"] = [{"name": "model", "newName": "registry.example.com/churn", "newTag": tag}]
         file.write_text(yaml.safe_dump(content))
@@ -269,3 +288,66 @@ def test_champion_and_canary_take_another_image_each_as_kustomize_edit_writes_it
 
 def test_the_base_alone_names_no_image_that_could_be_pulled_by_mistake(build: Build) -> None:
     assert {one["image"] for one in containers(build("base"))} == {"model"}
+
+
+def test_a_project_has_no_manifests_until_they_are_asked_for(bake: Bake) -> None:
+    assert not [name for name in bake().files() if "kubernetes" in name]
+
+
+def test_they_go_where_they_are_asked_for_and_say_so(generated: Project, bake: Bake) -> None:
+    project = bake()
+    project.write("params.yaml", generated.read("params.yaml"))
+    write_manifests(project, "--out", "cluster")
+    elsewhere = manifests_of(project, "cluster")
+    assert {name: text.replace("cluster/", f"{FOLDER}/") for name, text in elsewhere.items()} == manifests_of(generated)
+    assert "kubectl apply --kustomize cluster/single\n" in elsewhere["single/kustomization.yaml"]
+    assert not project.has_file(FOLDER)
+
+
+def test_what_was_edited_is_replaced_only_by_force_and_then_as_a_whole(bake: Bake) -> None:
+    project = bake()
+    write_manifests(project)
+    written = manifests_of(project)
+    assert "as it would be written" in write_manifests(project).stdout
+    edited, gone, own = (
+        f"{FOLDER}/{name}" for name in ("base/service.yaml", "single/kustomization.yaml", "base/own.yaml")
+    )
+    for name in (edited, own):
+        project.write(name, "kind: Mine\n")
+    (project.path / gone).unlink()
+    before = manifests_of(project)
+    refused = write_manifests(project, check=False)
+    assert refused.returncode == 1 and f"{edited} differs from what would be written" in refused.stderr
+    assert manifests_of(project) == before, "nothing is written beside a refusal"
+    assert "Wrote 2 files" in write_manifests(project, "--force").stdout
+    assert manifests_of(project) == written | {"base/own.yaml": "kind: Mine\n"}
+
+
+@pytest.mark.parametrize("taken", ["single", "single/kustomization.yaml"])
+def test_what_is_in_the_way_is_named_and_nothing_is_replaced(bake: Bake, taken: str) -> None:
+    project = bake()
+    write_manifests(project)
+    for name in manifests_of(project):
+        project.write(f"{FOLDER}/{name}", "kind: Mine\n")
+    place = project.path / FOLDER / taken
+    if place.is_dir():
+        (place / "kustomization.yaml").unlink()
+        place.rmdir()
+        place.touch()
+    else:
+        place.unlink()
+        place.mkdir()
+    before = manifests_of(project)
+    refused = write_manifests(project, "--force", check=False)
+    assert refused.returncode == 1 and f"{FOLDER}/{taken}" in refused.stderr and "Traceback" not in refused.stderr
+    assert manifests_of(project) == before
+
+
+def test_the_wheel_writes_them_without_being_unpacked(generated: Project, bake: Bake) -> None:
+    project = bake(container_registry="ghcr.io", github_owner="Acme")
+    (wheel,) = (project.path / "vendor").glob("*.whl")
+    python = (sys.executable, "-P")
+    where = project.run(*python, "-c", "import mlops_actions as m; print(m.__file__)", PYTHONPATH=str(wheel)).stdout
+    assert where.startswith(f"{wheel}/")
+    project.run(*python, "-m", "mlops_actions", "deploy", "manifests", PYTHONPATH=str(wheel))
+    assert manifests_of(project) == manifests_of(generated)

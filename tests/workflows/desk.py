@@ -7,10 +7,12 @@ import secrets
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from local_github import LocalGitHub, PullRequest, Repository, Run, Token, read_workflows
 from local_github.events import push_event
 from local_github.permissions import BOT
+from mlops_actions.core.params_file import update_params
 
 OWNER = "acme"
 ASSETS = ["MODEL_CARD.md", "SHA256SUMS", "bundle.zip", "metrics.json", "schema.yaml"]
@@ -65,8 +67,7 @@ class Desk:
     def run(self, *command: str) -> str:
         """What a command prints; the project's own commands are on PATH."""
         path = f"PATH={self.path}/.venv/bin{os.pathsep}{self.repository.hub.laptop(self.user)['PATH']}"
-        code = f"PYTHONPATH={self.path}/src"  # the environment is another project's
-        return self.repository.hub.on_laptop(["env", path, code, *command], self.path, self.user)
+        return self.repository.hub.on_laptop(["env", path, *command], self.path, self.user)
 
     def read(self, name: str) -> str:
         return (self.path / name).read_text()
@@ -77,6 +78,10 @@ class Desk:
         assert old in text, f"{name} does not say {old!r}"
         (self.path / name).write_text(text.replace(old, new, 1))
 
+    def set(self, **values: Any) -> None:
+        """Give knobs of params.yaml their values: `set(**{"serving.limits.seconds": 4})`."""
+        update_params(self.path / "params.yaml", values)
+
     def set_params(self, params: str) -> None:
         """Give the estimator other params."""
         self.replace("params.yaml", "params: {}", f"params: {params}")
@@ -85,9 +90,8 @@ class Desk:
         """Let what a repository of this GitHub published be served."""
         hub = self.repository.hub
         (self.path / "roots.jsonl").write_text(hub.trusted_roots())
-        self.replace("params.yaml", f"repository: {OWNER}/customer-churn", f"repository: {hub.url}/{repository}")
-        self.replace("params.yaml", "required: false", f"required: {str(required).lower()}")
-        self.replace("params.yaml", "trusted_root: null", "trusted_root: roots.jsonl")
+        knobs = {"repository": f"{hub.url}/{repository}", "required": required, "trusted_root": "roots.jsonl"}
+        self.set(**{f"serving.attestation.{name}": value for name, value in knobs.items()})
 
     def commit(self, message: str) -> str:
         """Commit everything and return the commit."""
@@ -135,7 +139,6 @@ class Runner:
             "GITHUB_RUN_ID": str(run.id),
             "GITHUB_SERVER_URL": self.hub.url,
             "GITHUB_TOKEN": run.token,
-            "PYTHONPATH": str(self.tree / "src"),
         }
         with run.journal.open("w+") as log:
             run.process = subprocess.Popen(

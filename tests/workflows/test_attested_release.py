@@ -12,7 +12,7 @@ from desk import OWNER, PROOF, Desk, find_run
 from local_github import LocalGitHub, Repository
 
 Clone = Callable[..., Desk]
-LOOK = ("python", "-m", "customer_churn.serving.follow")  # what a server starts when the tags have changed
+LOOK = ("python", "-m", "mlops_actions.serving.follow")  # what a server starts when the tags have changed
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from local_github import LocalGitHub, Repository, start_github
 URL = "https://github.com/acme/customer-churn"
 NAME = "acme/customer-churn"  # whose attestations the project trusts as it is generated
 TAG = "model@v1.0.0"
-FOLLOW = ("python", "-m", "customer_churn.serving.follow")  # what a server starts when the tags have changed
+FOLLOW = ("python", "-m", "mlops_actions.serving.follow")  # what a server starts when the tags have changed
 
 
 @pytest.fixture(scope="module")
@@ -130,8 +130,7 @@ def test_a_server_takes_a_version_from_its_public_address_and_by_its_attestation
     asked: list[str], unstored: Repository, desk: Desk
 ) -> None:
     (desk.path / "roots.jsonl").write_text(desk.repository.hub.trusted_roots())
-    desk.replace("params.yaml", "required: false", "required: true")
-    desk.replace("params.yaml", "trusted_root: null", "trusted_root: roots.jsonl")
+    desk.set(**{"serving.attestation.required": True, "serving.attestation.trusted_root": "roots.jsonl"})
     newest = unstored.tags()[-1]
     assert serve(desk, "GH_TOKEN") == unstored.asset(newest, "bundle.zip").read_bytes()
     page = f"{URL}/releases/download/{newest.replace('@', '%40')}"

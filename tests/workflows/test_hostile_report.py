@@ -4,7 +4,6 @@ import io
 import json
 import re
 import stat
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,11 +11,11 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from baked import Bake
 from local_github import LocalGitHub, PullRequest, Repository, Run, read_workflows
 from local_github.events import pull_request_event, workflow_run_event
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
+from mlops_actions.review import artifact, comment, markdown, report
 
 ZIP = tuple[str | zipfile.ZipInfo, bytes]
 Modules = tuple[ModuleType, ModuleType, ModuleType, ModuleType]
@@ -84,18 +83,8 @@ def assert_inert(body: str, run_url: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def modules(bake: Bake) -> Iterator[Modules]:
-    """The generated project's `report`, `markdown`, `artifact`, `comment`, which need no third-party package."""
-    source = str(bake().path / "src")
-    sys.path.insert(0, source)
-    try:
-        from mlops_actions.review import artifact, comment, markdown, report  # type: ignore[import-not-found]
-
-        yield report, markdown, artifact, comment
-    finally:
-        sys.path.remove(source)
-        for name in [name for name in sys.modules if name.partition(".")[0] == "customer_churn"]:
-            del sys.modules[name]
+def modules() -> Modules:
+    return report, markdown, artifact, comment
 
 
 @pytest.fixture(scope="module")

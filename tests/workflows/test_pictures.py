@@ -8,9 +8,8 @@ import struct
 import sys
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -21,6 +20,7 @@ from desk import find_run
 from local_github import LocalGitHub, PullRequest, Repository, Run, Token, read_workflows
 from local_github.events import pull_request_event, workflow_run_event
 from local_github.permissions import BOT
+from mlops_actions.review import pictures
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 RGB, PALETTE, RGBA = 2, 3, 6
@@ -118,21 +118,6 @@ BAD = {
 }
 
 
-@pytest.fixture(scope="module")
-def pictures(bake: Bake) -> Iterator[ModuleType]:
-    """The generated project's `pictures`: it needs no third-party package, so it runs here."""
-    source = str(bake().path / "src")
-    sys.path.insert(0, source)
-    try:
-        from mlops_actions.review import pictures  # type: ignore[import-not-found]
-
-        yield pictures
-    finally:
-        sys.path.remove(source)
-        for name in [name for name in sys.modules if name.partition(".")[0] == "customer_churn"]:
-            del sys.modules[name]
-
-
 def pack(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", method) as archive:
@@ -142,18 +127,18 @@ def pack(files: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
 
 
 @pytest.mark.parametrize("kind", GOOD)
-def test_a_picture_of_each_kind_that_browsers_draw_is_taken(pictures: ModuleType, kind: str) -> None:
+def test_a_picture_of_each_kind_that_browsers_draw_is_taken(kind: str) -> None:
     pictures.check_png(GOOD[kind])
 
 
 @pytest.mark.parametrize("kind", BAD)
-def test_what_is_more_or_less_than_a_picture_is_refused_in_a_sentence(pictures: ModuleType, kind: str) -> None:
+def test_what_is_more_or_less_than_a_picture_is_refused_in_a_sentence(kind: str) -> None:
     content, words = BAD[kind]
     with pytest.raises(pictures.UserError, match=words):
         pictures.check_png(content)
 
 
-def test_no_damage_to_a_picture_raises_anything_but_a_refusal(pictures: ModuleType) -> None:
+def test_no_damage_to_a_picture_raises_anything_but_a_refusal() -> None:
     dice = random.Random(0)
     refused = 0
     for _ in range(3_000):
@@ -168,9 +153,7 @@ def test_no_damage_to_a_picture_raises_anything_but_a_refusal(pictures: ModuleTy
     assert refused > 2_900
 
 
-def test_only_pictures_of_fixed_names_are_read_whatever_else_is_there(
-    pictures: ModuleType, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_only_pictures_of_fixed_names_are_read_whatever_else_is_there(capsys: pytest.CaptureFixture[str]) -> None:
     others = {f"pictures/{number}.png": png() for number in range(10_000)}
     elsewhere = ["../roc-light.png", "/pictures/roc-light.png", "pictures/../roc-light.png", "pictures\\roc-light.png"]
     found = pictures.read_pictures(
@@ -184,9 +167,7 @@ def test_only_pictures_of_fixed_names_are_read_whatever_else_is_there(
     assert capsys.readouterr().out == "pictures/interval-light.png is left out: it is no PNG\n"
 
 
-def test_a_picture_that_is_too_large_or_packed_without_a_bound_is_left_out(
-    pictures: ModuleType, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_picture_that_is_too_large_or_packed_without_a_bound_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
     large = png(data=chunk(b"IDAT", bytes(200 * 2**10)))
     assert pictures.read_pictures(pack({"pictures/roc-light.png": large})) == {}
     bomb = pack({"pictures/roc-light.png": bytes(10**8)})
@@ -197,7 +178,7 @@ def test_a_picture_that_is_too_large_or_packed_without_a_bound_is_left_out(
     assert capsys.readouterr().out.count("has no readable pictures/roc-light.png") == 2
 
 
-def test_every_name_that_a_report_may_draw_has_its_place(pictures: ModuleType) -> None:
+def test_every_name_that_a_report_may_draw_has_its_place() -> None:
     every = {f"pictures/{name}.png": png() for name in pictures.NAMES}
     assert len(every) == 14 and pictures.read_pictures(pack(every)).keys() == set(pictures.NAMES)
 
@@ -212,9 +193,7 @@ def private(hub: LocalGitHub) -> Repository:
 
 
 @pytest.fixture
-def store(
-    pictures: ModuleType, hub: LocalGitHub, private: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Store:
+def store(hub: LocalGitHub, private: Repository, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Store:
     """`store(pictures, 7, contents="write")`: what a job with this permission stores in the private repository."""
 
     def store_as(found: dict[str, bytes], number: int, contents: str = "write") -> str | None:
@@ -241,7 +220,7 @@ def fetch(hub: LocalGitHub, address: str, user: str | None) -> tuple[int, str, b
 
 
 def test_pictures_are_stored_outside_every_branch_and_only_members_see_them(
-    hub: LocalGitHub, private: Repository, store: Store, pictures: ModuleType, monkeypatch: pytest.MonkeyPatch
+    hub: LocalGitHub, private: Repository, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     found = {"roc-light": GOOD["RGB"], "roc-dark": GOOD["palette"]}
     before = private.bare.refs("refs/heads/") | private.bare.refs("refs/tags/")
@@ -279,9 +258,7 @@ def test_a_token_that_may_not_write_stores_nothing_and_says_so(
     assert not private.bare.refs("refs/reports/pull/5")
 
 
-def test_a_github_that_cannot_be_reached_is_an_error(
-    store: Store, pictures: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_github_that_cannot_be_reached_is_an_error(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     store({"roc-light": GOOD["RGB"]}, 6)
     monkeypatch.setenv("GITHUB_SERVER_URL", "https://127.0.0.1:9")
     with pytest.raises(pictures.UserError, match="gh api"):
@@ -289,9 +266,7 @@ def test_a_github_that_cannot_be_reached_is_an_error(
 
 
 @pytest.mark.parametrize("commit", ["", "main", "0" * 39, "0" * 41, "../" * 10, "A" * 40, "0" * 40 + "\n"])
-def test_only_a_commit_that_was_stored_is_linked(
-    pictures: ModuleType, monkeypatch: pytest.MonkeyPatch, commit: str
-) -> None:
+def test_only_a_commit_that_was_stored_is_linked(monkeypatch: pytest.MonkeyPatch, commit: str) -> None:
     monkeypatch.setenv("PICTURES_COMMIT", commit)
     assert pictures.addresses(pack({"pictures/roc-light.png": png()})) is None
 
@@ -354,7 +329,7 @@ def report_on(proposed: PullRequest, files: dict[str, bytes]) -> Run:
     return find_run(proposed.base.deliver(workflow_run_event(retrain)), "report")
 
 
-def write_report(pictures: ModuleType, pull_request: int) -> bytes:
+def write_report(pull_request: int) -> bytes:
     """The report.json of an honest run."""
     package = sys.modules[pictures.__package__ + ".report"]
     metric = package.Metric("roc_auc", True, 0.76, 0.77, -0.01, 0.03)
@@ -382,7 +357,7 @@ def write_report(pictures: ModuleType, pull_request: int) -> bytes:
 
 
 def test_the_comment_on_a_private_repository_shows_pictures_to_its_members(
-    hub: LocalGitHub, proposed: PullRequest, pictures: ModuleType
+    hub: LocalGitHub, proposed: PullRequest
 ) -> None:
     drawn = {"pictures/roc-light.png": GOOD["palette"], "pictures/roc-dark.png": GOOD["RGB"]}
     hostile = {"pictures/calibration-light.png": BAD["HTML"][0], "pictures/../evil.png": png()}
@@ -405,9 +380,7 @@ def test_the_comment_on_a_private_repository_shows_pictures_to_its_members(
     assert proposed.base.bare.refs("refs/reports/") == {f"refs/reports/pull/{proposed.number}": (commit, "commit")}
 
 
-def test_where_the_token_may_not_write_the_comment_comes_without_pictures(
-    proposed: PullRequest, pictures: ModuleType, bake: Bake
-) -> None:
+def test_where_the_token_may_not_write_the_comment_comes_without_pictures(proposed: PullRequest, bake: Bake) -> None:
     main = proposed.base.clone(bake().path.parent / "clone")
     workflow = main / ".github/workflows/report.yml"
     text = workflow.read_text()

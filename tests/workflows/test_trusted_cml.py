@@ -13,8 +13,9 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from baked import Bake, Project
+from baked import TEMPLATE, Bake, Project
 from local_github.certificate import make_certificate
+from mlops_actions.core import trust as core_trust
 
 Verb = Callable[..., subprocess.CompletedProcess[str]]
 Installed = Callable[[], str | None]
@@ -100,22 +101,14 @@ def generated(pristine: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """A project, in which this process works."""
     project = pristine.copy(tmp_path / "project")
     monkeypatch.chdir(project.path)
-    monkeypatch.setenv("PYTHONPATH", str(project.path / "src"))
+    monkeypatch.setenv("PYTHONPATH", str(TEMPLATE / "engine/src"))
     return project
 
 
 @pytest.fixture
-def trust(generated: Project) -> Iterator[ModuleType]:
-    """Its module `trust`, which needs no third-party package, so that it runs here."""
-    sys.path.insert(0, str(generated.path / "src"))
-    try:
-        from mlops_actions.core import trust  # type: ignore[import-not-found]
-
-        yield trust
-    finally:
-        sys.path.remove(str(generated.path / "src"))
-        for name in [name for name in sys.modules if name.partition(".")[0] == "customer_churn"]:
-            del sys.modules[name]
+def trust(generated: Project) -> ModuleType:
+    """The module that records CML's digests, in the generated project."""
+    return core_trust
 
 
 @pytest.fixture

@@ -107,6 +107,11 @@ def knob(*changes: tuple[str, str]) -> Edit:
     return edit
 
 
+def setting(values: dict[str, Any]) -> Edit:
+    """Give knobs of params.yaml their values."""
+    return lambda desk: desk.set(**values)
+
+
 def boost(desk: Desk) -> None:
     knob(("estimator: logistic", "estimator: hist_gradient_boosting"), ("params: {}", "params: {max_iter: 60}"))(desk)
 
@@ -114,9 +119,8 @@ def boost(desk: Desk) -> None:
 def boost_and_lose_newcomers(desk: Desk) -> None:
     boost(desk)
     desk.replace(f"src/{PACKAGE}/features.py", "    rows = rows.copy()\n", LOSE_NEWCOMERS)
-    knob(("columns: null", "columns: [voice_mail_plan]"), ("custom: {}", "custom: {newcomers: account_length <= 72}"))(
-        desk
-    )
+    newcomers = {"newcomers": "account_length <= 72"}
+    desk.set(**{"gate.slices.columns": ["voice_mail_plan"], "gate.slices.custom": newcomers})
 
 
 def rename_column(desk: Desk) -> None:
@@ -135,7 +139,7 @@ def predict_the_plan(desk: Desk) -> None:
 
 def earn(body: str) -> Edit:
     """Write the project's own metric."""
-    return lambda desk: (desk.path / f"src/{PACKAGE}/own.py").write_text(OWN_METRIC.format(body=body))
+    return lambda desk: (desk.path / f"src/{PACKAGE}/metrics.py").write_text(OWN_METRIC.format(body=body))
 
 
 def say_more(desk: Desk) -> None:
@@ -145,7 +149,7 @@ def say_more(desk: Desk) -> None:
 def earn_nothing(desk: Desk) -> None:
     earn('return float("nan")')(desk)
     knob(
-        ("primary: roc_auc", f"primary: {PACKAGE}.own.profit"),
+        ("primary: roc_auc", "primary: profit"),
         ("thresholds: {roc_auc: 0.6}", "thresholds: {}"),
         ("params: {}", "params: {C: 0.5}"),
     )(desk)
@@ -164,30 +168,34 @@ def change_data(desk: Desk, change: Callable[[str], str]) -> None:
 STORIES: dict[str, list[Edit]] = {
     "better": [boost],
     "not worse": [
-        knob(
-            ("params: {}", "params: {C: 0.8}"),
-            ("margin: 0.01\n", "margin: 0.05\n"),
-            ("custom: {}", "custom: {stayed: churn == 'no'}"),
+        setting(
+            {
+                "model.params": {"C": 0.8},
+                "gate.margin": 0.05,
+                "gate.slices.custom": {"stayed": "churn == 'no'"},
+            }
         )
     ],
     "worse": [
         knob(("drop: []", f"drop: {INFORMATIVE}"), ("roc_auc: 0.6", "roc_auc: 0.2")),
-        knob(
-            ("primary: roc_auc", "primary: accuracy"),
-            ("margin: 0.01\n", "margin: 0.1\n"),
-            ("guards: {}", "guards: {roc_auc: 0.01}"),
-            ("model_mb: 95", "model_mb: 0.0001"),
+        setting(
+            {
+                "gate.primary": "accuracy",
+                "gate.margin": 0.1,
+                "gate.guards": {"roc_auc": 0.01},
+                "gate.limits.model_mb": 0.0001,
+            }
         ),
     ],
     "undecided": [
         knob(("params: {}", "params: {C: 0.05}")),
         knob(("margin: 0.01\n", "margin: 0.001\n")),
-        knob(("margin: 0.001\n", "margin: 0.01\n"), ("undecided: estimate", "undecided: fail")),
+        setting({"gate.margin": 0.01, "gate.undecided": "fail"}),
     ],
     "slice": [boost_and_lose_newcomers],
     "test rows": [knob(("test_size: 0.2", "test_size: 0.4"))],
     "renamed column": [rename_column],
-    "other target": [predict_the_plan, knob(("compare: true", "compare: false"))],
+    "other target": [predict_the_plan, setting({"gate.compare": False})],
     "own metric": [earn_nothing, earn('raise ValueError("no prices")')],
     "scorer": [
         knob(
@@ -365,12 +373,12 @@ def test_a_champion_that_predicts_something_else_is_not_compared_unless_told_so(
 def test_an_own_metric_that_is_undefined_or_raises_is_red_and_named(reviews: Callable[[str], list[Review]]) -> None:
     undefined, raising = reviews("own metric")
     undefined.retrain.expect("failure")
-    assert undefined.line == f"### ❌ Fails: `{PACKAGE}.own.profit` is undefined on these test rows"
-    assert undefined.row(f"{PACKAGE}.own.profit")[1:] == ["–", "–", "", "**undefined**"]
+    assert undefined.line == "### ❌ Fails: `profit` is undefined on these test rows"
+    assert undefined.row("profit")[1:] == ["–", "–", "", "**undefined**"]
     assert len(undefined.change("roc_auc")) == 3, "the other metrics are there"
 
     raising.retrain.expect("failure")
-    assert f"The metric {PACKAGE}.own.profit raised ValueError: no prices." in raising.retrain.log
+    assert "The metric profit raised ValueError: no prices." in raising.retrain.log
     assert raising.line == "### ❌ The retrain ended before a verdict"
     assert f"({raising.retrain.url}) say why." in raising.comment
 

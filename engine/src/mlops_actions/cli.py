@@ -94,14 +94,14 @@ def check(args: argparse.Namespace) -> int:
 
 
 def params(args: argparse.Namespace) -> int:
-    """Show every knob of params.yaml with the value in effect, defaults included."""
+    """Show every knob with the value in effect, or explain one and where to write it in params.yaml."""
     from .core.config import load_config
-    from .stages.effective import show_params
+    from .stages.show_params import show_params
     from .stats.own_metrics import named_metrics
 
-    config = load_config()
+    config = load_config(guesses=True)
     named_metrics(config)
-    show_params(config, args.json)
+    show_params(config, args.key, args.json)
     return 0
 
 
@@ -216,6 +216,14 @@ def image(args: argparse.Namespace) -> int:
     from .registry.image import image
 
     image(args.version, push=args.push)
+    return 0
+
+
+def deploy_manifests(args: argparse.Namespace) -> int:
+    """Write the manifests that run the image in a Kubernetes cluster, for kustomize, as files of the project."""
+    from .registry.manifests import manifests
+
+    manifests(args.out, args.force)
     return 0
 
 
@@ -406,7 +414,9 @@ def parser() -> argparse.ArgumentParser:
     verb(tune)
     verb(test).add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to pytest")
     verb(check)
-    verb(params).add_argument("--json", action="store_true", help="as JSON, for programs")
+    showing = verb(params)
+    showing.add_argument("key", nargs="?", default="", metavar="KEY", help="a knob such as gate.margin, or a section")
+    showing.add_argument("--json", action="store_true", help="as JSON, for programs")
     comparing = verb(compare)
     comparing.add_argument("--against", metavar="REV", help="a version, branch or commit, instead of the champion")
     comparing.add_argument("--report", type=Path, default=Path("report"), metavar="DIR", help="where the page goes")
@@ -448,6 +458,9 @@ def parser() -> argparse.ArgumentParser:
     building = verb(image)
     building.add_argument("version", nargs="?", default="", metavar="VERSION", help="such as v1.2.0")
     building.add_argument("--push", action="store_true", help="send it to the registry that serving.image names")
+    writing = verb(deploy_manifests, group("deploy", "Run the image elsewhere."), "manifests")
+    writing.add_argument("--out", type=Path, default=Path("deploy/kubernetes"), metavar="DIR", help="where they go")
+    writing.add_argument("--force", action="store_true", help="replace files that differ")
     serving = verb(serve)
     serving.add_argument("--bundle", type=Path, metavar="FILE", help="serve this one version, without git")
     serving.add_argument("--host", help="the address to listen on, instead of params.yaml's")

@@ -1,34 +1,26 @@
-"""The knobs of params.yaml, read once and checked before anything runs."""
+"""The knobs of params.yaml with their defaults, read once and checked before anything runs.
+
+The docstring below a knob is its comment, which `mlops params` shows: what it is, and when to change it.
+"""
 
 import datetime as dt
-import difflib
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationError,
-    field_validator,
-)
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator
+from pydantic.fields import FieldInfo
 
 from .errors import UserError
+from .typed_yaml import Section, parse, read_yaml, section_of
 
 PARAMS = "params.yaml"
 LEAST_MEMORY = 500_000_000  # bytes: Python and its libraries take two thirds of it
 IMAGE = re.compile(r"[a-z0-9.-]+(:\d+)?(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)+")  # what docker takes, without a tag
 REPOSITORY = re.compile(r"(https://[^/\s]+/)?[\w.-]+/[\w.-]+")
 Task = Literal["classification", "regression", "guess"]
-S = TypeVar("S", bound="Section")
 
 
 def as_class(value: Any) -> Any:
@@ -47,32 +39,42 @@ ClassWeight = Annotated[
 ]
 
 
-class Section(BaseModel):
-    """A part of a YAML file: unknown keys and values of another type are errors."""
-
-    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
 class Read(Section):
-    """How the data's file is written; null is what its kind says."""
+    """How the data's file is written: `mlops setup` finds out, and writes down here what its kind does not say."""
 
     delimiter: str | None = Field(default=None, min_length=1, max_length=1)
+    """What stands between two cells of a text file. Null: a tab in a .tsv, a comma in any other."""
     decimal: Literal[".", ","] = "."
+    """The decimal sign of a text file's numbers."""
     encoding: str = "utf-8"
+    """The encoding of a text file, such as utf-8, utf-16 or cp1252: change it when letters come out wrong."""
     sheet: str | None = None
+    """The sheet of a workbook that has the rows. Null: the first."""
 
 
 class Data(Section):
     """Where the rows are and what they predict."""
 
     source: str | None = Field(default=None, min_length=1)
+    """Where new rows come from: a URL, or ingest.sql, which names a database and a query. `mlops ingest` fetches them
+    into `data.path`. Null: the file at `data.path` is the source."""
     path: str = Field(min_length=1)
+    """The file, or the folder of files, with the rows."""
     read: Read = Read()
     target: str = Field(min_length=1)
+    """The column to predict."""
     task: Task
+    """classification or regression; guess: `mlops setup` finds out from the values of the target. It writes its reasons
+    behind what it chose; change what it chose wrong."""
     positive: Annotated[str, BeforeValidator(as_class)] | None = None
+    """The class that precision, recall and curves are about, of two: name it when it is not the later one in the
+    alphabet."""
     weight: str | None = None
+    """A column that says how much each row counts in training. The model does not see it, and metrics do not weigh by
+    it."""
     drop: list[str] = []
+    """Columns that the model must not see: name identifiers here, and whatever is known only after the outcome. Rows to
+    predict need not have them."""
 
     @property
     def unseen(self) -> list[str]:
@@ -84,11 +86,24 @@ class Split(Section):
     """How rows are divided into train and test."""
 
     method: Literal["hash", "time"] = "hash"
-    key: list[str] = []
-    test_size: float = Field(default=0.2, gt=0, lt=1)
+    """hash: the values of a row decide whether it is a test row, so it stays one when data is added. Change it to time
+    when the model will predict the future: rows whose `split.column` is at or after `split.cutoff` are then the
+    test."""
     column: str | None = None
+    """With the method time: the column that says when a row is from, of dates or numbers."""
     cutoff: float | str | None = None
+    """With the method time: the moment from which on rows are the test, such as "2026-01-31", in quotes. Move it on
+    when the test rows have become old."""
     gap: float | str | None = None
+    """Rows this far before the cutoff, such as 7d, 12h or, where `split.column` is a number, 30, are neither train nor
+    test: set it when the truth about a row becomes known later than the row."""
+    key: list[str] = []
+    """The columns that say what a row is about, such as [customer]. Name them when all rows of one customer must fall
+    on the same side, or when columns will be added or corrected later. With the method time, rows before the cutoff are
+    left out of train when a test row has their key. Empty: every column but the target."""
+    test_size: float = Field(default=0.2, gt=0, lt=1)
+    """The share of rows to test on, with the method hash. Lower it when data is plenty; raise it when comparisons with
+    the champion waver."""
 
     @field_validator("cutoff", mode="before")
     @classmethod
@@ -102,74 +117,108 @@ class History(Section):
     """Whose past the model sees, and how long after an event it is known."""
 
     entity: list[str] = []
+    """The columns that say whose past a row has, such as [customer]. Name them when what an entity did before tells
+    what it will do: features.sql then says what is computed of that. Empty: no history."""
     time: str | None = None
+    """The column that says when a row is from: a history needs it."""
     events: str | None = None
+    """What happened. Null: the rows of the data themselves. Else a table with the same columns for who and when, .csv
+    or .parquet, which DVC tracks: name it when there is more to know than the rows to predict."""
     delay: float | str | None = None
+    """How long after an event all of it is known, such as 30d: set it when its columns, the target above all, are not
+    known at once."""
 
 
 class Model(Section):
-    """Which estimator learns, with which parameters."""
+    """Which estimator learns, with which parameters: the section `model` of params.yaml.
+
+    Examples:
+        >>> Model(estimator="logistic", params={"C": 0.5}).seed
+        0
+    """
 
     estimator: str = Field(min_length=1)
+    """logistic (of classes) or linear (of numbers), random_forest, hist_gradient_boosting, xgboost (millions of rows in
+    float32), xgboost_dask (rows that fit no single machine, on a Dask cluster), or the dotted path of a scikit-learn
+    class."""
     params: dict[str, Any] = {}
+    """Passed to the estimator as they are, before the defaults in model.py. Change them when it fits too much or too
+    little, such as {learning_rate: 0.02}, or have `mlops tune` find better ones."""
     class_weight: ClassWeight | None = None
+    """balanced, or a weight for each class such as {"yes": 5}, when a rare class matters more than its rows are
+    many."""
     threshold: float | None = Field(default=None, gt=0, lt=1)
+    """From which probability on the positive class is predicted, such as 0.2 when a miss costs four times a false
+    alarm. Null: the most probable class is."""
     transform: Literal["log1p", "yeo-johnson"] | None = None
+    """Of a regression's target: log1p when it spans orders of magnitude, yeo-johnson when it is skewed and may be
+    negative."""
     rows: int | None = Field(default=None, gt=0)
+    """Train on so many rows, which their hashes choose. Set it when the training rows do not fit the memory. Null: on
+    all."""
     seed: int = Field(default=0, ge=0, lt=2**32)
+    """Change it to see how much of a result is luck, not to improve one."""
 
 
 class Tune(Section):
     """Which parameters `mlops tune` searches, and how hard."""
 
     params: dict[str, list[Any]] = {}
+    """What is tried: values for each of the estimator's parameters, such as {learning_rate: [0.02, 0.1]}. Empty: a
+    search space that fits the estimator."""
     candidates: int = Field(default=30, ge=2)
+    """How many combinations the search begins with. Raise it when there is time."""
     folds: int = Field(default=5, ge=2)
-
-
-class Resources(Section):
-    """What a stage may use of the machine; results do not depend on it."""
-
-    memory: str | None = None
-
-    @property
-    def memory_bytes(self) -> float:
-        """What `memory` says, in bytes; infinite where it says nothing."""
-        if self.memory is None:
-            return math.inf
-        size = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)(i?)B", self.memory)
-        if not size:
-            raise UserError(f"{PARAMS}: resources.memory must be a size such as 1GB or 800MB, not {self.memory!r}.")
-        return float(size[1]) * (1024 if size[3] else 1000) ** " KMGT".index(size[2] or " ")
+    """On how many folds each combination is tried. Raise it when rows are few, lower it when there is little time."""
 
 
 class Slices(Section):
-    """Which parts of the test rows are looked at on their own, and how much worse one may become."""
+    """Parts of the test rows on which the primary metric must not collapse even when the average improves."""
 
     margin: float = Field(default=0.1, ge=0)
+    """How much worse than the champion's the metric of a part may be. Lower it when each part matters as much as the
+    whole."""
     min_rows: int = Field(default=50, ge=10)
+    """Smaller parts are not looked at. Raise it when luck in small ones raises false alarms."""
     columns: list[str] | None = None
+    """The columns whose every category and quartile is a part. Null: all columns."""
     custom: dict[str, str] = {}
+    """Your own parts, such as {seniors: age > 65}, in pandas' query language."""
 
 
 class Limits(Section):
     """What the model may cost; null is no limit."""
 
-    model_mb: float | None = Field(default=None, gt=0)
+    model_mb: float | None = Field(default=95, gt=0)
+    """The size of the released file. Raise it with a remote in a cloud: origin's own store takes no larger file."""
     latency_ms: float | None = Field(default=None, gt=0)
+    """The time for the answer to one row. Set it to what the caller can wait."""
     training_seconds: float | None = Field(default=None, gt=0)
+    """The time that training takes. Set it to what you pay, or wait, for."""
 
 
 class Gate(Section):
     """What a model must reach before it is published."""
 
-    primary: str
+    primary: str = "guess"
+    """The metric that decides between candidate and champion: any name in metrics.json, a function of your metrics.py,
+    or any scorer of scikit-learn; guess: `mlops setup` takes one that suits the target. Change it to what the use is
+    paid in."""
     margin: float = Field(default=0.01, ge=0)
+    """How much worse than the champion a candidate may be, in the metric's unit. Raise it when the report says that the
+    test set cannot tell so small a change."""
     confidence: float = Field(default=0.95, gt=0.5, lt=1)
+    """How sure the interval of the change is. Raise it when a wrong verdict costs more than a delayed one."""
     undecided: Literal["estimate", "pass", "fail"] = "estimate"
+    """When the interval straddles the margin: estimate passes while the measured change is inside the margin. Change it
+    to fail where only proof counts, to pass where only harm does."""
     compare: bool = True
+    """Turn it off for one pull request after which models cannot be compared, such as one with a new target."""
     thresholds: dict[str, float] = {}
+    """What every model must reach: at least where greater is better, at most for errors. Raise them to what the use
+    needs."""
     guards: dict[str, Annotated[float, Field(ge=0)]] = {}
+    """Other metrics that must not become worse, each with its margin, such as {log_loss: 0.02}."""
     slices: Slices = Slices()
     limits: Limits = Limits()
 
@@ -178,33 +227,49 @@ class ServingLimits(Section):
     """What the server takes on; more is refused with the reason, and nothing grows."""
 
     body_mb: float = Field(default=10, gt=0)
+    """A larger body is refused. Raise it when callers send more rows at once."""
     waiting: int = Field(default=2000, ge=1)
+    """Rows beyond so many waiting ones get 503. Lower it when a late answer is worth nothing."""
     seconds: float = Field(default=10, gt=0)
+    """A request that takes longer ends. Lower it to what callers wait."""
 
 
 class PredictionLog(Section):
     """Where every prediction is kept, and for how long."""
 
     path: str | None = Field(default="predictions", min_length=1)
+    """The folder where predictions are kept. Null: none is."""
     minutes: float = Field(default=10, gt=0)
+    """A Parquet file is written for so many minutes. Lower it when reports must be younger."""
     days: float | None = Field(default=90, gt=0)
+    """Older days are deleted; null: never. Lower it where the disk is small or the law says so."""
 
 
 class Canary(Section):
     """When a canary is cut off, and when it has shown enough."""
 
     max_error_rate: float = Field(default=0.02, ge=0, lt=1)
+    """A canary is cut off when a larger share of its requests fails."""
     max_latency_ratio: float = Field(default=3, gt=1)
+    """A canary is cut off when it takes so many times as long as the champion. Raise it when a better model may be
+    slower."""
     requests: int = Field(default=50, ge=1)
+    """It is judged by its errors and its latency after so many requests."""
     truths: int = Field(default=100, ge=30)
+    """It is judged by its predictions from so many truths on. Raise it when few of them say little."""
 
 
 class Attestation(Section):
-    """Whose publish workflow must have made what is served, and whether a bundle may lack the proof."""
+    """Whose publish workflow must have made what is served: the attestation of its release is the proof."""
 
     repository: str | None = None
+    """OWNER/NAME, or a URL: a bundle is served only if this repository's workflow made it, where an attestation lies
+    beside it. Null: no attestation is looked at."""
     required: bool = False
+    """Turn it on to serve nothing without an attestation."""
     trusted_root: str | None = Field(default=None, min_length=1)
+    """A file to check the attestation by instead of Sigstore's public root: name it when the repository is private, and
+    write it with `gh attestation trusted-root > FILE`."""
 
     @field_validator("repository")
     @classmethod
@@ -218,14 +283,22 @@ class Serving(Section):
     """How `mlops serve` listens, what it bears, and what it keeps."""
 
     host: str = Field(default="127.0.0.1", min_length=1)
+    """Where `mlops serve` listens. Open it to other machines (0.0.0.0) behind something that knows who may ask."""
     port: int = Field(default=8000, ge=0, lt=65536)
+    """The port it listens on; 0 is any free one."""
     workers: int = Field(default=1, ge=1)
+    """Processes that answer. Raise it to the number of cores when one is not enough."""
     follow_seconds: float = Field(default=15, ge=1)
+    """How often the version tags on origin are looked at. Raise it when many servers ask the same origin."""
     key: list[str] = []
+    """The columns whose values decide whether a request is the canary's, such as [customer], when it has no header
+    X-Request-Key. Empty: each such request is drawn anew."""
     limits: ServingLimits = ServingLimits()
     log: PredictionLog = PredictionLog()
     canary: Canary = Canary()
     image: str | None = None
+    """Where the container image of each version goes, without a tag, such as ghcr.io/acme/churn: publishing builds and
+    pushes it there. Null: no image is built."""
     attestation: Attestation = Attestation()
 
     @field_validator("image")
@@ -236,17 +309,35 @@ class Serving(Section):
         return value
 
 
+class Resources(Section):
+    """What a stage may use of the machine; results do not depend on it."""
+
+    memory: str | None = None
+    """What prepare and featurize may hold in memory, 500MB or more; null is what the machine has. Set it where others
+    use the machine too, or where a stage is killed for want of memory."""
+
+    @property
+    def memory_bytes(self) -> float:
+        """What `memory` says, in bytes; infinite where it says nothing."""
+        if self.memory is None:
+            return math.inf
+        size = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)(i?)B", self.memory)
+        if not size:
+            raise UserError(f"{PARAMS}: resources.memory must be a size such as 1GB or 800MB, not {self.memory!r}.")
+        return float(size[1]) * (1024 if size[3] else 1000) ** " KMGT".index(size[2] or " ")
+
+
 class Params(Section):
-    """Everything params.yaml holds."""
+    """Everything params.yaml may hold; a section that it leaves out has its defaults."""
 
     data: Data
-    split: Split
-    history: History
+    split: Split = Split()
+    history: History = History()
     model: Model
-    tune: Tune
-    gate: Gate
-    serving: Serving
-    resources: Resources
+    tune: Tune = Tune()
+    gate: Gate = Gate()
+    serving: Serving = Serving()
+    resources: Resources = Resources()
 
 
 class Config(Params):
@@ -272,91 +363,25 @@ class Config(Params):
         return [name for name in self.data.unseen if name not in needed]
 
 
+def keys_of(section: type[Section] = Params, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
+    """Yield every key of params.yaml by its dotted name, in order: a section before what is in it."""
+    for name, field in section.model_fields.items():
+        yield f"{prefix}{name}", field
+        if inner := section_of(field):
+            yield from keys_of(inner, f"{prefix}{name}.")
+
+
+def comment_of(field: FieldInfo) -> str:
+    """Return the comment of a key, in one line: what it is, and when to change it."""
+    section = section_of(field)
+    return " ".join(((section.__doc__ if section else field.description) or "").split())
+
+
 def load_config(root: Path = Path("."), guesses: bool = False) -> Config:
     """The checked content of params.yaml under root; with `guesses`, values that `mlops setup` will guess are fine."""
     params = parse(Params, read_yaml(root / PARAMS), PARAMS)
     _check_together(params, guesses)
     return Config(root=root, **dict(params))
-
-
-def read_yaml(path: Path) -> Any:
-    """The content of a YAML file, or one sentence that says why it cannot be read."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"{path.name}: not found in {path.parent.resolve()}; run this in the project.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path.name}: cannot be read as UTF-8 text ({error}).") from None
-    return parse_yaml(text, path.name)
-
-
-def parse_yaml(text: str, source: str) -> Any:
-    """The content of a YAML text, or one sentence that says where in `source` it is wrong."""
-    try:
-        return YAML(typ="safe", pure=True).load(text)
-    except MarkedYAMLError as error:
-        marks = [number for number, line in enumerate(text.splitlines(), 1) if line.startswith("<<<<<<< ")]
-        if marks:
-            raise UserError(f"{source}: a merge left its marks in line {marks[0]}: settle it, delete them.") from None
-        line = f"line {error.problem_mark.line + 1}: " if error.problem_mark else ""
-        problem = (error.problem or "").strip().splitlines()
-        raise UserError(f"{source}: {line}not valid YAML: {problem[0] if problem else error}.") from None
-    except YAMLError as error:
-        raise UserError(f"{source}: not valid YAML: {str(error).splitlines()[0]}.") from None
-
-
-def parse(model: type[S], values: Any, where: str) -> S:
-    """Values as the given section, or one sentence with the path of the first mistake and its cure."""
-    if not isinstance(values, dict):
-        raise UserError(f"{where}: must hold {_join(model.model_fields)}, but it holds {_shown(values)}.")
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        # A misspelt key is also a missing one: the first says more.
-        first, *others = sorted(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
-        more = f" (and {len(others)} more)" if others else ""
-        sentence = _sentence(model, dict(first)) + more
-        raise UserError(f"{where}: {sentence.removesuffix('?')}{'?' if sentence.endswith('?') else '.'}") from None
-
-
-_TAGS = ("float", "str", "function-before", "word", "mapping")
-
-
-def _sentence(model: type[Section], error: dict[str, Any]) -> str:
-    steps = [str(step) for step in error["loc"] if step not in _TAGS]
-    path, kind, value = ".".join(steps), error["type"], _shown(error["input"])
-    context = error.get("ctx", {})
-    if kind == "extra_forbidden":
-        known = _known_keys(model, steps[:-1])
-        close = difflib.get_close_matches(steps[-1], known, 1)
-        return f"{path} is not a known key; " + (f"did you mean {close[0]}?" if close else f"use {_join(known)}")
-    if kind == "missing":
-        return f"{path} is missing; add it"
-    if kind == "literal_error":
-        return f"{path} must be {context['expected']}, not {value}"
-    expected = {
-        "string_type": "text", "string_too_short": "non-empty text", "float_type": "a number",
-        "int_type": "a whole number", "bool_type": "true or false", "list_type": "a list, such as [a, b]",
-        "dict_type": "a mapping of keys to values",
-        "model_type": "a mapping of keys to values",
-    }  # fmt: skip
-    limits = {"greater_than": ("gt", "greater than"), "greater_than_equal": ("ge", "at least"),
-              "less_than": ("lt", "less than"), "less_than_equal": ("le", "at most")}  # fmt: skip
-    if kind == "value_error":
-        return f"{path} {context['error']}"
-    if kind in limits:
-        key, words = limits[kind]
-        return f"{path} must be {words} {context[key]:g}, not {value}"
-    return f"{path} must be {expected[kind]}, not {value}" if kind in expected else f"{path}: {error['msg']}"
-
-
-def _known_keys(model: type[Section], steps: list[str]) -> list[str]:
-    for step in steps:
-        field = model.model_fields.get(step)
-        if field is None or not isinstance(field.annotation, type) or not issubclass(field.annotation, Section):
-            break
-        model = field.annotation
-    return list(model.model_fields)
 
 
 def _check_together(params: Params, guesses: bool) -> None:
@@ -376,7 +401,9 @@ def _check_together(params: Params, guesses: bool) -> None:
             raise UserError(f"{PARAMS}: {section} names {data.target!r}, which is data.target; take it out.")
     if split.method == "time" and (split.column is None or split.cutoff is None):
         lacking = "split.column" if split.column is None else "split.cutoff"
-        raise UserError(f"{PARAMS}: split.method is time, so it needs {lacking}; rows from the cutoff on are the test.")
+        raise UserError(
+            f"{PARAMS}: split.method is time, so it needs {lacking}; add it: rows from the cutoff on are the test."
+        )
     if split.gap is not None and split.method != "time":
         raise UserError(f"{PARAMS}: split.gap lies before a cutoff, so it needs split.method time; set one of them.")
     if isinstance(split.gap, float | int) and not split.gap >= 0:
@@ -402,12 +429,3 @@ def _check_together(params: Params, guesses: bool) -> None:
         raise UserError(f"{PARAMS}: history.entity needs history.time, the column that says when; name it.")
     if history.time in history.entity:
         raise UserError(f"{PARAMS}: history.time {history.time!r} is in history.entity, too; take it out there.")
-
-
-def _join(names: Any) -> str:
-    return ", ".join(names)
-
-
-def _shown(value: Any) -> str:
-    text = "nothing" if value is None else repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."

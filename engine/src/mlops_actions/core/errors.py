@@ -11,7 +11,13 @@ ROWS_REFUSED = 3  # the exit code that tells a refusal of the rows from every ot
 
 
 class UserError(Exception):
-    """A mistake that the user can mend; its text is the one sentence shown: what, where, what to do."""
+    """A mistake that the user can mend; its text is the one sentence shown: what, where, what to do.
+
+    Examples:
+        >>> raise UserError("features.py: the rows lack the column age; add it to the data.")
+        Traceback (most recent call last):
+        mlops_actions.core.errors.UserError: features.py: the rows lack the column age; add it to the data.
+    """
 
 
 class RowsRefused(UserError):

@@ -6,6 +6,7 @@ import tomllib
 from functools import cache
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from .errors import UserError
 
@@ -22,18 +23,36 @@ def package_name(root: Path) -> str:
     Raises:
         UserError: there is no such file or line, or the package is not below src/.
     """
-    try:
-        content = tomllib.loads((root / PYPROJECT).read_text("utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{PYPROJECT}: not found in {root.resolve()}; run this in the project.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{PYPROJECT} cannot be read as TOML ({error}): correct it.") from None
-    package = content.get("tool", {}).get("mlops", {}).get("package")
+    package = _read_pyproject(root).get("tool", {}).get("mlops", {}).get("package")
     if not isinstance(package, str) or not package.isidentifier():
         raise UserError(f'{PYPROJECT}: [tool.mlops] package is {package!r}; name the package in src/, as in "churn".')
     if not package_path(root, package).is_dir():
         raise UserError(f"{PYPROJECT}: [tool.mlops] package names {package!r}, and there is no src/{package}; name it.")
     return package
+
+
+def project_name(root: Path) -> str:
+    """Return the project's own name, `[project] name` in pyproject.toml.
+
+    Args:
+        root: the project's top.
+
+    Raises:
+        UserError: there is no such file or line.
+    """
+    name = _read_pyproject(root).get("project", {}).get("name")
+    if not isinstance(name, str):
+        raise UserError(f'{PYPROJECT}: [project] name is {name!r}; name the project, as in "customer-churn".')
+    return name
+
+
+def _read_pyproject(root: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads((root / PYPROJECT).read_text("utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{PYPROJECT}: not found in {root.resolve()}; run this in the project.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UserError(f"{PYPROJECT} cannot be read as TOML ({error}): correct it.") from None
 
 
 def package_path(root: Path, package: str) -> Path:

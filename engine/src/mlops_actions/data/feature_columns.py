@@ -20,7 +20,21 @@ LISTED = 8  # names in a line that is printed
 
 @dataclass(frozen=True)
 class Columns:
-    """The columns of a table of so many rows by what they are, each category and text with what is told apart in it."""
+    """The columns of a feature table by what they are, for model.py to say what each kind goes through.
+
+    Attributes:
+        rows: how many rows there are to train on.
+        numbers: names of the columns of float32 numbers.
+        few: names of the categories with few values, each with these values, in the order of their codes.
+        many: names of the categories with many values, each with the most frequent ones.
+        texts: names of the columns of free text, each with its most frequent words.
+        left_out: names of the columns that the model does not see, being empty or all different.
+
+    Examples:
+        >>> columns = Columns(rows=2000, numbers=["age"], few={"plan": ["basic", "premium"]})
+        >>> columns.used, list(columns.few)
+        (2, ['plan'])
+    """
 
     rows: int
     numbers: list[str] = field(default_factory=list)

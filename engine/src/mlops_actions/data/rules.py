@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 from pydantic import Field, field_validator
 
-from ..core.config import Section
 from ..core.errors import UserError
+from ..core.typed_yaml import Section
 from .values import EPOCHS, NUMBERS, Kind, as_text
 
 if TYPE_CHECKING:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from ..core.config import Section, parse, parse_yaml, read_yaml
 from ..core.errors import UserError
 from ..core.files import write_file
+from ..core.typed_yaml import Section, parse, parse_yaml, read_yaml
 from .rules import Column, Target, check_column, check_rows, name_rows
 from .values import as_text, parse_values
 

@@ -19,7 +19,8 @@ def write_card(version: Version, bundle: Path) -> str:
     metrics = json.loads(show_file(version.commit, METRICS) or b"{}")
     data = json.loads(show_file(version.commit, SUMMARY) or b"{}")
     params = (show_file(version.commit, "params.yaml") or b"").decode()
-    publisher = YAML(typ="safe").load(params)["serving"].get("attestation", {}).get("repository") or "OWNER/NAME"
+    serving = YAML(typ="safe").load(params).get("serving", {})
+    publisher = serving.get("attestation", {}).get("repository") or "OWNER/NAME"
     settings = "\n".join(line for line in params.splitlines() if line.strip() and not line.lstrip().startswith("#"))
     reason = git("tag", "--list", version.tag, "--format=%(contents:subject)")
     return f"""# {MODEL} {version}

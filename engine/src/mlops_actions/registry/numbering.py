@@ -73,7 +73,7 @@ def _recipes(lock: bytes | None) -> dict[str, Any]:
         name: (
             stage["cmd"],
             stage.get("params"),
-            {dep["path"]: dep["md5"] for dep in stage["deps"] if dep["path"] not in data},
+            {dep["path"]: dep["md5"] for dep in stage.get("deps", []) if dep["path"] not in data},
         )
         for name, stage in stages.items()
     }

@@ -7,11 +7,12 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from ..core.config import PARAMS, Config, Params, parse
+from ..core.config import PARAMS, Config, Params
 from ..core.engine import engine_of
 from ..core.errors import UserError
 from ..core.git import check_out, run, show_file
 from ..core.paths import LOCK, STAGE_TIMES, STAGES, SUMMARY
+from ..core.typed_yaml import parse
 from ..stages.effective import ESTIMATOR, Knob, effective_params
 from .champion import Incomparable, run_theirs
 from .engine_update import same_engine

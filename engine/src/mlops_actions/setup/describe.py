@@ -1,6 +1,5 @@
 """The first look at the data, once: schema.yaml inferred, params.yaml fitted, and every guess said to be one."""
 
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +13,7 @@ from ..data.rules import Column, Target
 from ..data.schema import SCHEMA, Schema, load_schema
 from ..data.table import read_batches
 from ..data.values import as_text, parse_values
+from .dvc_plots import write_plots
 from .profile.columns import Look, find_dropped, find_group, find_time
 from .profile.display import show_profile
 from .profile.knobs import TimeOrder, choose_knobs, write_knobs
@@ -71,11 +71,10 @@ def ensure_schema(config: Config, choose: bool = False) -> bool:
     show_profile(looks, name, dropped, knobs, seen)
     if choose:
         choose_estimator(load_config(config.root), schema, typed)
+    write_plots(config.path("plots"), task)
     if not there:
         notes = {look.name: "guess: " + "; ".join(look.guesses) for look in looks if look.guesses}
         schema.write(config.path(SCHEMA), notes)
-    for other in {"classification", "regression"} - {task}:
-        shutil.rmtree(config.path(f"plots/{other}"), ignore_errors=True)
     return not there
 
 

@@ -21,9 +21,11 @@ def setup() -> None:
         UserError: the project cannot be a repository of its own, the dataset cannot be read, or a tool failed.
     """
     ensure_repository()
+    from ..stats.own_metrics import named_metrics
     from .describe import ensure_schema
 
     config = load_config(guesses=True)
+    named_metrics(config)
     tracked = locked(config.data.path) is not None
     here = config.path(config.data.path).exists()
     if config.data.source and not here and not tracked:

@@ -1,18 +1,17 @@
 """The knobs in effect: the values of params.yaml, and the defaults where it has none."""
 
-import json
 import math
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pydantic_core import PydanticUndefined
 
-from ..core.config import Config, Model, Params, Section, Task
+from ..core.config import Model, Params, Task
 from ..core.errors import UserError
-from ..core.paths import SUMMARY
+from ..core.typed_yaml import Section
 
 ESTIMATOR = "model.params"  # the estimator's own
 
@@ -23,20 +22,6 @@ class Knob:
 
     value: Any
     default: bool
-
-
-def show_params(config: Config, as_json: bool) -> None:
-    """Print every knob, a line each."""
-    summary = config.path(SUMMARY)
-    rows = json.loads(summary.read_bytes())["train_rows"] if summary.exists() else None
-    knobs = effective_params(config, rows, config.root)
-    if as_json:
-        print(json.dumps({name: asdict(knob) for name, knob in knobs.items()}, indent=2, ensure_ascii=False))
-        return
-    shown = {name: json.dumps(knob.value, ensure_ascii=False) for name, knob in knobs.items()}
-    names, values = (max(map(len, column)) for column in (shown, shown.values()))
-    for name, value in shown.items():
-        print(f"{name:{names}}  {value:{min(values, 30)}}  {'default' if knobs[name].default else ''}".rstrip())
 
 
 def effective_params(params: Params, rows: int | None = None, root: Path = Path()) -> dict[str, Knob]:

@@ -27,12 +27,21 @@ SHORT_NAMES = {
 
 
 def make_estimator(settings: Model, task: Task, defaults: dict[str, dict[str, Any]]) -> BaseEstimator:
-    """The estimator of params.yaml with its parameters, over the defaults of its name, and the seed.
+    """Return the estimator of params.yaml, unfitted: it takes class names and gives probabilities, where it classifies.
 
-    A classifier takes class names and gives probabilities.
+    Args:
+        settings: the section `model` of params.yaml: its params win over the defaults, its seed is the random state.
+        task: classification or regression.
+        defaults: parameters by the estimator's name in params.yaml.
 
     Raises:
         UserError: there is no such estimator of this task, or it has no such parameter.
+
+    Examples:
+        >>> from mlops_actions.api import Model
+        >>> settings = Model(estimator="logistic", params={"C": 0.5})
+        >>> make_estimator(settings, "classification", {"logistic": {"max_iter": 900}})
+        LogisticRegression(C=0.5, max_iter=900, random_state=0)
     """
     kind = _find(settings.estimator, task)
     known = parameters_of(kind)
@@ -59,7 +68,13 @@ def make_estimator(settings: Model, task: Task, defaults: dict[str, dict[str, An
 
 
 def parameters_of(kind: type[BaseEstimator]) -> list[str]:
-    """The names of an estimator's parameters, those that it passes on to the class it extends among them."""
+    """Return the names of an estimator's parameters, those that it passes on to the class it extends among them.
+
+    Examples:
+        >>> from sklearn.linear_model import Ridge
+        >>> parameters_of(Ridge)[:2]
+        ['alpha', 'fit_intercept']
+    """
     names: list[str] = []
     for base in kind.__mro__:
         parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]

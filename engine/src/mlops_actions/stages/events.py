@@ -4,9 +4,10 @@ from pathlib import Path
 
 import duckdb
 
-from ..core.config import Config, read_yaml
+from ..core.config import Config
 from ..core.errors import RowsRefused, UserError
 from ..core.paths import TEST_ROWS, TRAIN_ROWS
+from ..core.typed_yaml import read_yaml
 from ..data.database import first_line, literal, quote
 from ..data.history_table import bucket_of
 from ..data.values import MISSING_WORDS

@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
-from ..core.config import PARAMS, read_yaml
+from ..core.config import PARAMS
 from ..core.errors import UserError
 from ..core.tools import run_tool
+from ..core.typed_yaml import read_yaml
 from ..registry import store
 from ..registry.objects import wanted
 from .workspace import edited_sources, place_sources, require_outputs
