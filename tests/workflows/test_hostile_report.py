@@ -41,7 +41,8 @@ CHART = re.compile(
     r"(  line \[NUMBER(, NUMBER){10}\]\n){2}".replace("NUMBER", r"-?\d+(\.\d+)?")
 )
 CHOICES = {
-    ".baseline", ".rulings.rule", ".rulings.verdict", ".costs.name", ".notes.kind", ".plots.name", ".plots.curves.model"
+    ".baseline", ".rulings.rule", ".rulings.verdict", ".costs.name", ".notes.kind", ".plots.name",
+    ".plots.curves.model", ".engine.release",
 }  # fmt: skip
 
 
@@ -113,13 +114,19 @@ def written() -> dict[str, Any]:
     interval = {"low": -0.005, "high": 0.025}
     curves = [{"model": model, "label": "yes", "x": [0, 0.5, 1], "y": [0, 0.8, 1]} for model in both]
     return {
-        "format": 3,
+        "format": 4,
         "passed": True,
         "unchanged": False,
         "same_recipe": False,
         "baseline": "champion",
         "pull_request": 1,
         "champion": "v1.0.0",
+        "engine": {
+            "base": {"version": "0.1.0", "place": "vendor/mlops_actions-0.1.0-py3-none-any.whl", "sha256": "0" * 64},
+            "candidate": {"version": "0.2.0", "place": "https://pypi.org/simple", "sha256": None},
+            "release": "different",
+            "text": "it has another SHA-256.",
+        },
         "incomparable": None,
         "primary": "roc_auc",
         "margin": 0.01,

@@ -89,7 +89,7 @@ def test_github_and_shellcheck_accept_every_file(generated: Project, tmp_path: P
     workflows = sorted(map(str, (generated.path / ".github/workflows").glob("*.yml")))
     run(*schema, "vendor.github-workflows", *workflows, cwd=generated.path)
     run(*schema, "vendor.github-actions", ACTION, cwd=generated.path)
-    run("shellcheck", ".github/actions/setup/install-cml", cwd=generated.path)
+    run("shellcheck", ".github/actions/setup/install-cml", ".github/actions/setup/bin/mlops", cwd=generated.path)
     for number, step in enumerate(step for step in all_steps(generated) if "run" in step):
         script = tmp_path / f"{number}.sh"
         script.write_text("#!/bin/bash -e\n" + re.sub(r"\$\{\{.*?\}\}", "/path", step["run"]) + "\n")

@@ -13,9 +13,8 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from .core.engine import PACKAGE
-from .core.errors import UserError
-from .core.paths import BUNDLE, STAGE_TIMES, STAGES
+from .core.errors import ROWS_REFUSED, RowsRefused, UserError
+from .core.paths import BUNDLE, PACKAGE, STAGE_TIMES, STAGES
 from .core.turns import turn
 
 IN_TURN = ("setup", "ingest", "train", "tune", "compare", "checkout", "pull", "handover")
@@ -353,6 +352,52 @@ def shadow_stop(args: argparse.Namespace) -> int:
     return 0
 
 
+def engine(args: argparse.Namespace) -> int:
+    """Show which engine this project has: its version and digest, where it comes from, and whether it was edited."""
+    from .core.engine import describe_engine
+    from .core.engine_change import recover, was_killed
+
+    if was_killed():
+        with turn("engine"):
+            recover()
+    print(describe_engine())
+    return 0
+
+
+def engine_use(args: argparse.Namespace) -> int:
+    """Take another engine, a version of an index or a wheel's file, and lock it: all of it or nothing."""
+    from .core.engine_change import use
+
+    with turn("engine use"):
+        source = use(args.engine)
+    print(f"The engine is {source.version} now, from {source.place}: `uv sync` installs it; commit what changed.")
+    return 0
+
+
+def engine_eject(args: argparse.Namespace) -> int:
+    """Turn the engine's wheel into a folder of its source, to be patched."""
+    from .core.engine_change import eject
+
+    with turn("engine eject"):
+        source = eject()
+    print(f"The engine's source is in {source.place}/src: patch it, `uv sync` installs it; commit what changed.")
+    return 0
+
+
+def engine_verify(args: argparse.Namespace) -> int:
+    """Compare the engine's wheel with a build of the template's tag of its version; exit 1 where they differ."""
+    from .core.engine import source_here
+    from .core.engine_release import CRUFT, template_url, verify
+
+    cruft = Path(CRUFT)
+    url = args.template or template_url(cruft.read_bytes() if cruft.exists() else None)
+    release = verify(source_here(), url)
+    if release.answer == "unknown":
+        raise UserError(release.text)
+    print(release.text)
+    return 0 if release.answer == "same" else 1
+
+
 def parser() -> argparse.ArgumentParser:
     """Return the parser of every verb."""
     top = argparse.ArgumentParser(prog="mlops", description="Train, judge, publish and use this project's model.")
@@ -463,6 +508,12 @@ def parser() -> argparse.ArgumentParser:
     shadow_verbs = group("shadow", "Let a version see the traffic and answer none of it.")
     moves(verb(shadow_start, shadow_verbs, "start"), "the newest")
     moves(verb(shadow_stop, shadow_verbs, "stop"))
+    engine_verbs = verb(engine).add_subparsers(metavar="VERB")
+    taking = verb(engine_use, engine_verbs, "use")
+    taking.add_argument("engine", metavar="VERSION|WHEEL", help="such as 1.2.0, or the path of a wheel's file")
+    verb(engine_eject, engine_verbs, "eject")
+    verifying = verb(engine_verify, engine_verbs, "verify")
+    verifying.add_argument("--template", metavar="URL", help="its repository, if not the one in .cruft.json")
     return top
 
 
@@ -501,6 +552,8 @@ def main() -> int:
             return args.run(args)
     except UserError as error:
         print(f"mlops {args.verb}: {error}", file=sys.stderr)
+        if isinstance(error, RowsRefused):
+            return ROWS_REFUSED
     except KeyboardInterrupt:
         print(f"mlops {args.verb}: interrupted", file=sys.stderr)
     except BrokenPipeError:  # whoever reads, such as `head`, has read enough

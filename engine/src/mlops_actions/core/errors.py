@@ -7,6 +7,9 @@ from typing import Any
 GROUPS = {"xgboost": "xgboost", "onnxmltools": "xgboost", "sigstore": "serving"}  # and of everything else, cluster
 
 
+ROWS_REFUSED = 3  # the exit code that tells a refusal of the rows from every other failure
+
+
 class UserError(Exception):
     """A mistake that the user can mend; its text is the one sentence shown: what, where, what to do.
 
@@ -15,6 +18,10 @@ class UserError(Exception):
         Traceback (most recent call last):
         mlops_actions.core.errors.UserError: features.py: the rows lack the column age; add it to the data.
     """
+
+
+class RowsRefused(UserError):
+    """Rows that are not as the contract or the history asks; whichever libraries there are, they are refused."""
 
 
 def need(package: str, what: str) -> Any:

@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .engine import PACKAGE
 from .files import write_file
 from .git import git, run
+from .paths import PACKAGE
 
 SCRIPT = """\
 #!/bin/sh

@@ -10,7 +10,7 @@ from typing import Any
 
 from .errors import UserError
 
-PYPROJECT = "pyproject.toml"
+PYPROJECT, LOCKFILE = "pyproject.toml", "uv.lock"
 OWN_MODULES = ("features", "model", "metrics")  # the ones that the engine calls; any other is a helper of theirs
 
 

@@ -2,6 +2,10 @@
 
 from pathlib import Path
 
+PACKAGE = __name__.partition(".")[0]  # the engine, as it is imported
+DISTRIBUTION = PACKAGE.replace("_", "-")  # and as it is required
+VENDOR = "vendor"  # where its wheel is in a project
+
 STAGES = ("prepare", "history", "featurize", "train", "evaluate", "export")  # in the order data flows
 STAGE_TIMES = Path(".dvc/tmp/stages")  # how long each took in the last run, in seconds
 

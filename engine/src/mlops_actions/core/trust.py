@@ -13,9 +13,9 @@ from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import urlopen
 
-from .engine import PACKAGE
 from .errors import UserError
 from .files import write_file
+from .paths import PACKAGE
 
 INSTALLER = Path(".github/actions/setup/install-cml")
 DIGESTS = INSTALLER.with_name("cml.sha256")

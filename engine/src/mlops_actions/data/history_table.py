@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 
 from ..core.config import Config, Resources
-from ..core.errors import UserError
+from ..core.errors import RowsRefused, UserError
 from ..core.paths import HISTORY
 from .database import bounded, connect, literal, quote
 from .table import to_frame
@@ -30,7 +30,7 @@ def join_history(rows: pd.DataFrame, config: Config) -> pd.DataFrame:
         return rows
     absent = [name for name in entity if name not in rows]
     if absent:
-        raise UserError(f"the rows lack {absent[0]!r}, which history.entity in params.yaml names; add that column.")
+        raise RowsRefused(f"the rows lack {absent[0]!r}, which history.entity in params.yaml names; add that column.")
     names = [name for name in _keys(config) if name in rows]
     keys = pa.Table.from_pandas(rows[names], preserve_index=False)
     about = _read_about(config)

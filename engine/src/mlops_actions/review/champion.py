@@ -1,14 +1,12 @@
 """The baseline: the champion, which is the version in production; before there is one, the commit before."""
 
-import os
 import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..core import github
-from ..core.engine import PACKAGE, python_path
-from ..core.errors import UserError
+from ..core.engine import Engine
+from ..core.errors import ROWS_REFUSED, UserError
 from ..core.git import rev_parse
 from ..core.paths import BUNDLE, LOCK, TEST_ROWS, TRAIN_ROWS
 from ..registry.outputs import fetch_outputs, locked
@@ -20,6 +18,10 @@ ROWS = (TEST_ROWS, TRAIN_ROWS)
 
 class Incomparable(Exception):
     """The champion could not be run on these rows; the text says why."""
+
+
+class Unrunnable(Incomparable):
+    """Its code fails, whatever the rows: other libraries may help."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def find_baseline(against: str | None, all_tags: bool) -> tuple[Champion | None,
             "this clone is shallow and has no version's tag, so whether there is a champion is not known here: "
             "`git fetch --unshallow --tags origin` brings the tags."
         )
-    commit, kind = _commit_before()
+    commit, kind = commit_before()
     if commit is None or (recorded := locked(BUNDLE, commit)) is None:
         return None, []
     before = Champion(commit[:7], commit, kind)
@@ -95,7 +97,7 @@ def find_baseline(against: str | None, all_tags: bool) -> tuple[Champion | None,
     return before, []
 
 
-def _commit_before() -> tuple[str | None, Baseline]:
+def commit_before() -> tuple[str | None, Baseline]:
     """Return the commit that a run's change is made to, and elsewhere the last one, with which of them it is."""
     if base := github.base_commit():
         # Of a merge the first parent is what it was made on; an event may be older than that.
@@ -105,17 +107,15 @@ def _commit_before() -> tuple[str | None, Baseline]:
     return rev_parse("HEAD"), "head"
 
 
-def run_theirs(home: Path, *words: str) -> str:
-    """Return what a verb of the engine that the checkout `home` names prints, on its code.
+def run_theirs(engine: Engine, home: Path, *words: str) -> str:
+    """Return what a verb prints, run by an engine on the code of the checkout `home`.
 
     Raises:
-        Incomparable: it failed, for the reason that it gave.
+        Incomparable: it refused the rows, for the reason that it gave.
+        Unrunnable: it failed for another one.
     """
-    path = python_path(home)
-    environment = {**os.environ, "PYTHONPATH": path} if path else None
-    command = [sys.executable, "-m", PACKAGE, *words]
-    done = subprocess.run(command, cwd=home, env=environment, capture_output=True, text=True)
+    done = subprocess.run(engine.command(*words), cwd=home, env=engine.variables, capture_output=True, text=True)
     if done.returncode:
-        said = done.stderr.strip().splitlines() or ["it gave no reason"]
-        raise Incomparable(said[-1])
+        reason = (done.stderr.strip().splitlines() or ["it gave no reason"])[-1]
+        raise Incomparable(reason) if done.returncode == ROWS_REFUSED else Unrunnable(reason)
     return done.stdout

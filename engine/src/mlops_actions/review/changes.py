@@ -8,13 +8,14 @@ from typing import Any
 from ruamel.yaml import YAML
 
 from ..core.config import PARAMS, Config, Params
-from ..core.engine import VENDOR
+from ..core.engine import engine_of
 from ..core.errors import UserError
 from ..core.git import check_out, run, show_file
 from ..core.paths import LOCK, STAGE_TIMES, STAGES, SUMMARY
 from ..core.typed_yaml import parse
 from ..stages.effective import ESTIMATOR, Knob, effective_params
 from .champion import Incomparable, run_theirs
+from .engine_update import same_engine
 from .report import Change, Stage
 
 Knobs = dict[str, Knob]
@@ -25,10 +26,12 @@ def params_changes(commit: str | None, config: Config) -> list[Change]:
 
     Of two different estimators those parameters are compared that either side sets.
     """
-    if commit is None or _same(commit, PARAMS, SUMMARY, "src", VENDOR):
+    if commit is None:
+        return []
+    same_code = _same(commit, "src") and same_engine(commit)
+    if same_code and _same(commit, PARAMS, SUMMARY):
         return []
     rows, before = (content_of(SUMMARY, rev).get("train_rows") for rev in (None, commit))
-    same_code = _same(commit, "src", VENDOR)
     if same_code and rows == before and content_of(PARAMS, commit).get("model") == content_of(PARAMS).get("model"):
         rows = before = None  # both estimators are set to the same, which is not asked: it takes importing scikit-learn
     theirs = (None if same_code else _by_their_code(commit)) or _by_this_code(commit, before)
@@ -53,8 +56,9 @@ def _by_their_code(commit: str) -> Knobs | None:
     with tempfile.TemporaryDirectory() as directory:
         check_out(commit, Path(directory))
         try:
-            found = json.loads(run_theirs(Path(directory), "params", "--json"))
-        except Incomparable:  # it is older than the verb, or does not run any more
+            home = Path(directory)
+            found = json.loads(run_theirs(engine_of(home), home, "params", "--json"))
+        except (Incomparable, UserError):  # it is older than the verb, or does not run any more
             return None
     return {name: Knob(**knob) for name, knob in found.items()}
 

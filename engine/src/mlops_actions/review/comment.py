@@ -8,20 +8,23 @@ import os
 import re
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..core import github
 from ..core.errors import UserError
+from ..core.paths import VENDOR
 from .artifact import find_retrain
-from .markdown import COMMENT_LIMIT, render
+from .markdown import COMMENT_LIMIT, code, render
 from .pictures import addresses
 from .report import Report
 
 TITLE = "model report"
 CML_PAGE = 30  # CML looks for its comment among the oldest 30 only
 REASON_LENGTH = 300
+NAMES = ("filename", "previous_filename")  # of a changed file, in GitHub's list
+ENGINE_FILES = 3  # named at most
 # In what CML prints when it fails. Inside of a string the quotes have backslashes, so that none looks like these.
 MESSAGE = re.compile(r'"message":("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-f]{4})*")')
 STATUS = re.compile(r'"status":(\d{3}),"url":')
@@ -39,13 +42,36 @@ def comment() -> None:
         return
     report = retrain.report
     pictures = addresses(retrain.artifact) if retrain.artifact else None
-    body = write_body(report, retrain.run, pictures)
     for number in [report.pull_request] if report and report.pull_request else retrain.pulls:
-        post(number, body)
+        post(number, write_body(report, retrain.run, pictures, engine_files(number)))
 
 
-def write_body(report: Report | None, run: dict[str, Any], pictures: Mapping[str, str] | None = None) -> str:
-    """Return the comment's text; what the run itself concluded is GitHub's word and stands above the report's."""
+def engine_files(number: int) -> list[str]:
+    """Return the names of the engine's files that a pull request changes, as GitHub has them."""
+    names = {file[key] for file in github.api(f"pulls/{number}/files?per_page=100") for key in NAMES if key in file}
+    return sorted(name for name in names if name.startswith(f"{VENDOR}/"))
+
+
+def write_body(
+    report: Report | None,
+    run: dict[str, Any],
+    pictures: Mapping[str, str] | None = None,
+    engine_files: Sequence[str] = (),
+) -> str:
+    """Return the comment's text.
+
+    What the run itself concluded, and which files of the engine change, is GitHub's word and stands above the report's,
+    which the changed engine may have written.
+    """
+    text = _write_body(report, run, pictures)
+    if not engine_files or (report and report.engine):
+        return text
+    first, _, rest = text.partition("\n")
+    names = ", ".join(code(name) for name in engine_files[:ENGINE_FILES])
+    return f"{first}\n\n⚠️ **This changes the engine, and its report does not say how:** {names}\n{rest}"
+
+
+def _write_body(report: Report | None, run: dict[str, Any], pictures: Mapping[str, str] | None) -> str:
     failed = run["conclusion"] != "success"
     link = f"[The run and its log]({run['html_url']})"
     if report is None:

@@ -21,6 +21,7 @@ from ..stages.workspace import require_outputs, settle_inputs
 from ..stats.own_metrics import named_metrics
 from .champion import Champion, find_baseline
 from .changes import data_changes, params_changes, same_recipe, schema_changes, stages_run
+from .engine_update import find_engine_update
 from .gate import rule
 from .markdown import render
 from .report import FORMAT, Note, Report
@@ -84,6 +85,7 @@ def describe(config: Config, champion: Champion | None, notes: Sequence[Note] = 
         primary=config.gate.primary,
         margin=config.gate.margin,
         confidence=config.gate.confidence,
+        engine=find_engine_update(),
         params=params_changes(commit, config),
         schema=schema_changes(commit),
         data=data_changes(commit),

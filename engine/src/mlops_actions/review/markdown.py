@@ -7,7 +7,21 @@ become HTML. Only the standard library is imported: the job that comments instal
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 
-from .report import PLOTS, Baseline, Change, Confusion, Cost, CostName, Metric, NoteKind, Plot, Report, Ruling, Slice
+from .report import (
+    PLOTS,
+    Baseline,
+    Change,
+    Confusion,
+    Cost,
+    CostName,
+    EngineVersion,
+    Metric,
+    NoteKind,
+    Plot,
+    Report,
+    Ruling,
+    Slice,
+)
 
 COMMENT_LIMIT = 65_536  # characters, GitHub's limit for one comment
 CELL_LIMIT = 120
@@ -39,6 +53,12 @@ RIVALS: dict[Baseline, Callable[[str], str]] = {
     "named": lambda name: name,
     "head": lambda name: f"the last commit, {name} (nothing is released yet)",
     "base": lambda name: f"the commit before, {name} (nothing is released yet)",
+}
+# Whether the engine's wheel is a release of the template, as the run of the change says it.
+RELEASES = {
+    "same": "The run compared it with the template's release:",
+    "different": "❌ **It is not the template's release:**",
+    "unknown": "⚠️ **Whether it is a release of the template is not known:**",
 }
 COSTS: dict[CostName, tuple[str, str]] = {
     "model_mb": ("size", "MB"),
@@ -181,7 +201,7 @@ def sentence(report: Report, ruling: Ruling) -> str:
 def _render(
     report: Report, run_url: str | None, commit: str | None, pictures: Mapping[str, str] | None, rows: int | None
 ) -> str:
-    parts = [f"### {headline(report)}"]
+    parts = [f"### {headline(report)}", engine_update(report)]
     if not report.unchanged:
         parts += [_what_decided(report), _metrics(report, rows), _notes(report, rows)]
         parts.append(_drawn_in_text(report, rows) if pictures is None else _pictures(report, pictures))
@@ -194,6 +214,22 @@ def _render(
         parts += [_costs(report, rows), _reproduce(report)]
     parts.append(_footer(run_url, commit))
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def engine_update(report: Report) -> str:
+    """Return which engine the change brings and whether the template released it; nothing where it brings none."""
+    update = report.engine
+    if update is None:
+        return ""
+    before, now = (_engine(version) for version in (update.base, update.candidate))
+    return f"**This changes the engine:** {before} → {now}. {RELEASES[update.release]} {code(update.text, 400)}"
+
+
+def _engine(version: EngineVersion | None) -> str:
+    if version is None:
+        return "none"
+    digest = f"SHA-256 {code(version.sha256)}" if version.sha256 else "no digest"
+    return f"{code(version.version)} ({code(version.place)}, {digest})"
 
 
 def _what_decided(report: Report) -> str:

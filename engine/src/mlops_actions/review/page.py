@@ -13,7 +13,7 @@ from html import escape
 from importlib import resources
 
 from .charts import Chart, make_charts
-from .markdown import COSTS, NOTES, arrow, code, describe, headline, number, rival, short, signed
+from .markdown import COSTS, NOTES, arrow, code, describe, engine_update, headline, number, rival, short, signed
 from .report import Change, Cost, Metric, Report, Ruling, Shift, Slice, Stage
 from .svg import THEMES, Theme
 
@@ -48,6 +48,8 @@ def _body(report: Report, charts: Sequence[Chart]) -> Iterator[str]:
     passed = "passed" if report.passed else "failed"
     yield f'<header class="{passed}"><h1>{markup(headline(report))}</h1>'
     yield f'<p class="quiet">{markup(" · ".join(_facts(report)))}</p></header>'
+    if report.engine:
+        yield f"<p>{markup(engine_update(report))}</p>"
     if report.incomparable:
         yield f"<p>{markup(f'The {report.rival} was not compared: {code(report.incomparable, 600)}')}</p>"
     notes = [NOTES[note.kind](", ".join(code(name, 300) for name in note.names), report.rival) for note in report.notes]

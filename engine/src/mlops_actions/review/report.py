@@ -14,7 +14,7 @@ from ..core.errors import UserError
 from ..core.typed_json import typed
 from ..stats.verdict import Verdict
 
-FORMAT = 3
+FORMAT = 4
 Rule = Literal["threshold", "champion", "guard", "slice", "cost"]
 Model = Literal["champion", "candidate"]
 PlotName = Literal["roc", "precision_recall", "calibration", "predicted_actual", "residuals"]
@@ -155,14 +155,33 @@ class Confusion:
 
 
 @dataclass(frozen=True)
+class EngineVersion:
+    """An engine: its version, where it comes from, and its wheel's SHA-256, if it has one."""
+
+    version: str
+    place: str
+    sha256: str | None
+
+
+@dataclass(frozen=True)
+class EngineUpdate:
+    """The engine before a change and with it; `release` says whether the template builds its wheel, and `text` how."""
+
+    base: EngineVersion | None
+    candidate: EngineVersion | None
+    release: Literal["same", "different", "unknown"]
+    text: str
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything that a reviewer is shown of one run.
 
     `champion` is the name of what the candidate is compared with, whatever that is to the project, None where nothing
-    is. `unchanged` says that the bytes of both models are the same, `same_recipe` that what they were made with is.
-    `detectable` is the smallest true change of the primary metric that these rows would have shown (80 % power),
-    `false_alarms` the share of equally good models that the gate would block on them, and `enough_margin` the margin
-    that would hold this share at 5 %.
+    is. `engine` is None where the change leaves it as it is. `unchanged` says that the bytes of both models are the
+    same, `same_recipe` that what they were made with is. `detectable` is the smallest true change of the primary metric
+    that these rows would have shown (80 % power), `false_alarms` the share of equally good models that the gate would
+    block on them, and `enough_margin` the margin that would hold this share at 5 %.
     """
 
     format: int
@@ -179,6 +198,7 @@ class Report:
     schema: list[Change]
     data: list[Change]
     stages: list[Stage]
+    engine: EngineUpdate | None = None
     incomparable: str | None = None
     notes: list[Note] = field(default_factory=list)
     rows: Rows = Rows(0, 0, 0, 0, 0, 0)

@@ -11,13 +11,16 @@ import pandas as pd
 from ..bundle.archive import Bundle, load_bundle
 from ..bundle.features import make_features
 from ..core.config import PARAMS, Config, Data
+from ..core.engine import Engine, engine_of, engine_with_its_libraries
+from ..core.errors import UserError
 from ..core.git import check_out
+from ..core.owner import LOCKFILE
 from ..core.paths import BUNDLE, HISTORY, TEST_ROWS
 from ..data.history_table import join_history
 from ..data.table import read_typed
 from ..registry.outputs import fetch_outputs, output_file, place_output
 from ..stats.metrics import Predictions
-from .champion import ROWS, Champion, Incomparable, run_theirs
+from .champion import ROWS, Champion, Incomparable, Unrunnable, run_theirs
 from .changes import content_of
 from .report import Note, Rows, Shift
 from .rows import RowChanges, compare_rows
@@ -122,12 +125,13 @@ def _shifts(config: Config, champion: Champion) -> list[Shift]:
 def ask(champion: Champion, rev: str | None, data: Data) -> Predictions:
     """Return the champion's predictions for the test rows at `rev` (None: the working tree), one a row, in order.
 
-    Its model runs under its own code, params and schema, checked out beside this tree: what a column becomes may have
-    changed since. Columns that its schema does not know are ignored. Its history table is brought up to these rows
-    first: in production it would know of them, too.
+    Its model runs under its own engine, code, params and schema, checked out beside this tree: what a column becomes
+    may have changed since. Columns that its schema does not know are ignored. Its history table is brought up to these
+    rows first: in production it would know of them, too. What fails under the libraries of this tree is run under those
+    of its own uv.lock.
 
     Raises:
-        Incomparable: it predicts something else than `data` says, or its code does not accept these rows.
+        Incomparable: it predicts something else than `data` says, it does not accept these rows, or it does not run.
     """
     params = content_of(PARAMS, champion.commit)
     theirs, history = params.get("data", {}), params.get("history", {})
@@ -137,15 +141,43 @@ def ask(champion: Champion, rev: str | None, data: Data) -> Predictions:
     with tempfile.TemporaryDirectory() as directory:
         home = Path(directory)
         check_out(champion.commit, home)
+        commands = [("predict", "rows.parquet", "--bundle", str(bundle), "--types-only")]
         if history.get("entity"):
             place_output(HISTORY, champion.commit, home)
             for path in (*ROWS, *filter(None, [history.get("events")])):
                 (home / path).parent.mkdir(parents=True, exist_ok=True)
                 (home / path).symlink_to(output_file(path, rev).resolve())
-            run_theirs(home, "stage", "history")
+            commands.insert(0, ("stage", "history"))
         (home / "rows.parquet").symlink_to(output_file(TEST_ROWS, rev).resolve())
-        run_theirs(home, "predict", "rows.parquet", "--bundle", str(bundle), "--types-only")
+        _run_all(home, commands)
         return read_predictions(pd.read_parquet(home / "predictions.parquet"))
+
+
+def _run_all(home: Path, commands: list[tuple[str, ...]]) -> None:
+    """Run verbs on a checkout, by its own engine: under today's libraries, else under those of its own uv.lock.
+
+    Raises:
+        Incomparable: the rows are refused.
+        Unrunnable: both fail; the text has both reasons.
+    """
+    reasons: list[str] = []
+    tried: list[Engine] = []
+    for find_engine in (engine_of, engine_with_its_libraries):
+        try:
+            engine = find_engine(home)
+            if engine not in tried:  # one from an index has its own libraries at once
+                tried.append(engine)
+                for words in commands:
+                    run_theirs(engine, home, *words)
+                return
+        except (UserError, Unrunnable) as reason:
+            reasons.append(str(reason).rstrip("."))
+    today, *then = dict.fromkeys(reasons)
+    if not then:
+        raise Unrunnable(f"it fails, whichever libraries it has ({today})")
+    raise Unrunnable(
+        f"it fails under this tree's libraries ({today}) and under those of its own {LOCKFILE} ({then[0]})"
+    )
 
 
 def read_predictions(frame: pd.DataFrame) -> Predictions:

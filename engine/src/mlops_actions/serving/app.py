@@ -20,8 +20,8 @@ from starlette.types import ASGIApp
 
 from ..bundle.contract import Problem
 from ..core.config import Serving
-from ..core.engine import PACKAGE
 from ..core.errors import UserError
+from ..core.paths import PACKAGE
 from ..data.prediction_log.journal import Journal, Truth
 from . import inference, openapi
 from .feedback import read_truths

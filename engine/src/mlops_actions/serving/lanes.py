@@ -4,8 +4,6 @@ Rows that wait are answered together: under load, one run of the model serves ma
 """
 
 import asyncio
-import os
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections import deque
@@ -21,7 +19,7 @@ from ..bundle.contract import Contract, Problem
 from ..bundle.model import Answers, Model, among, answers_of, check_reference, ordered
 from ..bundle.parts import Parts, needs_code, read_parts
 from ..core.config import ServingLimits
-from ..core.engine import python_path
+from ..core.engine import Engine, engine_of
 from ..core.errors import UserError
 from .state import Served
 
@@ -214,15 +212,14 @@ class ChildLane(Lane):
             self._deliver(taken, found)
 
     async def _start(self) -> None:
-        command = [sys.executable, "-m", f"{__package__}.child", self.served.bundle]
+        code = self.served.code
+        engine = await asyncio.to_thread(engine_of, Path(code)) if code else Engine()
+        command = [engine.python, "-m", f"{__package__}.child", self.served.bundle]
         if self._nice:
             command = ["nice", "-n", str(self._nice), *command]
         pipe = asyncio.subprocess.PIPE
-        code = self.served.code
-        path = python_path(Path(code)) if code else None
-        environment = {**os.environ, "PYTHONPATH": path} if path else None
         self._process = await asyncio.create_subprocess_exec(
-            *command, stdin=pipe, stdout=pipe, cwd=code or None, env=environment
+            *command, stdin=pipe, stdout=pipe, cwd=code or None, env=engine.variables
         )
         try:
             async with asyncio.timeout(STARTING):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from ..core import git_hooks
 from ..core.config import load_config
+from ..core.engine import check_engine
 from ..core.errors import UserError
 from ..core.git import list_files
 from ..core.paths import HISTORY
@@ -70,8 +71,14 @@ def test(arguments: list[str]) -> int:
 
 
 def check() -> int:
-    """Return pre-commit's exit code for every file that git does not ignore, committed or not."""
-    return run_tool("pre-commit", "run", "--show-diff-on-failure", "--files", *list_files())
+    """Return pre-commit's exit code for every file that git does not ignore, committed or not.
+
+    Raises:
+        UserError: the engine's version and digest do not agree; the files were looked at nevertheless.
+    """
+    code = run_tool("pre-commit", "run", "--show-diff-on-failure", "--files", *list_files())
+    check_engine()
+    return code
 
 
 def _run(*command: str) -> None:

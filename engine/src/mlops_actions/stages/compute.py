@@ -16,9 +16,9 @@ from typing import Any
 import joblib
 from joblib.externals import loky
 
-from ..core.engine import PACKAGE
 from ..core.errors import UserError, need
 from ..core.owner import loaded_package
+from ..core.paths import PACKAGE
 
 WAIT = 10  # seconds for a scheduler to answer, and for its first worker
 # What a worker computes with: it must have the versions of this environment for the same digits.

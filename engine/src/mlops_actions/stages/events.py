@@ -5,7 +5,7 @@ from pathlib import Path
 import duckdb
 
 from ..core.config import Config
-from ..core.errors import UserError
+from ..core.errors import RowsRefused, UserError
 from ..core.paths import TEST_ROWS, TRAIN_ROWS
 from ..core.typed_yaml import read_yaml
 from ..data.database import first_line, literal, quote
@@ -27,12 +27,12 @@ def open_events(connection: duckdb.DuckDBPyConnection, config: Config) -> tuple[
     data = _columns(connection, rows, str(Path(TRAIN_ROWS).parent))
     for key, name in [*(("entity", name) for name in history.entity), ("time", history.time)]:
         if name not in data:
-            raise UserError(
+            raise RowsRefused(
                 f"params.yaml: history.{key} names {name!r}, which is no column of schema.yaml; correct it."
             )
     keys = [*history.entity, str(history.time)]
     if data[keys[-1]] not in ("TIMESTAMP", "DOUBLE"):
-        raise UserError(
+        raise RowsRefused(
             f"params.yaml: history.time names {keys[-1]!r}, which has no order; choose a datetime or number column."
         )
     if history.events is None:
@@ -62,7 +62,7 @@ def _open_file(
     found = _columns(connection, READERS[path.suffix].format(literal(path), words, ""), name)
     for key in keys:
         if key not in found:
-            raise UserError(f"{name}: lacks the column {key!r}, which history in params.yaml names; add it.")
+            raise RowsRefused(f"{name}: lacks the column {key!r}, which history in params.yaml names; add it.")
     # What looks like a number in a CSV need not be one in the data: 007.
     texts = ", ".join(f"{literal(key)}: 'VARCHAR'" for key in keys)
     source = READERS[path.suffix].format(literal(path), words, f", types = {{{texts}}}")
@@ -84,5 +84,5 @@ def _columns(connection: duckdb.DuckDBPyConnection, source: str, name: str) -> d
     try:
         found = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
     except duckdb.Error as error:
-        raise UserError(f"{name}: cannot be read ({first_line(error)}); write it again.") from None
+        raise RowsRefused(f"{name}: cannot be read ({first_line(error)}); write it again.") from None
     return {str(column): str(kind) for column, kind, *_ in found}

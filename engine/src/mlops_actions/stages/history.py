@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet
 
 from ..core.config import Config, Resources
-from ..core.errors import UserError
+from ..core.errors import RowsRefused
 from ..core.files import write_file
 from ..core.paths import HISTORY
 from ..data.database import bounded, connect, first_line, literal, quote
@@ -90,9 +90,9 @@ def _keys(connection: duckdb.DuckDBPyConnection, query: Query, source: str) -> t
             FROM typed GROUP BY __bucket ORDER BY __bucket
         """).fetchall()
     except (duckdb.ConversionException, duckdb.InvalidInputException) as error:
-        raise UserError(f"{source}: cannot be read as the data is ({first_line(error)}); correct it.") from None
+        raise RowsRefused(f"{source}: cannot be read as the data is ({first_line(error)}); correct it.") from None
     if not parts:
-        raise UserError(f"{source}: no row has all of {', '.join(query.keys)}; add such rows.")
+        raise RowsRefused(f"{source}: no row has all of {', '.join(query.keys)}; add such rows.")
     entities = sum(part[-1] for part in parts)
     buckets = min(BUCKETS, 2 ** int(math.log2(max(entities / COMPANY, 1))))
     digests = {bucket % buckets: hashlib.sha256(recipe.encode()) for bucket, *_ in parts}

@@ -9,7 +9,7 @@ import pandas as pd
 from ..bundle.archive import Bundle
 from ..bundle.features import make_features
 from ..core.config import Config
-from ..core.errors import UserError
+from ..core.errors import RowsRefused, UserError
 from ..data.history_table import join_history
 from ..data.schema import SCHEMA, Schema, load_schema
 from ..data.table import read_table
@@ -23,11 +23,18 @@ def predict(config: Config, rows: Path | pd.DataFrame, bundle: Bundle, enforce: 
         rows: a file of any kind, or a frame, raw or prepared, with or without target and dropped columns.
         bundle: the model.
         enforce: whether missing values and limits of schema.yaml are errors; types always are.
+
+    Raises:
+        RowsRefused: the rows are not as schema.yaml asks.
+        UserError: there is no schema.yaml, or the model does not go with features.py.
     """
     source = "the rows" if isinstance(rows, pd.DataFrame) else str(rows)
     frame = rows if isinstance(rows, pd.DataFrame) else read_table(rows, config.data.read)
     schema = load_schema(config.path(SCHEMA)).without(config.unneeded(frame.columns))
-    typed = schema.apply(frame, with_target=False, source=source, enforce=enforce, new=True)
+    try:
+        typed = schema.apply(frame, with_target=False, source=source, enforce=enforce, new=True)
+    except UserError as error:
+        raise RowsRefused(str(error)) from None
     predictions = bundle.predict(make_features(join_history(typed, config), config))
     result = pd.DataFrame({"prediction": predictions.labels})
     for index, name in enumerate(predictions.classes or []):

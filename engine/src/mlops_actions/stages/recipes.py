@@ -16,10 +16,8 @@ from typing import Any
 from ..core.config import Config
 from ..core.errors import UserError
 from ..core.files import write_file
-from ..core.owner import OWN_MODULES, PYPROJECT, package_name, package_path
+from ..core.owner import LOCKFILE, OWN_MODULES, PYPROJECT, package_name, package_path
 from ..core.paths import RECIPES
-
-LOCKFILE = "uv.lock"
 
 # Raised when a stage's results change for the same data, code, params and libraries.
 REVISIONS = {"prepare": 1, "history": 1, "featurize": 1, "train": 1, "evaluate": 1, "export": 1}

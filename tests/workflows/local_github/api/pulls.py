@@ -63,6 +63,16 @@ def get_pull(hub: "LocalGitHub", repository: "Repository", request: Request, num
     return Response.of(describe(hub, pull)) if pull else Response.error(404, "Not Found")
 
 
+@route("GET", "/pulls/{number}/files", "pull-requests", "read")
+def list_files(hub: "LocalGitHub", repository: "Repository", request: Request, number: str) -> Response:
+    """The files that a pull request changes, without their patches."""
+    pull = repository.pulls.get(int(number)) if number.isdigit() else None
+    if pull is None:
+        return Response.error(404, "Not Found")
+    words = ("diff", "--name-only", "--no-renames", f"{pull.base_sha}...{pull.head_sha}")
+    return paginate(hub, request, [{"filename": name} for name in repository.bare.git(*words).splitlines()])
+
+
 @route("PATCH", "/pulls/{number}", "pull-requests", "write")
 def change_pull(hub: "LocalGitHub", repository: "Repository", request: Request, number: str) -> Response:
     """The pull request with another title, body or state."""

@@ -1,0 +1,3 @@
+from wheels import patched, small, upstream, wheel
+
+__all__ = ["patched", "small", "upstream", "wheel"]
