@@ -159,8 +159,10 @@ def lay_project(case: Case, root: Path) -> None:
     for section, values in case.params.items():
         params[section] |= values
     params["model"].setdefault("params", FEW.get(params["model"]["estimator"], {}))
-    (root / "params.yaml").write_text(yaml.safe_dump(params))
+    text = yaml.safe_dump(params)
+    (root / "params.yaml").write_text(text)
     ensure_schema(load_config(root, guesses=True))
+    (root / "params.yaml").write_text(text)  # what setup makes of it is no result of a stage
 
 
 def make_results(case: Case, root: Path) -> dict[str, Any]:
