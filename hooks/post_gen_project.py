@@ -1,4 +1,4 @@
-"""Moves the checked dataset in, makes the project a git repository and says what comes next."""
+"""Refuses names that others have, brings the dataset, makes the project a git repository, says what comes next."""
 
 import json
 import os
@@ -11,6 +11,9 @@ from pathlib import Path
 from jinja2 import Template
 
 ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
+# Modules that a project needs and that uv.lock names otherwise.
+MODULES = "antlr4 attr dateutil dns dotenv flufl git google hydra jwt markdown_it pil public py rekor_types ruamel"
+MODULES += " sklearn test tests tlz validate vl_convert yaml zc"
 NEXT = """
 {project_name} is ready. Next:
 
@@ -38,22 +41,39 @@ def drop_untracked() -> None:
         print(f"{file} is left out: git does not track it in the template (`git add` there, if it is meant).")
 
 
+def check_names(name: str, package: str) -> None:
+    """Refuse a distribution or a package that is called like one that the project needs."""
+    others = re.findall('^name = "(.+)"$', Path("uv.lock").read_text("utf-8"), re.MULTILINE)
+    others.remove(name)
+    if name in others:
+        sys.exit(f"\nproject_slug: {name!r} is the name of a package that the project needs: choose another.")
+    if package.lower().replace("_", "-") in others or package.lower() in {*MODULES.split(), *sys.stdlib_module_names}:
+        advice = f"choose another, such as '{package}_model'."
+        sys.exit(f"\npackage_name {package!r} would hide a module of that name that the project needs: {advice}")
+
+
+def bring(data: str) -> None:
+    """Copy the dataset to its place, as `mlops setup --data` does, by the engine that the project carries."""
+    sys.path.insert(0, str(next(Path("vendor").glob("*.whl")).absolute()))
+    from mlops_actions.core.errors import UserError
+    from mlops_actions.setup.dataset import copy_dataset
+
+    try:
+        copy_dataset(data, ANSWERS["__data_path"])
+    except UserError as error:
+        sys.exit(f"\n{error}")
+
+
 def main() -> None:
     """Finish a generated project; a copy that cruft compares with has no .incoming and stays as it is."""
     drop_untracked()
-    name = ANSWERS["__distribution"]
-    if len(re.findall(f'^name = "{re.escape(name)}"$', Path("uv.lock").read_text("utf-8"), re.MULTILINE)) > 1:
-        sys.exit(f"\nproject_slug: {name!r} is the name of a package that the project needs: choose another.")
-    incoming, raw = Path(".incoming"), Path("data", "raw")
-    if not incoming.is_dir():
+    check_names(ANSWERS["__distribution"], ANSWERS["package_name"])
+    incoming = Path(".incoming")
+    if not incoming.exists():
         return
-    for dataset in incoming.iterdir():
-        target = Path("ingest.sql") if dataset.name == "ingest.sql" else raw / dataset.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.is_dir():
-            shutil.rmtree(target)
-        dataset.replace(target)
-    incoming.rmdir()
+    if data := incoming.read_text("utf-8"):
+        bring(data)
+    incoming.unlink()
     try:
         subprocess.run(["git", "init", "--quiet", "--initial-branch=main"], check=True)
     except (OSError, subprocess.CalledProcessError):

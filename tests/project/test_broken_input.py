@@ -145,10 +145,10 @@ AT_SETUP: dict[str, tuple[str, dict[str, list[object]], str, str]] = {
         "has 60 different values, too many for classes; choose another column, or merge"),
     "numbers as classes": ("classification", {"target": [n / 7 for n in range(ROWS)]}, "target",
         "too many for classes; set data.task to regression"),
-    "text for regression": ("regression", {}, "target", "holds text, which a regression cannot predict"),
+    "text for regression": ("regression", {}, "target", "holds text, such as 'no', which a regression"),
     "dates for regression": ("regression", {}, "when",
         "'when' holds dates, which a regression cannot predict; predict a number of days instead"),
-    "mixed target": ("regression", {"target": [*range(ROWS - 1), "many"]}, "target", "holds text, which a regression"),
+    "mixed target": ("regression", {"target": [*range(ROWS - 1), "many"]}, "target", "holds text, such as 'many'"),
     "classes of one row": ("guess", {"target": [*map(str, range(9)), *LABELS[9:]], "note": ["x"] * ROWS}, "target",
         "falls into train; add rows of it or merge it with another"),
     "infinity": ("guess", {"size": ["inf", *range(ROWS - 1)]}, "target",
@@ -156,7 +156,7 @@ AT_SETUP: dict[str, tuple[str, dict[str, list[object]], str, str]] = {
     "one row": ("guess", {name: cells[:1] for name, cells in AS_TOLD.items()} | {"target": ["a"]}, "target",
         "'target' is a in every row; add rows where it differs"),
     "the target alone": ("guess", dict.fromkeys(AS_TOLD, []), "target", "has no column but the target 'target'"),
-    "a zero byte in a name": ("guess", {"a\0b": LABELS}, "target", "has a zero byte in it; rename it"),
+    "a zero byte in a name": ("guess", {"a\0b": LABELS}, "target", "is not text, although its name says so"),
 }  # fmt: skip
 
 

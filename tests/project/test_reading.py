@@ -221,7 +221,7 @@ REFUSED: dict[str, tuple[Files, dict[str, str], str]] = {
     "unknown encoding": ({"a.csv": text_of("a,b\n1,2\n")}, {"encoding": "utf-6"},
         "params.yaml: data.read.encoding 'utf-6' is not known"),
     "cut UTF-16": ({"a.csv": text_of("a,b\n1,2\n".encode("utf-16")[:-1])}, {"encoding": "utf-16"},
-        "is not utf-16 text; correct data.read.encoding"),
+        "is not UTF-16 text throughout; save it as UTF-8, or correct data.read.encoding"),
     "cut gzip": ({"a.csv.gz": text_of(gzip.compress(b"a,b\n" + bytes(range(256)) * 99)[:200])}, {},
         "a.csv.gz: cannot be read (Truncated compressed stream); copy or compress it again"),
     "no gzip": ({"a.csv.gz": text_of("a,b\n1,2\n")}, {}, "a.csv.gz: cannot be read (zlib inflate failed"),

@@ -200,7 +200,7 @@ def test_a_query_names_its_database_from_anywhere(bake: Bake, tmp_path: Path, mo
     (tmp_path / "own.sql").write_text("-- sqlite:///shop.db\nSELECT * FROM sales;\n")
     monkeypatch.setenv("PWD", str(tmp_path))
     project = bake(dataset="own.sql", target="price", task="regression")
-    assert project.read("ingest.sql") == f"-- sqlite:///{tmp_path}/shop.db\nSELECT * FROM sales;\n"
+    assert project.read("ingest.sql") == f"-- sqlite:///{tmp_path}/shop.db\nSELECT * FROM sales\n"
     data = yaml.safe_load(project.read("params.yaml"))["data"]
     assert (data["source"], data["path"]) == ("ingest.sql", "data/raw/dataset.parquet")
     groups = tomllib.loads(project.read("pyproject.toml"))["tool"]["uv"]["default-groups"]

@@ -24,7 +24,7 @@ def setup(args: argparse.Namespace) -> int:
     """Describe the data in schema.yaml, track it with DVC, install the git hooks."""
     from .setup.project import setup
 
-    setup()
+    setup(args.data, args.target, args.task)
     return 0
 
 
@@ -418,7 +418,12 @@ def parser() -> argparse.ArgumentParser:
         made.add_argument("--reason", required=True, type=_sentence, metavar="TEXT", help="why; it is kept in the tag")
         return made
 
-    verb(setup)
+    setting_up = verb(setup)
+    setting_up.add_argument(
+        "--data", default="", help="a file, folder, pattern, URL or .sql query, instead of the one here"
+    )
+    setting_up.add_argument("--target", default="", metavar="COLUMN", help="which column to predict, instead")
+    setting_up.add_argument("--task", default="", choices=["guess", "classification", "regression"], help="instead")
     verb(ingest)
     verb(train).add_argument(
         "--no-run-cache",

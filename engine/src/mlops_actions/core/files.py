@@ -36,6 +36,14 @@ def replacing(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; there may be none."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
     """An empty folder that is gone afterwards; what a killed run left in it goes first."""

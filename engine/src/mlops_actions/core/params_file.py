@@ -56,7 +56,8 @@ def edit_params(text: str, changes: Mapping[str, Any], name: str = PARAMS) -> st
     Args:
         text: valid YAML.
         changes: such as `{"data.task": "regression"}`. A value may be a pair `(value, reason)`, and so may each item of
-            a list, which then has a line for each: the reason is written behind the value.
+            a list, which then has a line for each: the reason is written behind the value; an empty one takes away
+            what is there.
         name: the file's, for the sentence that refuses it.
 
     Raises:
@@ -183,7 +184,7 @@ def _is_block(node: Node) -> bool:
 
 def _value(value: Any, column: int, comment: str | None, newline: str) -> str:
     """What stands behind a key's colon."""
-    behind = "" if comment is None else f" # {' '.join(comment.split())}"
+    behind = f" # {' '.join(comment.split())}" if comment else ""
     if isinstance(value, list) and any(isinstance(item, tuple) for item in value):
         items = [item if isinstance(item, tuple) else (item, None) for item in value]
         lines = [f"{' ' * column}  -{_value(item, column, said, newline)}" for item, said in items]

@@ -14,8 +14,13 @@ from ..core.trust import trust_cml_within
 from ..registry.outputs import locked
 
 
-def setup() -> None:
+def setup(data: str = "", target: str = "", task: str = "") -> None:
     """Describe the data in schema.yaml, track it with DVC and install the git hooks; what is there already stays.
+
+    Args:
+        data: a file, folder or pattern, a URL or a `.sql` file, to take the place of the dataset that is there.
+        target: the column to predict, instead of the present one.
+        task: as data.task has it, instead of the present one.
 
     Raises:
         UserError: the project cannot be a repository of its own, the dataset cannot be read, or a tool failed.
@@ -23,15 +28,24 @@ def setup() -> None:
     ensure_repository()
     from ..stats.own_metrics import named_metrics
     from .describe import ensure_schema
+    from .replacement import finish_replacement, replace_dataset
 
+    finish_replacement()
+    if data or target or task:
+        replace_dataset(data, target, task)
     config = load_config(guesses=True)
     named_metrics(config)
     tracked = locked(config.data.path) is not None
     here = config.path(config.data.path).exists()
-    if config.data.source and not here and not tracked:
+    if config.data.source and not tracked:  # a killed run may have left a snapshot that no record names
         ingest()
         here = tracked = True
-    if (here or not tracked) and ensure_schema(config, choose=True):
+    if not (here or tracked):
+        raise UserError(
+            f"{config.data.path} is not there: `make setup DATA=FILE TARGET=COLUMN` puts a dataset in its place, which "
+            "may be a file, a folder, a URL or a .sql file with a query."
+        )
+    if here and ensure_schema(config, choose=True):
         print("setup: wrote schema.yaml, the contract, and fitted params.yaml; read both, and correct wrong guesses")
     if not tracked:
         _run("dvc", "add", "--quiet", config.data.path)

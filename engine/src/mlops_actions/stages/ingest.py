@@ -8,10 +8,13 @@ from pathlib import Path
 from ..core.config import Config, Read
 from ..core.errors import UserError
 from ..core.files import write_file
+from ..data.reading.kinds import KINDS, suffix_of
 from ..data.reading.sniff import sniff
 from ..data.reading.tables import read_tables
-from ..data.sources.databases import load_query, write_query
+from ..data.sources.addresses import named_file
+from ..data.sources.databases import write_query
 from ..data.sources.downloads import download
+from ..data.sources.queries import load_query
 
 STAGE_FILE = "data/raw/dvc.yaml"
 STAGE = """\
@@ -70,6 +73,8 @@ def write_stage(config: Config) -> None:
 
 def _fetch(config: Config, source: str, fresh: Path) -> None:
     if not source.endswith(".sql"):
+        if suffix_of(fresh) not in KINDS:
+            named_file(source)  # which says what to do
         download(source, fresh)
     elif fresh.suffix == ".parquet":
         write_query(load_query(config.path(source)), fresh)

@@ -1,10 +1,11 @@
-"""Which files hold the rows, of what kind they are, and their bytes as they were before compression."""
+"""Which files hold the rows, of what kind they are, and their bytes as they were before compression.
+
+The standard library is enough to tell kinds: generating a project does so where nothing is installed.
+"""
 
 import lzma
 from pathlib import Path
 from typing import IO, Literal
-
-import pyarrow as pa
 
 from ...core.errors import UserError
 
@@ -17,10 +18,18 @@ KINDS: dict[str, Kind] = {
 }  # fmt: skip
 UNREADABLE = (OSError, EOFError, lzma.LZMAError)  # what damaged files raise
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".xz": "xz"}
+# What begins so is no text, whatever its name says.
+NO_TEXT = {
+    b"PK\x03\x04": "a workbook or an archive",
+    b"\xd0\xcf\x11\xe0": "an .xls workbook",
+    b"PAR1": "a .parquet file",
+    b"\x1f\x8b": "compressed (.gz)",
+    b"SQLite ": "a database, which a .sql file with a query may name",
+}
 
 
 def find_files(path: Path) -> list[Path]:
-    """The files that hold the rows of a path, itself or those of the folder by name, all of one kind.
+    """Return the files that hold the rows of a path, itself or those of the folder by name, all of one kind.
 
     Raises:
         UserError: there is none, or they are of several kinds.
@@ -32,15 +41,29 @@ def find_files(path: Path) -> list[Path]:
             )
         kind_of(path)
         return [path]
-    files = sorted(file for file in path.iterdir() if file.name[0] not in "._" and file.suffix != ".crc")
+    files = sorted(file for file in path.iterdir() if is_data(file))
     if not files:
         raise UserError(f"{path}: is an empty folder; put the dataset's files into it.")
+    check_alike(files)
+    return files
+
+
+def is_data(file: Path) -> bool:
+    """Return whether a file in a folder of data is part of it, by its name: what tools leave there is not."""
+    return not file.name.startswith((".", "_")) and file.suffix != ".crc"
+
+
+def check_alike(files: list[Path]) -> None:
+    """Refuse files of several kinds, and folders among them.
+
+    Raises:
+        UserError: there is one.
+    """
     for file in files:
         if file.is_dir():
             raise UserError(f"{file}: is a folder in a folder of data; move its files up, or remove it.")
         if kind_of(file) != kind_of(files[0]):
             raise UserError(f"{file}: is of another kind than {files[0].name}; a folder holds files of one kind.")
-    return files
 
 
 def kind_of(file: Path) -> Kind:
@@ -58,6 +81,26 @@ def check_names(file: Path, names: list[str]) -> None:
         raise UserError(f"{file}: the column {twice[0]!r} appears {names.count(twice[0])} times; rename or remove one.")
 
 
+def check_text(file: Path, head: bytes) -> None:
+    """Refuse bytes that are of another kind than the text that the file's name promises.
+
+    Args:
+        file: where they are.
+        head: the first of them, decompressed.
+
+    Raises:
+        UserError: they are.
+    """
+    for mark, what in NO_TEXT.items():
+        if head.startswith(mark):
+            raise UserError(f"{file}: is not what its name says, but {what}; give it the suffix of what it is.")
+
+
+def suffixes_of(file: Path) -> str:
+    """Return the suffix of a file's name in lower case, with that of its compression."""
+    return suffix_of(file) + (file.suffix.lower() if compression_of(file) else "")
+
+
 def suffix_of(file: Path) -> str:
     """The suffix of a file's name in lower case, without that of its compression."""
     return (Path(file.stem) if compression_of(file) else file).suffix.lower()
@@ -70,6 +113,8 @@ def compression_of(file: Path) -> str | None:
 
 def open_bytes(file: Path) -> IO[bytes]:
     """The file's bytes, decompressed."""
+    import pyarrow as pa
+
     compression = compression_of(file)
     if compression == "xz":
         return lzma.open(file)

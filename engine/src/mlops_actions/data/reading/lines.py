@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ...core.errors import UserError
 from .kinds import UNREADABLE, compression_of, open_bytes
+from .text import read_head
 
 if TYPE_CHECKING:
     import duckdb
@@ -28,6 +29,7 @@ def read_lines(file: Path) -> Iterator[pa.Table]:
     compression = compression_of(file) or "none"
     if compression in ("bz2", "xz"):
         raise UserError(f"{file}: JSON lines are read from .gz and .zst only; compress it as one of them.")
+    read_head(file, 8)
     place = re.sub(r"([*?\[])", r"[\1]", str(file))  # DuckDB would take it for a pattern
     source = f"read_json_objects({_literal(place)}, format='newline_delimited', compression='{compression}')"
     with duckdb.connect() as database:

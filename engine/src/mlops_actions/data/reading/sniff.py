@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...core.config import Read
+from ...core.errors import UserError
 from .kinds import find_files, kind_of, open_bytes, suffix_of
 from .text import read_head
 
@@ -49,6 +50,8 @@ def guess_encoding(head: bytes, files: list[Path]) -> str:
     for start, name in ((1, "utf-16-le"), (0, "utf-16-be")):
         if pairs and head[start::2].count(0) > 0.6 * pairs:
             return name
+    if 0 in head:
+        raise UserError(f"{files[0]}: is not text, although its name says so; give it the suffix of what it is.")
     if all(_is_utf8(file) for file in files):
         return "utf-8"
     return "latin-1" if _UNDEFINED.search(head) else "cp1252"

@@ -13,7 +13,7 @@ import pyarrow.csv
 
 from ...core.config import Read
 from ...core.errors import UserError
-from .kinds import UNREADABLE, open_bytes, suffix_of
+from .kinds import UNREADABLE, check_text, open_bytes, suffix_of
 
 BLOCK = 2**23  # bytes: the longest row that can be read
 HEAD = 2**20  # bytes: the longest header
@@ -47,7 +47,9 @@ def read_text(file: Path, read: Read) -> Iterator[pa.Table]:
     except pa.ArrowInvalid as error:
         raise UserError(f"{file}: {_explain(str(error), len(header))}") from None
     except UnicodeDecodeError:
-        raise UserError(f"{file}: is not {read.encoding} text; correct data.read.encoding in params.yaml.") from None
+        raise UserError(
+            f"{file}: is not {_shown(encoding)} text throughout; save it as UTF-8, or correct data.read.encoding."
+        ) from None
     except UNREADABLE as error:
         raise _damaged(file, error) from None
 
@@ -58,12 +60,18 @@ def delimiter_of(file: Path, read: Read) -> str:
 
 
 def read_head(file: Path, size: int) -> bytes:
-    """The first bytes of a file, decompressed."""
+    """Return the first bytes of a file, decompressed.
+
+    Raises:
+        UserError: it is damaged, or no text.
+    """
     try:
         with open_bytes(file) as stream:
-            return stream.read(size)
+            head = stream.read(size)
     except UNREADABLE as error:
         raise _damaged(file, error) from None
+    check_text(file, head)
+    return head
 
 
 def _read_header(file: Path, delimiter: str, encoding: str) -> list[str]:

@@ -8,26 +8,21 @@ from typing import Any
 import pyarrow as pa
 
 from ...core.config import Read
-from ...core.errors import UserError
+from ...core.errors import UserError, need
 
 
 def read_workbook(file: Path, read: Read) -> Iterator[pa.Table]:
     """The rows of the sheet below its header, without empty ones, as one table."""
+    calamine = need("python_calamine", f"{file}: a workbook")
     try:
-        from python_calamine import CalamineError, CalamineWorkbook
-    except ImportError:
-        raise UserError(
-            f'{file}: a workbook needs the group "excel": name it in default-groups of pyproject.toml, then `uv sync`.'
-        ) from None
-    try:
-        with CalamineWorkbook.from_path(file) as workbook:
+        with calamine.CalamineWorkbook.from_path(file) as workbook:
             names = workbook.sheet_names
             if read.sheet is not None and read.sheet not in names:
                 raise UserError(
                     f"{file}: has no sheet {read.sheet!r}; set data.read.sheet to one of {', '.join(names)}."
                 )
             header, *rows = workbook.get_sheet_by_name(read.sheet or names[0]).to_python() or [[]]
-    except (CalamineError, OSError) as error:
+    except (calamine.CalamineError, OSError) as error:
         raise UserError(f"{file}: cannot be read as a workbook ({error}); save it again.") from None
     cells = [[_as_text(cell) for cell in row] for row in rows]
     columns = dict(enumerate(zip(*(row for row in cells if any(row)), strict=True)))

@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.progress import wrap_file
 
 from ...core.errors import UserError
+from .addresses import check_url
 
 TRIES = 4
 TIMEOUT = 60  # seconds without a byte
@@ -28,12 +29,10 @@ def download(url: str, target: Path) -> None:
     AWS_ENDPOINT_URL).
 
     Raises:
-        UserError: the URL is of another scheme, or nothing could be had there.
+        UserError: the URL is no file's or holds a secret, or nothing could be had there.
     """
-    scheme = urlsplit(url).scheme
-    if scheme not in ("http", "https", "s3"):
-        raise UserError(f"params.yaml: data.source {url!r} is no http(s):// or s3:// URL and no .sql file; use one.")
-    if scheme == "s3":
+    check_url(url)
+    if urlsplit(url).scheme == "s3":
         _from_s3(url, target)
         return
     for number in range(1, TRIES + 1):

@@ -1,5 +1,6 @@
 """params.yaml fitted to the data: each knob that is still as generated gets its guess, with the reason as a comment."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,24 @@ from ...data.schema import remark
 from .target import Aim
 
 Knobs = dict[str, tuple[Any, str]]  # by dotted name: the value, or a list's items with a reason each; the reason
+
+# What setup may guess, as it is before.
+UNSET: dict[str, Any] = {
+    "data.read.delimiter": None,
+    "data.read.decimal": ".",
+    "data.read.encoding": "utf-8",
+    "data.task": "guess",
+    "data.positive": None,
+    "data.drop": [],
+    "split.method": "hash",
+    "split.key": [],
+    "split.column": None,
+    "split.cutoff": None,
+    "model.estimator": "hist_gradient_boosting",
+    "model.params": {},
+    "gate.primary": "guess",
+    "gate.thresholds": {},
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +77,23 @@ def choose_knobs(config: Config, aim: Aim, dropped: dict[str, str], group: str |
 def write_knobs(path: Path, knobs: Knobs) -> None:
     """Writes the values into params.yaml, each with its reason, and leaves every other line as it is."""
     update_params(path, {name: _with_reason(value, why) for name, (value, why) in knobs.items()})
+
+
+def forget_guesses(text: str) -> Knobs:
+    """Return what takes the guesses out of params.yaml: each that is marked as one as it was before, without a reason.
+
+    Args:
+        text: what params.yaml has.
+    """
+    above: list[tuple[int, str]] = []  # the indent and the key of each section around a line
+    guessed = []
+    for line in text.splitlines():
+        if label := re.match(r"( *)(\w+):", line):
+            indent = len(label[1])
+            above = [(column, key) for column, key in above if column < indent] + [(indent, label[2])]
+        if " # guess:" in line:
+            guessed.append(".".join(key for _, key in above))
+    return {key: (UNSET[key], "") for key in guessed if key in UNSET}
 
 
 def _with_reason(value: Any, why: str) -> tuple[Any, str | None]:

@@ -68,7 +68,8 @@ def check_target(name: str, column: Column, labels: pd.Series, task: Task) -> No
         raise UserError(f"data.target: {name!r} has no value in any row; choose another column, or fill it.")
     if task == "regression":
         if column.type != "number":
-            kind = {"boolean": "true or false", "datetime": "dates"}.get(column.type, "text")
+            kind = {"boolean": "true or false", "datetime": "dates"}.get(column.type, "")
+            kind = kind or f"text, such as {_least_like_number(known)!r:.60}"
             cure = "set data.task to classification"
             cure = "predict a number of days instead" if column.type == "datetime" else cure
             raise UserError(f"data.target: {name!r} holds {kind}, which a regression cannot predict; {cure}.")
@@ -86,6 +87,12 @@ def check_target(name: str, column: Column, labels: pd.Series, task: Task) -> No
         raise UserError(f"data.target: {name!r} has {classes:,} different values, {what}; {cure}.")
     if classes < 2:
         raise UserError(f"data.target: {name!r} is {known.iloc[0]!s:.40} in every row; add rows where it differs.")
+
+
+def _least_like_number(labels: pd.Series) -> str:
+    """Return the first label that is no number; of codes such as 007, which are no numbers either, the first."""
+    others = labels[pd.to_numeric(labels, errors="coerce").isna()]
+    return str((labels if others.empty else others).iloc[0])
 
 
 def aim_at(task: Task, why: str, values: pd.Series) -> Aim:

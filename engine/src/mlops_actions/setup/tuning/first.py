@@ -16,11 +16,12 @@ from ...stages.split import TRAIN, combine, parts_of, words_of
 from ...stages.target_scale import weigh_rows
 from ...stats.metrics import Metric, find_metric
 from ...stats.own_metrics import own_metrics
+from ..profile.knobs import UNSET
 from .folds import make_folds
 from .halving import Candidate
 from .search import make_candidate, run_rungs, value_of
 
-USUAL = "hist_gradient_boosting"
+USUAL: str = UNSET["model.estimator"]
 CAREFUL = {"max_iter": 100, "max_leaf_nodes": 4}  # for a target of which little can be known
 EAGER = {"max_iter": 400, "max_leaf_nodes": 31}  # for one of which nearly all can be
 ROWS, CELLS = 10_000, 500_000  # that are looked at: enough to tell families apart in a minute
@@ -60,7 +61,10 @@ def choose_estimator(config: Config, schema: Schema, typed: pd.DataFrame) -> Non
     estimator = params.pop("estimator")
     new, old = (f"{value_of(metric, one.score(rows)):.4g}" for one in (best, usual))
     why = f"its {metric.name} is {new} by cross-validation, that of {USUAL} {old}"
-    update_params(config.path(PARAMS), {"model.estimator": (estimator, f"guess: {why}"), "model.params": params})
+    knobs = {"model.estimator": (estimator, f"guess: {why}")}
+    if params:
+        knobs["model.params"] = params, "guess: see model.estimator"
+    update_params(config.path(PARAMS), knobs)
     print(f"setup: model.estimator: {_words(best.params)} (guess: {why})")
 
 
