@@ -64,6 +64,7 @@ def serve(*wheels: Path) -> Iterator[str]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/simple"
     server.shutdown()
+    server.server_close()
 
 
 def build_wheel(engine: Path, folder: Path) -> Path:
