@@ -64,13 +64,12 @@ def test_the_comment_begins_with_it(there: Project, mlops: Callable[..., Any]) -
     mlops(there, "train")
     first, second = [line for line in mlops(there, "compare").stdout.splitlines() if line][:2]
     assert first == "### ➖ Retrained; the model is byte for byte `v1.0.0`: these changes do not reach it"
-    assert second.startswith(
-        "**This changes `metrics.py`**, by which both are judged. By its own and by this one the champion has: `profit` –"
-    )
+    begin = "**This changes `metrics.py`**, by which both are judged. By its own and by this one the champion has: "
+    assert second.startswith(f"{begin}`profit` – and ")
     there.write("params.yaml", there.read("params.yaml").replace("params: {}", "params: {C: 0.01}"))
     mlops(there, "train")
     lines = [line for line in mlops(there, "compare", check=False).stdout.splitlines() if line]
-    assert lines[1].startswith(second.partition("`profit`")[0])
+    assert lines[1].startswith(begin)
     report = json.loads(there.read("report/report.json"))
     (profit,) = report["redefined"]
     (measured,) = [metric for metric in report["metrics"] if metric["name"] == "profit"]

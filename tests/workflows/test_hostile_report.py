@@ -114,7 +114,7 @@ def written() -> dict[str, Any]:
     interval = {"low": -0.005, "high": 0.025}
     curves = [{"model": model, "label": "yes", "x": [0, 0.5, 1], "y": [0, 0.8, 1]} for model in both]
     return {
-        "format": 4,
+        "format": 5,
         "passed": True,
         "unchanged": False,
         "same_recipe": False,

@@ -237,7 +237,7 @@ def redefined_metrics(report: Report, rows: int | None) -> str:
     if report.redefined is None:
         return ""
     text = (
-        f"**This changes `metrics.py`**, by which both are judged; the {report.rival} has by its own and by this one:"
+        f"**This changes `metrics.py`**, by which both are judged. By its own and by this one the {report.rival} has:"
     )
     values = [
         f"{code(metric.name)} {number(metric.before)} and {number(metric.now)}" for metric in report.redefined[:rows]

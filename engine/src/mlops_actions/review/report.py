@@ -191,11 +191,11 @@ class Report:
     """Everything that a reviewer is shown of one run.
 
     `champion` is the name of what the candidate is compared with, whatever that is to the project, None where nothing
-    is. `engine` is None where the change leaves it as it is, `redefined` where metrics.py is the champion's. `unchanged`
-    says that the bytes of both models are the same, `same_recipe` that what they were made with is. `detectable` is the
-    smallest true change of the primary metric that these rows would have shown (80 % power), `false_alarms` the share
-    of equally good models that the gate would block on them, and `enough_margin` the margin that would hold this share
-    at 5 %.
+    is. `engine` is None where the change leaves it as it is, `redefined` where metrics.py is the champion's.
+    `unchanged` says that the bytes of both models are the same, `same_recipe` that what they were made with is.
+    `detectable` is the smallest true change of the primary metric that these rows would have shown (80 % power),
+    `false_alarms` the share of equally good models that the gate would block on them, and `enough_margin` the margin
+    that would hold this share at 5 %.
     """
 
     format: int
