@@ -121,6 +121,7 @@ def written() -> dict[str, Any]:
         "baseline": "champion",
         "pull_request": 1,
         "champion": "v1.0.0",
+        "redefined": [{"name": "profit", "before": None, "now": 1.5}],
         "engine": {
             "base": {"version": "0.1.0", "place": "vendor/mlops_actions-0.1.0-py3-none-any.whl", "sha256": "0" * 64},
             "candidate": {"version": "0.2.0", "place": "https://pypi.org/simple", "sha256": None},
