@@ -114,13 +114,14 @@ def written() -> dict[str, Any]:
     interval = {"low": -0.005, "high": 0.025}
     curves = [{"model": model, "label": "yes", "x": [0, 0.5, 1], "y": [0, 0.8, 1]} for model in both]
     return {
-        "format": 4,
+        "format": 5,
         "passed": True,
         "unchanged": False,
         "same_recipe": False,
         "baseline": "champion",
         "pull_request": 1,
         "champion": "v1.0.0",
+        "redefined": [{"name": "profit", "before": None, "now": 1.5}],
         "engine": {
             "base": {"version": "0.1.0", "place": "vendor/mlops_actions-0.1.0-py3-none-any.whl", "sha256": "0" * 64},
             "candidate": {"version": "0.2.0", "place": "https://pypi.org/simple", "sha256": None},

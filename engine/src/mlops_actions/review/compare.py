@@ -15,7 +15,8 @@ from ..stats.own_metrics import named_metrics
 from .champion import Champion
 from .costs import measure_costs
 from .plots import count_confusion, make_plots
-from .report import Confusion, Cost, Metric, Note, Plot, Rows, Shift, Slice
+from .redefined import redefined_metrics
+from .report import Confusion, Cost, Metric, Note, Plot, Redefined, Rows, Shift, Slice
 from .rivals import Rivals, meet
 from .slices import find_slices, judge_slices
 
@@ -35,6 +36,7 @@ class Comparison:
     shifts: list[Shift]
     plots: list[Plot]
     confusion: Confusion | None
+    redefined: list[Redefined] | None
 
     @property
     def compared(self) -> bool:
@@ -86,6 +88,7 @@ def compare_models(config: Config, champion: Champion | None) -> Comparison:
         shifts=rivals.shifts,
         plots=make_plots(truth, rivals.champion, rivals.candidate),
         confusion=count_confusion(truth, rivals.champion, rivals.candidate),
+        redefined=redefined_metrics(config, champion, truth, rivals.champion),
     )
 
 

@@ -24,6 +24,7 @@ from .changes import data_changes, params_changes, same_recipe, schema_changes, 
 from .engine_update import find_engine_update
 from .gate import rule
 from .markdown import render
+from .redefined import has_other_metrics, redefined_for_same_model
 from .report import FORMAT, Note, Report
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ def compare(against: str | None = None, directory: Path = Path("report")) -> boo
     report = describe(config, champion, notes)
     if not report.unchanged:
         report = judge(report, config, champion)
+    elif champion and has_other_metrics(config, champion):
+        report = replace(report, redefined=redefined_for_same_model(champion))
     write(report, directory)
     show(report)
     print(f"The full report: {directory}/report.html")
@@ -115,6 +118,7 @@ def judge(report: Report, config: Config, champion: Champion | None) -> Report:
         shifts=comparison.shifts,
         plots=comparison.plots,
         confusion=comparison.confusion,
+        redefined=comparison.redefined,
         **_resolution(comparison.intervals.get(config.gate.primary), config),
     )
 

@@ -201,7 +201,7 @@ def sentence(report: Report, ruling: Ruling) -> str:
 def _render(
     report: Report, run_url: str | None, commit: str | None, pictures: Mapping[str, str] | None, rows: int | None
 ) -> str:
-    parts = [f"### {headline(report)}", engine_update(report)]
+    parts = [f"### {headline(report)}", engine_update(report), redefined_metrics(report, rows)]
     if not report.unchanged:
         parts += [_what_decided(report), _metrics(report, rows), _notes(report, rows)]
         parts.append(_drawn_in_text(report, rows) if pictures is None else _pictures(report, pictures))
@@ -230,6 +230,20 @@ def _engine(version: EngineVersion | None) -> str:
         return "none"
     digest = f"SHA-256 {code(version.sha256)}" if version.sha256 else "no digest"
     return f"{code(version.version)} ({code(version.place)}, {digest})"
+
+
+def redefined_metrics(report: Report, rows: int | None) -> str:
+    """Return what the champion has by its own metrics.py and by this one; nothing where they are the same file."""
+    if report.redefined is None:
+        return ""
+    text = (
+        f"**This changes `metrics.py`**, by which both are judged. By its own and by this one the {report.rival} has:"
+    )
+    values = [
+        f"{code(metric.name)} {number(metric.before)} and {number(metric.now)}" for metric in report.redefined[:rows]
+    ]
+    more = len(report.redefined) - len(values)
+    return f"{text} {'; '.join([*values, *([f'and {more} more'] if more else [])]) or 'no metric'}."
 
 
 def _what_decided(report: Report) -> str:

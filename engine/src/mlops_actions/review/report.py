@@ -14,7 +14,7 @@ from ..core.errors import UserError
 from ..core.typed_json import typed
 from ..stats.verdict import Verdict
 
-FORMAT = 4
+FORMAT = 5
 Rule = Literal["threshold", "champion", "guard", "slice", "cost"]
 Model = Literal["champion", "candidate"]
 PlotName = Literal["roc", "precision_recall", "calibration", "predicted_actual", "residuals"]
@@ -174,14 +174,28 @@ class EngineUpdate:
 
 
 @dataclass(frozen=True)
+class Redefined:
+    """One of the project's own metrics that the change defines otherwise: the champion's value by both definitions.
+
+    `before` is None where the champion's metrics.py had no such metric, `now` where this one has none, and both where
+    it is not defined on the rows.
+    """
+
+    name: str
+    before: float | None
+    now: float | None
+
+
+@dataclass(frozen=True)
 class Report:
     """Everything that a reviewer is shown of one run.
 
     `champion` is the name of what the candidate is compared with, whatever that is to the project, None where nothing
-    is. `engine` is None where the change leaves it as it is. `unchanged` says that the bytes of both models are the
-    same, `same_recipe` that what they were made with is. `detectable` is the smallest true change of the primary metric
-    that these rows would have shown (80 % power), `false_alarms` the share of equally good models that the gate would
-    block on them, and `enough_margin` the margin that would hold this share at 5 %.
+    is. `engine` is None where the change leaves it as it is, `redefined` where metrics.py is the champion's.
+    `unchanged` says that the bytes of both models are the same, `same_recipe` that what they were made with is.
+    `detectable` is the smallest true change of the primary metric that these rows would have shown (80 % power),
+    `false_alarms` the share of equally good models that the gate would block on them, and `enough_margin` the margin
+    that would hold this share at 5 %.
     """
 
     format: int
@@ -199,6 +213,7 @@ class Report:
     data: list[Change]
     stages: list[Stage]
     engine: EngineUpdate | None = None
+    redefined: list[Redefined] | None = None
     incomparable: str | None = None
     notes: list[Note] = field(default_factory=list)
     rows: Rows = Rows(0, 0, 0, 0, 0, 0)
