@@ -38,7 +38,7 @@ class Dataset:
 
 
 def _late(rows: pd.DataFrame) -> pd.DataFrame:
-    """What is known of a flight when it leaves the gate, and whether it came more than a quarter of an hour late."""
+    """Return what is known of a flight at the gate, and whether it came more than a quarter of an hour late."""
     rows["late"] = (rows["arr_delay"] > 15).where(rows["arr_delay"].notna())
     return rows.drop(columns=["arr_delay", "arr_time", "air_time"])
 

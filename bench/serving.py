@@ -84,7 +84,7 @@ class Contender:
             process.wait(30)
 
     def is_up(self) -> bool:
-        """Whether it answers a row."""
+        """Return whether it answers a row."""
         body = (self.folder / f"{self.port}-1.json").read_bytes()
         try:
             with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
@@ -102,7 +102,7 @@ class Contender:
             (self.folder / f"{self.port}-{case.rows}.json").write_text(json.dumps(body))
 
     def rate(self, case: Case) -> float:
-        """Requests a second."""
+        """Return the requests a second."""
         script = self.folder / "post.lua"
         script.write_text(LUA)
         command = ["taskset", "-c", CLIENT_CORE, "wrk", "-t1", f"-c{case.clients}", f"-d{SECONDS}s", "-s", str(script)]
@@ -144,14 +144,14 @@ def measure_serving(directory: Path, repeats: int) -> bool:
 
 
 def measure(contender: Contender) -> dict[str, float]:
-    """What one server does."""
+    """Return what one server does."""
     with contender.running() as start:
         rates = {case.name: contender.rate(case) for case in CASES}
         return {**rates, "start": start, "memory": memory_of(contender.port)}
 
 
 def middle(rounds: list[dict[str, float]], name: str) -> float:
-    """The median of a figure."""
+    """Return the median of a figure."""
     return statistics.median(one[name] for one in rounds)
 
 
@@ -172,7 +172,7 @@ def say_below(title: str, value: float, unit: str, bar: float | None) -> bool:
 
 
 def memory_of(port: int) -> float:
-    """What the process that listens on a port holds, in MiB."""
+    """Return what the process that listens on a port holds, in MiB."""
     wanted = f":{port:04X} "
     inodes = {
         line.split()[9] for line in Path("/proc/net/tcp").read_text().splitlines() if wanted in line and " 0A " in line
@@ -188,7 +188,7 @@ def memory_of(port: int) -> float:
 
 
 def train(directory: Path) -> Path:
-    """The example, trained."""
+    """Return the example, trained."""
     path = generator(TEMPLATE, directory)()
     for target in ("setup", "train"):
         subprocess.run(["make", target], cwd=path, check=True, capture_output=True)
@@ -196,7 +196,7 @@ def train(directory: Path) -> Path:
 
 
 def make_contenders(directory: Path, project: Path) -> dict[str, Contender]:
-    """The servers, with the bodies that they are sent."""
+    """Return the servers, with the bodies that they are sent."""
     sklearn = subprocess.run(
         [project / ".venv/bin/python", "-c", "import sklearn; print(sklearn.__version__)"],
         check=True, capture_output=True, text=True,
@@ -249,18 +249,18 @@ def make_contenders(directory: Path, project: Path) -> dict[str, Contender]:
 
 
 def one_or_all(rows: list[dict[str, Any]]) -> Any:
-    """Rows as our server wants them."""
+    """Return rows as our server wants them."""
     return rows[0] if len(rows) == 1 else rows
 
 
 def first_rows(project: Path, count: int) -> list[dict[str, Any]]:
-    """The example's first rows as a client sends them."""
+    """Return the example's first rows as a client sends them."""
     with (project / "data/raw/dataset.csv").open() as file:
         return [as_json(row) for row, _ in zip(csv.DictReader(file), range(count), strict=False)]
 
 
 def as_json(row: dict[str, str]) -> dict[str, Any]:
-    """A row of the example as a client sends it."""
+    """Return a row of the example as a client sends it."""
     made: dict[str, Any] = {}
     for name, value in row.items():
         if name != "churn":

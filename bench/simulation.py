@@ -138,7 +138,7 @@ def read(table: str) -> pd.DataFrame:
 
 
 def late() -> tuple[pd.DataFrame, np.ndarray, list[Any]]:
-    """Flights of New York in 2013: is one late by more than a quarter of an hour?"""
+    """Return flights of New York in 2013: is one late by more than a quarter of an hour?"""
     rows = read("flights")
     columns = ["month", "day", "sched_dep_time", "sched_arr_time", "carrier_", "origin_", "dest_", "distance"]
     target = np.where(rows["arr_delay"] > 15, "yes", "no").astype(object)

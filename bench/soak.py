@@ -67,7 +67,7 @@ class Fixture:
         update_params(self.path / "params.yaml", {"serving.follow_seconds": 1})
 
     def run(self, *words: str) -> str:
-        """What a command prints in the clone."""
+        """Return what a command prints in the clone."""
         done = subprocess.run(words, cwd=self.path, env=self.environment, capture_output=True, text=True)
         if done.returncode:
             raise RuntimeError(f"{' '.join(words)}: {done.stdout}{done.stderr}")
@@ -169,7 +169,7 @@ def ask(tally: Tally, stop: threading.Event, rows: list[dict[str, Any]], number:
 
 
 def make_faults(fixture: Fixture, server: int, killed: list[float]) -> list[tuple[str, Callable[[], Any]]]:
-    """What happens to the server in turn, by name."""
+    """Return what happens to the server in turn, by name."""
 
     def move(*words: str) -> Callable[[], Any]:
         return lambda: fixture.run("mlops", *words, "--reason", f"soak {time.time()}")
@@ -210,13 +210,13 @@ def send(head: bytes, body: bytes) -> None:
 
 
 def workers(server: int) -> list[int]:
-    """The processes that answer."""
+    """Return the processes that answer."""
     said = subprocess.run(["ps", "--ppid", str(server), "-o", "pid=,args="], capture_output=True, text=True).stdout
     return [int(line.split()[0]) for line in said.splitlines() if "spawn_main" in line]
 
 
 def memory(pid: int) -> float:
-    """What a process holds, in MB; nothing once it has ended."""
+    """Return what a process holds, in MB; nothing once it has ended."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

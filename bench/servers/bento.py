@@ -17,5 +17,5 @@ class Churn:
 
     @bentoml.api
     def predict(self, rows: list[dict[str, Any]]) -> list[list[float]]:
-        """The probability of each class, a row."""
+        """Return the probability of each class, a row."""
         return self.pipeline.predict_proba(pd.DataFrame(rows)).tolist()

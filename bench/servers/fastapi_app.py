@@ -13,6 +13,6 @@ app = FastAPI()
 
 @app.post("/predict")
 def predict(rows: list[dict[str, Any]]) -> list[dict[str, float]]:
-    """The probability of each class, a row."""
+    """Return the probability of each class, a row."""
     probabilities = pipeline.predict_proba(pd.DataFrame(rows))
     return [dict(zip(pipeline.classes_, row, strict=True)) for row in probabilities.tolist()]

@@ -13,7 +13,7 @@ ANSWER = (
 
 
 async def nothing(*_: Any) -> tuple[int, bytes]:
-    """The answer to anything."""
+    """Return the answer to anything."""
     return 200, ANSWER
 
 

@@ -6,5 +6,5 @@ import skops.io
 
 
 def load(path: str | Path):
-    """The fitted pipeline that `mlops train` wrote, trusted since it was made here."""
+    """Return the fitted pipeline that `mlops train` wrote, trusted since it was made here."""
     return skops.io.load(path, trusted=skops.io.get_untrusted_types(file=path))

@@ -7,7 +7,7 @@ import pandas as pd
 
 
 def add_features(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows with the columns the model learns from: numbers, booleans and text.
+    """Return the rows with the columns the model learns from: numbers, booleans and text.
 
     It sees typed rows without the target and with what features.sql knows of their past, in training, in evaluation
     and for every prediction. Compute each row from that row alone, never from all rows (a mean, a rank): a single row

@@ -13,7 +13,7 @@ from sklearn.utils import get_tags
 
 
 def defaults(rows: int) -> dict[str, dict[str, Any]]:
-    """What an estimator gets where model.params says nothing: the libraries' own values fit too much on few rows."""
+    """Return what an estimator gets where model.params says nothing: the libraries' values fit too much on few rows."""
     size = 0 if rows < 3000 else 1 if rows < 10_000 else 2
     boosted = {"n_estimators": 200, "learning_rate": 0.05, "max_depth": (3, 4, 6)[size], "colsample_bynode": 0.5}
     return {
@@ -33,7 +33,7 @@ def defaults(rows: int) -> dict[str, dict[str, Any]]:
 
 
 def build_model(settings: Model, columns: Columns, task: Task, classes: int = 2) -> Pipeline:
-    """The unfitted pipeline: columns prepared the way the estimator needs, then the estimator.
+    """Return the unfitted pipeline: columns prepared the way the estimator needs, then the estimator.
 
     Trees see raw float32 numbers: scaling before them, or the native categories of histogram gradient boosting, would
     make the ONNX model answer differently. Everything else sees scaled numbers. The name of each part is what `mlops

@@ -27,7 +27,7 @@ class Bundle:
     answer: Callable[[pd.DataFrame], np.ndarray]
 
     def predict(self, features: pd.DataFrame) -> Predictions:
-        """The predictions for a feature table."""
+        """Return the predictions for a feature table."""
         inputs = self.manifest["inputs"]
         names = [*inputs["numbers"], *inputs["categories"]]
         absent = [name for name in names if name not in features]
@@ -38,7 +38,7 @@ class Bundle:
 
 
 def write_bundle(path: Path, model: bytes, manifest: dict[str, Any], schema: str, reference: dict[str, Any]) -> None:
-    """Writes the one zip that is released: the model, manifest.json, schema.yaml and reference.json."""
+    """Write the one zip that is released: the model, manifest.json, schema.yaml and reference.json."""
     files = {
         SCHEMA: schema.encode(),
         REFERENCE: (json.dumps(reference, ensure_ascii=False) + "\n").encode(),
@@ -50,7 +50,7 @@ def write_bundle(path: Path, model: bytes, manifest: dict[str, Any], schema: str
 
 
 def load_bundle(path: Path) -> Bundle:
-    """A bundle ready to predict; anything in it that could run code is refused."""
+    """Return a bundle ready to predict; anything in it that could run code is refused."""
     parts = read_parts(path)
     manifest = parts.manifest
     if manifest["format"] == "onnx":
@@ -65,7 +65,7 @@ def load_bundle(path: Path) -> Bundle:
 def onnx_answer(
     model: bytes, numbers: list[str], categories: list[str], source: Path | str = "the model"
 ) -> Callable[[pd.DataFrame], np.ndarray]:
-    """A function that runs an ONNX model on a feature table."""
+    """Return a function that runs an ONNX model on a feature table."""
     run = open_onnx(model, str(source))
 
     def answer(features: pd.DataFrame) -> np.ndarray:

@@ -73,7 +73,7 @@ class Contract:
         self._pick = itemgetter(*columns) if len(columns) > 1 else lambda row: tuple(row[name] for name in columns)
 
     def read(self, rows: Sequence[Any]) -> tuple[dict[str, Sequence[Any]], dict[int, Problem]]:
-        """The columns of the rows that fit, in order, and what is wrong with each of the others, by its number.
+        """Return the columns of the rows that fit, in order, and what is wrong with each of the others, by its number.
 
         Numbers and booleans are floats (missing: NaN), moments microseconds since 1970 (missing: None), the rest str
         (missing: None).
@@ -115,13 +115,13 @@ class Contract:
 
 
 def shown(value: Any) -> str:
-    """A value as a sentence shows it."""
+    """Return a value as a sentence shows it."""
     text = repr(value) if isinstance(value, str) else str(value) if value is not None else "null"
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
 def as_text(value: Any) -> str | None:
-    """A value trimmed as text, None where it means that it is missing; 1, 1.0, "1" and "1.0" are all "1"."""
+    """Return a value trimmed as text, None where it means that it is missing; 1, 1.0, "1" and "1.0" are all "1"."""
     if isinstance(value, str):
         text = value.strip()
         whole = _WHOLE.fullmatch(text) if text.endswith("0") else None
@@ -155,7 +155,7 @@ def _reader(column: Mapping[str, Any], enforce: bool) -> Reader:
 
 
 def _is_plain(column: Mapping[str, Any], enforce: bool) -> bool:
-    """Whether a column holds numbers to which only limits apply."""
+    """Return whether a column holds numbers to which only limits apply."""
     ruled = column.get("missing_values") or (enforce and column.get("values") is not None)
     return column["type"] == "number" and not ruled
 
@@ -167,7 +167,7 @@ def _number(column: Mapping[str, Any], enforce: bool) -> Any:
 
 
 def _is_lasting(column: Mapping[str, Any]) -> bool:
-    """Whether a text means tomorrow what it means today: what is later than now depends on the clock."""
+    """Return whether a text means tomorrow what it means today: what is later than now depends on the clock."""
     return column["type"] not in ("number", "boolean") and "future" not in column
 
 
@@ -193,7 +193,7 @@ def _as_number(column: Mapping[str, Any]) -> Callable[[Any], float | None]:
 
 
 def _as_plain(column: Mapping[str, Any]) -> Callable[[str], float | None]:
-    """How a number that is written for people is read: "(€ 1.234,50)" is -1234.5; NaN where it is none."""
+    """Return how a number that is written for people is read: "(€ 1.234,50)" is -1234.5; NaN where it is none."""
     divider, point = NUMBERS[column.get("format") or "1,234.5"]
     unit = column.get("unit")
     digits = rf"(?:[0-9]{{1,3}}(?:{divider}[0-9]{{3}})+|[0-9]+)(?:\{point}[0-9]*)?|\{point}[0-9]+"
@@ -253,7 +253,7 @@ def _as_moment(column: Mapping[str, Any]) -> Callable[[Any], int | None]:
 
 
 def _parse_moment(text: str, format: str | None, unit: int | None) -> int:
-    """The microseconds since 1970, in UTC; ValueError where the text is no moment."""
+    """Return the microseconds since 1970, in UTC; ValueError where the text is no moment."""
     shift = 0
     if _MOMENT.fullmatch(text):
         # Like pandas, any year from 0 on: the calendar repeats after 400 years.
@@ -271,12 +271,12 @@ def _parse_moment(text: str, format: str | None, unit: int | None) -> int:
 
 
 def _gaps(column: Mapping[str, Any]) -> frozenset[str | None]:
-    """The texts that mean a missing value in this column, besides the usual ones."""
+    """Return the texts that mean a missing value in this column, besides the usual ones."""
     return frozenset(map(as_text, column.get("missing_values", [])))
 
 
 def _checked(convert: Callable[[Any], Any], column: Mapping[str, Any], enforce: bool) -> Callable[[Any], Any]:
-    """The conversion, with the column's rules after it."""
+    """Return the conversion, with the column's rules after it."""
     if not enforce:
         return convert
     rules = [*_rules(column)]
@@ -297,7 +297,7 @@ def _checked(convert: Callable[[Any], Any], column: Mapping[str, Any], enforce: 
 
 
 def _rules(column: Mapping[str, Any]) -> list[tuple[Callable[[Any], bool], str]]:
-    """Each rule of a column: what tells that a typed value breaks it, and what the value must."""
+    """Return each rule of a column: what tells that a typed value breaks it, and what the value must."""
     rules: list[tuple[Callable[[Any], bool], str]] = []
     moment, boolean = column["type"] == "datetime", column["type"] == "boolean"
     read = (lambda text: _parse_moment(text, None, None)) if moment else float

@@ -13,7 +13,7 @@ from .fitted import classes_of
 
 
 def convert(pipeline: Any, numbers: list[str], categories: list[str]) -> tuple[bytes | None, str]:
-    """The pipeline as ONNX with the matrices `numbers` and `categories` as inputs, or why not."""
+    """Return the pipeline as ONNX with the matrices `numbers` and `categories` as inputs, or why not."""
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
@@ -57,7 +57,7 @@ def _learn_xgboost() -> dict[str, int]:
 
 
 def _without_scale(pipeline: Any) -> tuple[Any, Any]:
-    """The pipeline that answers on the scale it learnt on, and what led there, None if nothing did."""
+    """Return the pipeline that answers on the scale it learnt on, and what led there, None if nothing did."""
     last = pipeline[-1]
     if not isinstance(last, TransformedTargetRegressor):
         return pipeline, None
@@ -65,7 +65,7 @@ def _without_scale(pipeline: Any) -> tuple[Any, Any]:
 
 
 def _answer_expm1(model: Any) -> None:
-    """Lets an ONNX model answer e to the power of what it says, less one: the inverse of log1p."""
+    """Let an ONNX model answer e to the power of what it says, less one: the inverse of log1p."""
     from onnx import helper, numpy_helper
 
     said = model.graph.output[0].name
@@ -77,7 +77,7 @@ def _answer_expm1(model: Any) -> None:
 
 
 def _for_onnx(pipeline: Any, names: list[str]) -> Any:
-    """A copy that converts faithfully: columns by number (matrices have no names), float32 thresholds."""
+    """Return a copy that converts faithfully: columns by number (matrices have no names), float32 thresholds."""
     pipeline = copy.deepcopy(pipeline)
     for _, step in pipeline.steps:
         if isinstance(step, ColumnTransformer):

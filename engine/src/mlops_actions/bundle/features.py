@@ -32,7 +32,7 @@ def features_module(config: Config) -> ModuleType:
 
 
 def make_features(rows: pd.DataFrame, config: Config, first: int = 0) -> pd.DataFrame:
-    """What the model sees of typed rows: float32 numbers (missing: NaN), then text (missing: a constant).
+    """Return what the model sees of typed rows: float32 numbers (missing: NaN), then text (missing: a constant).
 
     `first` says how many rows lie before these, for the row that an error names.
     """
@@ -52,7 +52,7 @@ def make_features(rows: pd.DataFrame, config: Config, first: int = 0) -> pd.Data
 
 
 def check_alone(rows: pd.DataFrame, features: pd.DataFrame, config: Config) -> None:
-    """Refuses features that a row has among others only: some rows, made alone, must get the same bits.
+    """Refuse features that a row has among others only: some rows, made alone, must get the same bits.
 
     Args:
         rows: what `make_features` was given, at least one row.

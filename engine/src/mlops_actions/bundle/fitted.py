@@ -20,19 +20,19 @@ BOOSTED = ("xgboost.core.Booster", "xgboost.sklearn.XGBClassifier", "xgboost.skl
 
 
 def answer_of(pipeline: Any, features: pd.DataFrame) -> np.ndarray:
-    """What a fitted pipeline says: probabilities of the classes, or numbers."""
+    """Return what a fitted pipeline says: probabilities of the classes, or numbers."""
     if hasattr(pipeline, "classes_"):
         return np.asarray(pipeline.predict_proba(features))
     return np.asarray(pipeline.predict(features)).reshape(-1)
 
 
 def classes_of(pipeline: Any) -> list[str] | None:
-    """The classes of a fitted classifier in the order of its probabilities."""
+    """Return the classes of a fitted classifier in the order of its probabilities."""
     return [str(name) for name in pipeline.classes_] if hasattr(pipeline, "classes_") else None
 
 
 def dump_model(pipeline: Any) -> bytes:
-    """A fitted pipeline as skops bytes, the same for the same model, which skops itself does not promise."""
+    """Return a fitted pipeline as skops bytes, the same for the same model, which skops itself does not promise."""
     import skops.io
 
     with zipfile.ZipFile(io.BytesIO(skops.io.dumps(pipeline))) as archive:
@@ -62,7 +62,7 @@ def dump_model(pipeline: Any) -> bytes:
 
 
 def read_model(path: Path) -> Any:
-    """The fitted pipeline that `train` wrote."""
+    """Return the fitted pipeline that `train` wrote."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -71,7 +71,7 @@ def read_model(path: Path) -> Any:
 
 
 def types_of(model: bytes) -> list[str]:
-    """The types a skops file needs beyond those that skops knows, all of scikit-learn, NumPy, SciPy or XGBoost."""
+    """Return the types a skops file needs that skops does not know, all of scikit-learn, NumPy, SciPy or XGBoost."""
     import skops.io
 
     names = sorted(skops.io.get_untrusted_types(data=model))
@@ -80,7 +80,7 @@ def types_of(model: bytes) -> list[str]:
 
 
 def load_model(model: bytes, trusted: list[str], source: str) -> Any:
-    """The pipeline in skops bytes, built from skops's known types and the trusted ones only."""
+    """Return the pipeline in skops bytes, built from skops's known types and the trusted ones only."""
     import skops.io
 
     check_types(trusted, source)
@@ -93,7 +93,7 @@ def load_model(model: bytes, trusted: list[str], source: str) -> Any:
 
 
 def check_types(names: list[str], source: str) -> None:
-    """Refuses types that are not classes of the libraries a model is made of."""
+    """Refuse types that are not classes of the libraries a model is made of."""
     for name in names:
         module, _, attribute = str(name).rpartition(".")
         found = None

@@ -25,7 +25,7 @@ class Answers(NamedTuple):
 
 
 def open_onnx(model: bytes, source: str, threads: int = 0) -> Answer:
-    """What an ONNX model says of numbers (n × k, float32) and categories (n × m, str); 0 threads are one a core.
+    """Return what an ONNX model says of numbers (n × k, float32) and categories (n × m, str); 0 threads are one a core.
 
     Raises:
         UserError: the model cannot be read; `source` is what it is called then.
@@ -78,7 +78,7 @@ class Model:
         self._none = np.empty((0, len(self.classes)) if self.classes else 0)
 
     def answer(self, rows: Sequence[Any]) -> Answers:
-        """The probabilities of `classes` (n × c), or numbers (n), for the rows that fit the contract."""
+        """Return the probabilities of `classes` (n × c), or numbers (n), for the rows that fit the contract."""
         columns, problems = self.contract.read(rows)
         if len(problems) == len(rows):
             return Answers(self._none, problems)
@@ -104,7 +104,7 @@ def _without(left_out: dict[int, Problem], values: np.ndarray) -> np.ndarray:
 
 
 def among(problems: dict[int, Problem], found: dict[int, Problem], rows: int) -> dict[int, Problem]:
-    """The problems of so many rows, with those that were found among the rows that had none."""
+    """Return the problems of so many rows, with those that were found among the rows that had none."""
     fitting = [number for number in range(rows) if number not in problems]
     return problems | {fitting[number]: problem for number, problem in found.items()}
 
@@ -124,14 +124,14 @@ def check_reference(answer: Callable[[Sequence[Any]], Answers], parts: Parts, so
 
 
 def ordered(classes: list[str] | None, positive: str | None) -> list[str] | None:
-    """The classes with the positive one last."""
+    """Return the classes with the positive one last."""
     if classes is None or positive is None:
         return classes
     return sorted(classes, key=lambda name: (name == positive, name))
 
 
 def answers_of(values: np.ndarray, classes: list[str] | None, threshold: float | None) -> list[dict[str, Any]]:
-    """Each row's answer as it is sent: the prediction, and of a classification the probability of each class."""
+    """Return each row's answer as it is sent: the prediction, and of a classification the probability of each class."""
     if classes is None:
         return [{"prediction": number} for number in values.tolist()]
     chosen = choose(values, threshold).tolist()

@@ -30,7 +30,7 @@ class Parts:
 
 
 def read_parts(path: Path, sha256: str | None = None) -> Parts:
-    """The parts of a bundle, whose file must have the digest `sha256` where that is known.
+    """Return the parts of a bundle, whose file must have the digest `sha256` where that is known.
 
     Raises:
         UserError: there is no such file, it is no bundle, or it was changed after it was made.
@@ -60,7 +60,7 @@ def read_parts(path: Path, sha256: str | None = None) -> Parts:
 
 
 def needs_code(manifest: dict[str, Any]) -> str | None:
-    """Why a bundle cannot be answered without scikit-learn or pandas, or None."""
+    """Return why a bundle cannot be answered without scikit-learn or pandas, or None."""
     if manifest["format"] != "onnx":
         return f"is answered by scikit-learn: {manifest['why']}"
     if manifest["features"] is None:

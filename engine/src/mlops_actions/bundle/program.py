@@ -26,7 +26,7 @@ def _fill(values: np.ndarray, other: Any) -> np.ndarray:
 
 
 def _map(values: np.ndarray, *pairs: Any) -> np.ndarray:
-    """The partner of each value, of keys and partners in turn; missing where there is none."""
+    """Return the partner of each value, of keys and partners in turn; missing where there is none."""
     partners = dict(zip(pairs[::2], pairs[1::2], strict=True))
     if all(isinstance(partner, str) for partner in partners.values()):
         return _objects(partners.get(value) for value in values.tolist())
@@ -46,7 +46,7 @@ def _objects(values: Any) -> np.ndarray:
 
 
 def _text(change: Callable[..., Any]) -> Callable[..., np.ndarray]:
-    """A text made of each text; missing where that is."""
+    """Return a text made of each text; missing where that is."""
 
     def step(values: np.ndarray, *arguments: Any) -> np.ndarray:
         return _objects(None if text is None else change(text, *arguments) for text in values)
@@ -64,7 +64,7 @@ def _length(values: np.ndarray) -> np.ndarray:
 
 
 def _ask(question: Callable[..., bool]) -> Callable[..., np.ndarray]:
-    """Whether something holds of each text; not where the text is missing."""
+    """Return whether something holds of each text; not where the text is missing."""
 
     def step(values: np.ndarray, *arguments: Any) -> np.ndarray:
         return np.array([text is not None and question(text, *arguments) for text in values], bool)
@@ -78,7 +78,7 @@ def _part(moments: np.ndarray, count: Callable[[np.ndarray], np.ndarray]) -> np.
 
 
 def _within(step: str, whole: str, first: int = 0) -> Callable[[np.ndarray], np.ndarray]:
-    """The number of a part of each moment within the whole, such as that of the month in the year."""
+    """Return the number of a part of each moment within the whole, such as that of the month in the year."""
 
     def count(moments: np.ndarray) -> np.ndarray:
         inner = moments.astype(f"datetime64[{step}]")
@@ -152,7 +152,7 @@ class Program:
         self._as_is = [str(step[1]) for step in used] if all(step[0] == "column" for step in used) else None
 
     def run(self, columns: Columns) -> tuple[np.ndarray, np.ndarray, dict[int, Problem]]:
-        """The numbers (n × k, float32), the categories (n × m, str), and the rows whose features are infinite."""
+        """Return the numbers (n × k, float32), the categories (n × m, str), and the rows with infinite features."""
         if self._as_is is not None:
             return *self._direct(columns, self._as_is), {}
         with np.errstate(all="ignore"):
@@ -200,7 +200,7 @@ def _as_array(values: Sequence[Any], kind: str) -> np.ndarray:
 
 
 def _constant(value: Any) -> Any:
-    """A number, a truth or a text as it is; {"moment": n} and {"span": n} are n microseconds."""
+    """Return a number, a truth or a text as it is; {"moment": n} and {"span": n} are n microseconds."""
     if isinstance(value, dict):
         [(kind, count)] = value.items()
         return np.datetime64(count, "us") if kind == "moment" else np.timedelta64(count, "us")

@@ -29,7 +29,7 @@ class Untraceable(Exception):
 
 
 def trace(add_features: Callable[[Any], Any], kinds: Mapping[str, str]) -> dict[str, Any]:
-    """The program of a function of rows whose columns have these kinds, for `scoring.program.Program`.
+    """Return the program of a function of rows whose columns have these kinds, for `scoring.program.Program`.
 
     Raises:
         Untraceable: it does something that a program cannot hold.
@@ -61,7 +61,7 @@ class _Tracer:
         return self.steps.index(step)
 
     def constant(self, value: Any) -> int:
-        """The step that holds a value given by the code."""
+        """Return the step that holds a value given by the code."""
         if isinstance(value, np.generic) and not isinstance(value, np.datetime64 | np.timedelta64):
             value = value.item()
         if isinstance(value, pd.Timestamp | np.datetime64):
@@ -91,7 +91,7 @@ class _Column:
         self.tracer, self.step, self.kind = tracer, step, kind
 
     def then(self, name: str, *arguments: Any, kind: str) -> "_Column":
-        """The column after one more step; an argument that is no column is a constant."""
+        """Return the column after one more step; an argument that is no column is a constant."""
         if name not in STEPS:
             raise Untraceable(f"`{name}`")
         if any(isinstance(one, _Column) and one.kind == "boolean" for one in (self, *arguments)):
@@ -362,7 +362,7 @@ class _Frame:
 
 
 def _choose(tracer: _Tracer, condition: Any, chosen: Any, other: Any) -> _Column:
-    """The column with `chosen` where the condition holds, else `other`."""
+    """Return the column with `chosen` where the condition holds, else `other`."""
     if not isinstance(condition, _Column):
         raise Untraceable("a choice by something that is no column")
     _require(condition, "where", "bool")
@@ -393,7 +393,7 @@ def _kind_of(value: Any) -> str:
 
 
 def _kind_after(name: str, left: str, right: str) -> str:
-    """What the result of a binary step is."""
+    """Return what the result of a binary step is."""
     left, right = ("category" if kind == "text" else kind for kind in (left, right))
     left, right = ("number" if kind == "nothing" else kind for kind in (left, right))
     if "boolean" in (left, right):

@@ -24,7 +24,7 @@ Task = Literal["classification", "regression", "guess"]
 
 
 def as_class(value: Any) -> Any:
-    """A class as the schema names it, where YAML read true or a number."""
+    """Return a class as the schema names it, where YAML read true or a number."""
     return str(value).removesuffix(".0") if isinstance(value, bool | int | float) else value
 
 
@@ -346,7 +346,7 @@ class Config(Params):
     root: Path
 
     def path(self, name: str) -> Path:
-        """The file of this project with the given relative name."""
+        """Return the file of this project with the given relative name."""
         return self.root / name
 
     @property
@@ -355,7 +355,7 @@ class Config(Params):
         return "guess" in (self.data.task, self.gate.primary)
 
     def unneeded(self, given: Iterable[str]) -> list[str]:
-        """Those of data.drop and data.weight that rows to predict, which have the columns `given`, need not have.
+        """Return those of data.drop and data.weight that rows to predict, with the columns `given`, need not have.
 
         Whose history is meant must be said; the time may be lacking.
         """
@@ -378,7 +378,7 @@ def comment_of(field: FieldInfo) -> str:
 
 
 def load_config(root: Path = Path("."), guesses: bool = False) -> Config:
-    """The checked content of params.yaml under root; with `guesses`, values that `mlops setup` will guess are fine."""
+    """Return the checked content of params.yaml; with `guesses`, values that `mlops setup` will guess are fine."""
     params = parse(Params, read_yaml(root / PARAMS), PARAMS)
     _check_together(params, guesses)
     return Config(root=root, **dict(params))

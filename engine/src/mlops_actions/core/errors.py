@@ -32,7 +32,7 @@ class RowsRefused(UserError):
 
 
 def need(package: str, what: str) -> Any:
-    """The imported package, or the sentence that says how to install it; `what` asks for it."""
+    """Return the imported package, or the sentence that says how to install it; `what` asks for it."""
     try:
         return importlib.import_module(package)
     except ImportError as error:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Writes the file so that it is either the old or the new one, never a part."""
+    """Write the file so that it is either the old or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
     try:
@@ -26,7 +26,7 @@ def write_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path to write a large file to, which becomes `path` once it is whole; what a killed run left is overwritten."""
+    """Yield a path to write a large file to, which becomes `path` once it is whole, and overwrite a killed run's."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     try:
@@ -46,7 +46,7 @@ def remove(path: Path) -> None:
 
 @contextmanager
 def scratch(folder: Path) -> Iterator[Path]:
-    """An empty folder that is gone afterwards; what a killed run left in it goes first."""
+    """Yield an empty folder that is gone afterwards; what a killed run left in it goes first."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
@@ -56,7 +56,7 @@ def scratch(folder: Path) -> Iterator[Path]:
 
 
 def pack(files: dict[str, bytes]) -> bytes:
-    """The files as zip bytes that depend on their content only: no times, no compression, sorted names."""
+    """Return the files as zip bytes that depend on their content only: no times, no compression, sorted names."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
         for name in sorted(files):

@@ -36,7 +36,7 @@ def git(
     config: Config = (),
     check: bool = True,
 ) -> str:
-    """What `git ARGS` prints, without its last newline; its failure is a UserError unless `check` is off."""
+    """Return what `git ARGS` prints, without its last newline; its failure is a UserError unless `check` is off."""
     done = run(*args, cwd=cwd, input=input, env=env, config=config)
     if check and done.returncode:
         raise UserError(f"`git {args[0]}` failed: {complaint(done.stderr)}.")
@@ -50,7 +50,7 @@ def run(
     env: Mapping[str, str] | None = None,
     config: Config = (),
 ) -> subprocess.CompletedProcess[bytes]:
-    """The finished process of `git ARGS`, whatever its exit code."""
+    """Return the finished process of `git ARGS`, whatever its exit code."""
     if isinstance(input, str):
         input = input.encode()
     # Without input stdin is closed: git must not eat what a hook or a pipe meant for somebody else.
@@ -60,7 +60,7 @@ def run(
 
 
 def run_briefly(*args: str | Path, seconds: float) -> subprocess.CompletedProcess[bytes]:
-    """The finished process of `git ARGS`, which may ask nobody for a password and is ended after so many seconds."""
+    """Return the finished process of `git ARGS`, which asks nobody for a password and ends after so many seconds."""
     # In a session of its own it has no terminal to ask at, and what it started ends with it.
     with start(*args, env={"GIT_TERMINAL_PROMPT": "0"}, reads=False, alone=True) as process:
         try:
@@ -83,7 +83,7 @@ def start(
     stderr: int = subprocess.PIPE,
     alone: bool = False,
 ) -> subprocess.Popen[bytes]:
-    """The running `git ARGS`, with pipes to talk to it; `config` does not show on its command line.
+    """Return the running `git ARGS`, with pipes to talk to it; `config` does not show on its command line.
 
     `alone` starts it in a session of its own.
     """
@@ -109,7 +109,7 @@ def start(
 
 
 def complaint(stderr: bytes) -> str:
-    """The line of git's own words that tells why it failed, without the advice around it."""
+    """Return the line of git's own words that tells why it failed, without the advice around it."""
     lines = [line.strip() for line in stderr.decode(errors="replace").splitlines() if line.strip()]
     told = [line for line in lines if line.startswith("!")]
     told = told or [line for line in lines if line.lower().startswith(("fatal: ", "error: "))]
@@ -120,13 +120,13 @@ def complaint(stderr: bytes) -> str:
 
 
 def rev_parse(rev: str, cwd: Path | None = None) -> str | None:
-    """The commit that `rev` names, or None."""
+    """Return the commit that `rev` names, or None."""
     done = run("rev-parse", "--verify", "--quiet", "--end-of-options", rev + "^{commit}", cwd=cwd)
     return done.stdout.decode().strip() if done.returncode == 0 else None
 
 
 def show_file(rev: str, path: str | PurePath, cwd: Path | None = None) -> bytes | None:
-    """The bytes of `path` (relative to `cwd`) at `rev`, or None where that commit has no such file."""
+    """Return the bytes of `path` (relative to `cwd`) at `rev`, or None where that commit has no such file."""
     commit = rev_parse(rev, cwd)
     if commit is None:
         raise UserError(f"There is no commit named {rev}: fetch it with `git fetch --tags origin`.")
@@ -135,7 +135,7 @@ def show_file(rev: str, path: str | PurePath, cwd: Path | None = None) -> bytes 
 
 
 def check_out(commit: str, directory: Path) -> None:
-    """Writes the files of a commit into `directory`, which knows nothing of the repository."""
+    """Write the files of a commit into `directory`, which knows nothing of the repository."""
     done = run("archive", "--format=tar", commit)
     if done.returncode:
         raise UserError(f"`git archive` failed: {complaint(done.stderr)}.")
@@ -144,7 +144,7 @@ def check_out(commit: str, directory: Path) -> None:
 
 
 def list_files(rev: str | None = None, cwd: Path | None = None) -> list[str]:
-    """The files under `cwd` at `rev`; without `rev`, those of the working tree that git does not ignore."""
+    """Return the files under `cwd` at `rev`; without `rev`, those of the working tree that git does not ignore."""
     if rev is None:
         listing = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", "--deduplicate", cwd=cwd)
     else:
@@ -158,13 +158,13 @@ def shown(url: str) -> str:
 
 
 def remote_url(name: str = "origin", cwd: Path | None = None, push: bool = False) -> str | None:
-    """The URL that the remote `name` is read from, or pushed to; None where there is no such remote."""
+    """Return the URL that the remote `name` is read from, or pushed to; None where there is no such remote."""
     done = run("remote", "get-url", *(["--push"] if push else []), "--", name, cwd=cwd)
     return done.stdout.decode().strip() if done.returncode == 0 else None
 
 
 def access_config(cwd: Path | None = None) -> list[tuple[str, str]]:
-    """How this repository reaches its remotes, for a second repository that git would not apply it to.
+    """Return how this repository reaches its remotes, for a second repository that git would not apply it to.
 
     actions/checkout leaves its credentials behind an `includeIf` on the checkout's own directory. What is
     configured for the user or the machine applies everywhere already, and a header sent twice is refused.
@@ -180,7 +180,7 @@ def access_config(cwd: Path | None = None) -> list[tuple[str, str]]:
 
 
 def _token_config() -> list[tuple[str, str]]:
-    """The header that a workflow's token makes; git itself sends it to that server and to no other."""
+    """Return the header that a workflow's token makes; git itself sends it to that server and to no other."""
     token = os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN")
     if not token:
         return []

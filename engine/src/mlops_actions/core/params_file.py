@@ -168,7 +168,7 @@ def _line_end(text: str, index: int) -> int:
 
 
 def _span(text: str, label: Node, node: Node) -> tuple[int, int]:
-    """Where a key's colon ends, and where its value does."""
+    """Return where a key's colon ends, and where its value does."""
     start = colon = text.index(":", label.end_mark.index) + 1
     while _is_block(node):
         label, node = node.value[-1] if isinstance(node, MappingNode) else (label, node.value[-1])
@@ -183,7 +183,7 @@ def _is_block(node: Node) -> bool:
 
 
 def _value(value: Any, column: int, comment: str | None, newline: str) -> str:
-    """What stands behind a key's colon."""
+    """Return what stands behind a key's colon."""
     behind = f" # {' '.join(comment.split())}" if comment else ""
     if isinstance(value, list) and any(isinstance(item, tuple) for item in value):
         items = [item if isinstance(item, tuple) else (item, None) for item in value]

@@ -8,7 +8,7 @@ BATCH = 2**16  # rows
 
 
 def regroup(tables: Iterable[pa.Table], size: int = BATCH) -> Iterator[pa.Table]:
-    """The same rows in tables of `size` rows; only the last may have fewer."""
+    """Yield the same rows in tables of `size` rows; only the last may have fewer."""
     held: list[pa.Table] = []
     rows = 0
     for table in tables:

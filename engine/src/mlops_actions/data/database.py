@@ -27,7 +27,7 @@ def connect(
     spill: Path | None = None,
     columns: int = 0,
 ) -> duckdb.DuckDBPyConnection:
-    """A new database, which writes to a disk what exceeds its part of the memory.
+    """Return a new database, which writes to a disk what exceeds its part of the memory.
 
     Args:
         resources: the memory of the whole process.
@@ -60,7 +60,7 @@ def connect(
 
 @contextmanager
 def open_database(resources: Resources, spill: Path, columns: int) -> Iterator[duckdb.DuckDBPyConnection]:
-    """A database for queries that all say their order, and that hand over tables.
+    """Yield a database for queries that all say their order, and that hand over tables.
 
     Raises:
         UserError: the memory does not suffice for what is done with it.
@@ -74,7 +74,7 @@ def open_database(resources: Resources, spill: Path, columns: int) -> Iterator[d
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Turns what DuckDB says when memory, disk or a file fails it into one sentence."""
+    """Turn what DuckDB says when memory, disk or a file fails it into one sentence."""
     try:
         yield
     except duckdb.OutOfMemoryException as error:
@@ -84,15 +84,15 @@ def bounded() -> Iterator[None]:
 
 
 def first_line(error: duckdb.Error) -> str:
-    """What DuckDB says, without the query and the advice below it."""
+    """Return what DuckDB says, without the query and the advice below it."""
     return str(error).splitlines()[0].rstrip(".!")
 
 
 def quote(*names: str) -> str:
-    """The names of columns as SQL takes them, with commas between them."""
+    """Return the names of columns as SQL takes them, with commas between them."""
     return ", ".join('"' + name.replace('"', '""') + '"' for name in names)
 
 
 def literal(value: str | int | Path) -> str:
-    """A text or whole number as SQL takes it."""
+    """Return a text or whole number as SQL takes it."""
     return str(value) if isinstance(value, int) else "'" + str(value).replace("'", "''") + "'"

@@ -50,7 +50,7 @@ class Columns:
 
 
 def sort_columns(features: pd.DataFrame, kinds: dict[str, str]) -> Columns:
-    """The columns of a feature table (float32 numbers, str categories without gaps), judged by their values.
+    """Return the columns of a feature table (float32 numbers, str categories without gaps), judged by their values.
 
     Which are text the contract says (`kinds`), of those that it knows. The target is not looked at, so rows that a
     model is validated on may be among these. What is told apart is listed here and given to scikit-learn's encoders,
@@ -78,18 +78,18 @@ def sort_columns(features: pd.DataFrame, kinds: dict[str, str]) -> Columns:
 
 
 def enough(rows: int) -> int:
-    """How many of so many rows must have a value for it to be told apart."""
+    """Return how many of so many rows must have a value for it to be told apart."""
     return max(2, min(ROWS, rows // 100))
 
 
 def frequent_values(counts: pd.Series) -> list[str]:
-    """The values, counted, that enough rows have, at most MOST, in the order of the alphabet."""
+    """Return the values, counted, that enough rows have, at most MOST, in the order of the alphabet."""
     often = sorted((-count, str(value)) for value, count in counts[counts >= enough(int(counts.sum()))].items())
     return sorted(value for _, value in often[:MOST])
 
 
 def frequent_words(texts: pd.Series) -> list[str]:
-    """The words that enough texts have, at most WORDS, in the order of the alphabet."""
+    """Return the words that enough texts have, at most WORDS, in the order of the alphabet."""
     try:
         counted = CountVectorizer(binary=True, min_df=enough(len(texts)))
         counts = np.asarray(counted.fit_transform(texts).sum(axis=0)).ravel()
@@ -100,7 +100,7 @@ def frequent_words(texts: pd.Series) -> list[str]:
 
 
 def tell(columns: Columns, pipeline: Pipeline) -> None:
-    """Prints a line for each part of a pipeline's first step: what it does, and to which columns."""
+    """Print a line for each part of a pipeline's first step: what it does, and to which columns."""
     sizes = {name: f"{len(values)} values" for name, values in columns.many.items()}
     sizes |= {name: f"{len(words)} words" for name, words in columns.texts.items()}
     unused = ("left out, empty or no value in enough rows", None, columns.left_out)

@@ -21,7 +21,7 @@ ABOUT = "table.json"  # beside the buckets: how many there are, and what is in t
 
 
 def join_history(rows: pd.DataFrame, config: Config) -> pd.DataFrame:
-    """The typed rows with a column for each feature of features.sql, as known before the row's time.
+    """Return the typed rows with a column for each feature of features.sql, as known before the row's time.
 
     A row without a column for the time gets what is known by now. Missing where the entity is, or had no event before.
     """
@@ -43,7 +43,7 @@ def join_history(rows: pd.DataFrame, config: Config) -> pd.DataFrame:
 
 
 def join_batches(batches: Iterable[pd.DataFrame], path: Path, config: Config) -> Iterator[pd.DataFrame]:
-    """The same for all rows of a Parquet file, which come as consecutive `batches`, with one join for all of them."""
+    """Yield the same for all rows of a Parquet file, which come as consecutive `batches`, with one join for all."""
     if not config.history.entity:
         yield from batches
         return
@@ -63,7 +63,7 @@ def join_batches(batches: Iterable[pd.DataFrame], path: Path, config: Config) ->
 
 
 def wait(config: Config, moments: bool) -> str:
-    """How long after an event it is known, as SQL that can be added to its time, which holds `moments` or numbers."""
+    """Return how long after an event it is known, as SQL to add to its time, which holds `moments` or numbers."""
     delay = config.history.delay
     if moments and (span := as_span("0s" if delay is None else delay)) is not None:
         return f"to_microseconds({span // pd.Timedelta(microseconds=1)})"
@@ -74,7 +74,7 @@ def wait(config: Config, moments: bool) -> str:
 
 
 def bucket_of(entity: list[str], buckets: int) -> str:
-    """The number of the bucket, of so many, that holds an entity, as SQL; half as many hold twice as much each."""
+    """Return the number of the bucket that holds an entity, as SQL; half as many buckets hold twice as much each."""
     return f"hash({quote(*entity)}) % {buckets}"
 
 
@@ -95,7 +95,7 @@ def _read_about(config: Config) -> dict[str, Any]:
 
 
 def _as_of(keys: str, names: list[str], config: Config, about: dict[str, Any], held: set[int] | None = None) -> str:
-    """The query for the features of each of the `keys`, which have the columns `names` and __row, in their order.
+    """Return the query for the features of the `keys`, which have the columns `names` and __row, in their order.
 
     It reads the buckets `held`, or all.
     """
@@ -119,5 +119,5 @@ def _as_of(keys: str, names: list[str], config: Config, about: dict[str, Any], h
 
 @cache
 def _shared(resources: Resources) -> duckdb.DuckDBPyConnection:
-    """One database for all joins of a process: opening one takes longer than looking a row up."""
+    """Return one database for all joins of a process: opening one takes longer than looking a row up."""
     return connect(resources)

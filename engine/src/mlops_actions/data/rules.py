@@ -55,7 +55,7 @@ class Target(Column):
 
 
 def check_column(column: Column, where: str) -> None:
-    """Refuses keys that mean nothing for the column's type, or that cannot be read; `where` names the column."""
+    """Refuse keys that mean nothing for the column's type, or that cannot be read; `where` names the column."""
     for key, kinds in _MEANS.items():
         if getattr(column, key) != Column.model_fields[key].default and column.type not in kinds:
             raise UserError(f"{where} is a {column.type}, so {key} means nothing; remove it.")
@@ -76,7 +76,7 @@ def check_column(column: Column, where: str) -> None:
 
 
 def check_rows(rows: pd.DataFrame, columns: dict[str, Column], source: str) -> None:
-    """Refuses typed rows, whose index counts the source's rows, where they break the first of the columns' rules."""
+    """Refuse typed rows, whose index counts the source's rows, where they break the first of the columns' rules."""
     from pandera.errors import SchemaErrors
     from pandera.pandas import Column as Rules
     from pandera.pandas import DataFrameSchema
@@ -109,17 +109,17 @@ def check_rows(rows: pd.DataFrame, columns: dict[str, Column], source: str) -> N
 
 
 def name_rows(count: int, first: int, value: object) -> str:
-    """How many rows there are, the number of the first with its value, and "are not", as a sentence goes on."""
+    """Return how many rows there are, the number of the first with its value, and "are not", as a sentence goes on."""
     return f"{count_rows(count, first)[:-1]}: {str(value)[:40]!r}) {'is' if count == 1 else 'are'} not"
 
 
 def count_rows(count: int, first: int) -> str:
-    """How many rows there are and the number of the first, counted from 1."""
+    """Return how many rows there are and the number of the first, counted from 1."""
     return f"{count:,} row{'' if count == 1 else 's'} (first: row {first + 1})"
 
 
 def _checks(column: Column, values: pd.Series) -> "dict[str, tuple[Check, tuple[str, str]]]":
-    """The column's rules by name: what pandera checks, what the values must be, and what else could change."""
+    """Return the column's rules by name: what pandera checks, what the values must be, and what else could change."""
     from pandera.pandas import Check
 
     found = {}

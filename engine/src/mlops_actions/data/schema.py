@@ -40,11 +40,11 @@ class Schema:
     columns: dict[str, Column]
 
     def write(self, path: Path, notes: dict[str, str] | None = None) -> None:
-        """Writes schema.yaml, one line a column, with notes to columns as comments."""
+        """Write schema.yaml, one line a column, with notes to columns as comments."""
         write_file(path, self.to_yaml(notes).encode())
 
     def to_yaml(self, notes: dict[str, str] | None = None) -> str:
-        """The text of schema.yaml, with notes to columns as comments."""
+        """Return the text of schema.yaml, with notes to columns as comments."""
         notes = {name: f"  # {remark(note)}" for name, note in (notes or {}).items()}
         lines = [
             f"target: {{{_flow(self.target)}}}{notes.get(self.target.name, '')}",
@@ -59,11 +59,11 @@ class Schema:
         return {name: column.type for name, column in self.columns.items()}
 
     def without(self, names: list[str]) -> "Schema":
-        """The same contract for rows that need not have these columns."""
+        """Return the same contract for rows that need not have these columns."""
         return Schema(self.target, {name: column for name, column in self.columns.items() if name not in names})
 
     def weighing(self, name: str | None) -> "Schema":
-        """The same contract where a column holds the rows' weights: known, and not negative."""
+        """Return the same contract where a column holds the rows' weights: known, and not negative."""
         if name is None or name not in self.columns:
             return self
         least = self.columns[name].min
@@ -80,7 +80,7 @@ class Schema:
         new: bool = False,
         first: int = 0,
     ) -> pd.DataFrame:
-        """The rows typed as the contract says: float64, boolean, str and datetime64[us], the target last.
+        """Return the rows typed as the contract says: float64, boolean, str and datetime64[us], the target last.
 
         Args:
             frame: rows as text (CSV) or typed (Parquet).
@@ -123,14 +123,14 @@ class Schema:
 
 
 def load_schema(path: Path) -> Schema:
-    """The contract in schema.yaml."""
+    """Return the contract in schema.yaml."""
     if not path.is_file():
         raise UserError(f"{path.name}: not found; run `mlops setup`, which infers it from the dataset.")
     return _checked(read_yaml(path), path.name)
 
 
 def parse_schema(text: str, source: str) -> Schema:
-    """The contract in the text of a schema.yaml; `source` is what it is called in an error."""
+    """Return the contract in the text of a schema.yaml; `source` is what it is called in an error."""
     return _checked(parse_yaml(text, source), source)
 
 
@@ -173,7 +173,7 @@ def _holds(column: Column) -> str:
 
 
 def _flow(column: Column) -> str:
-    """A column's keys as a YAML flow mapping; classes stay quoted, for YAML may read a bare `no` as false."""
+    """Return a column's keys as a YAML flow mapping; classes stay quoted, for YAML may read a bare `no` as false."""
     items = column.model_dump(exclude_defaults=True)
     named = {"name": items.pop("name")} if isinstance(column, Target) else {}
     missing = {} if isinstance(column, Target) and not column.missing else {"missing": column.missing}
@@ -188,20 +188,20 @@ def _yaml(value: object) -> str:
 
 
 def as_word(name: str) -> str:
-    """A text as YAML: bare where it reads as that text, else quoted."""
+    """Return a text as YAML: bare where it reads as that text, else quoted."""
     bare = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*( [A-Za-z0-9_.]+)*", name)
     reserved = name.lower() in {"yes", "no", "on", "off", "y", "n", "true", "false", "null"}
     return name if bare and not reserved else quote(name)
 
 
 def quote(text: str) -> str:
-    """A text as YAML reads it back, whatever is in it."""
+    """Return a text as YAML reads it back, whatever is in it."""
     return "".join(
         letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in json.dumps(text, ensure_ascii=False)
     )
 
 
 def remark(text: str) -> str:
-    """A text that a comment can hold: one line, of moderate length."""
+    """Return a text that a comment can hold: one line, of moderate length."""
     line = "".join(letter if letter.isprintable() else " " for letter in text)
     return line if len(line) <= 200 else line[:199] + "…"

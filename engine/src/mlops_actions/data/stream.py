@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 def in_order(function: Callable[[T], R], items: Iterable[T], threads: int) -> Iterator[R]:
-    """What the function makes of each item, in the items' order, while later ones are worked on by the threads.
+    """Yield what the function makes of each item, in the items' order, while later ones are worked on by the threads.
 
     No more than `threads` + 1 results wait, so that the memory does not depend on how many items there are.
     """
@@ -35,7 +35,7 @@ def in_order(function: Callable[[T], R], items: Iterable[T], threads: int) -> It
 
 
 def in_pieces(batches: Iterable[pd.DataFrame]) -> Iterator[tuple[int, pd.DataFrame]]:
-    """The batches, those of many columns in pieces of CELLS values, each with the number of rows before it."""
+    """Yield the batches, those of many columns in pieces of CELLS values, each with the number of rows before it."""
     before = 0
     for batch in batches:
         step = max(1, CELLS // batch.shape[1])
@@ -45,7 +45,7 @@ def in_pieces(batches: Iterable[pd.DataFrame]) -> Iterator[tuple[int, pd.DataFra
 
 
 def write_groups(path: Path, schema: pa.Schema, batches: Iterable[pa.Table]) -> int:
-    """Writes the tables one after the other, in one step, and returns how many rows they have.
+    """Write the tables one after the other, in one step, and return how many rows they have.
 
     The bytes depend on the rows alone and not on how they were divided: every row group has BATCH rows, and the last
     one the rest.

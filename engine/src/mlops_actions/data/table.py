@@ -17,18 +17,18 @@ KIND = "kind"  # of a column by the contract: Arrow's types do not tell a catego
 
 
 def read_table(path: Path, read: Read | None = None) -> pd.DataFrame:
-    """The rows of a file or folder, nothing interpreted: every cell as text, those of Parquet as typed there."""
+    """Return the rows of a file or folder, nothing interpreted: every cell as text, those of Parquet as typed there."""
     return to_frame(pa.concat_tables(read_tables(path, read or Read())))
 
 
 def read_batches(path: Path, read: Read) -> Iterator[pd.DataFrame]:
-    """The same rows in order, in frames of BATCH rows, of which only the last may have fewer; one is held at a time."""
+    """Yield the same rows in order, in frames of BATCH rows, the last of fewer; one is held at a time."""
     for table in regroup(read_tables(path, read)):
         yield to_frame(table)
 
 
 def read_typed(path: Path, rows: int | None = None) -> pd.DataFrame:
-    """The rows that an earlier stage wrote, with the types it gave them; with `rows`, the first so many, read alone."""
+    """Return the rows that an earlier stage wrote, with its types; with `rows`, the first so many, read alone."""
     file = _open(path)
     if rows is None or rows >= file.metadata.num_rows:
         return to_frame(file.read())
@@ -43,13 +43,13 @@ def read_typed(path: Path, rows: int | None = None) -> pd.DataFrame:
 
 
 def read_groups(path: Path) -> Iterator[pd.DataFrame]:
-    """The rows that an earlier stage wrote, in frames of BATCH rows; only the last may have fewer."""
+    """Yield the rows that an earlier stage wrote, in frames of BATCH rows; only the last may have fewer."""
     for batch in _open(path).iter_batches(BATCH):
         yield to_frame(pa.Table.from_batches([batch]))
 
 
 def kinds_of(path: Path) -> dict[str, str]:
-    """What the contract says of the columns in a file that an earlier stage wrote; those it does not know lack."""
+    """Return what the contract says of the columns in a file of an earlier stage; those it does not know lack."""
     key = KIND.encode()
     fields = _open(path).schema_arrow
     return {field.name: field.metadata[key].decode() for field in fields if key in (field.metadata or {})}
@@ -62,13 +62,13 @@ def _open(path: Path) -> pyarrow.parquet.ParquetFile:
 
 
 def columns_of(features: pd.DataFrame) -> tuple[list[str], list[str]]:
-    """The names of the number columns (float32) and of the category columns (all others) of a feature table."""
+    """Return the names of the number columns (float32) and of the category columns (all others) of a feature table."""
     numbers = [str(name) for name in features if features[name].dtype == "float32"]
     return numbers, [str(name) for name in features if str(name) not in numbers]
 
 
 def write_parquet(frame: pd.DataFrame, path: Path) -> None:
-    """Writes the frame, in one step and always with the same bytes for the same rows."""
+    """Write the frame, in one step and always with the same bytes for the same rows."""
     table = pa.Table.from_pandas(frame, preserve_index=False).replace_schema_metadata(None)
     sink = pa.BufferOutputStream()
     pa.parquet.write_table(table, sink, compression="zstd")
@@ -76,5 +76,5 @@ def write_parquet(frame: pd.DataFrame, path: Path) -> None:
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
-    """The frame of an Arrow table, with the types that every stage uses."""
+    """Return the frame of an Arrow table, with the types that every stage uses."""
     return table.to_pandas(ignore_metadata=True, date_as_object=False, types_mapper={pa.bool_(): pd.BooleanDtype()}.get)

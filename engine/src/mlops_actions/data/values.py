@@ -25,7 +25,7 @@ _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
 
 def as_text(values: pd.Series) -> pd.Series:
-    """The values as trimmed str, missing ones NaN; 1, 1.0, "1" and "1.0" are all "1"."""
+    """Return the values as trimmed str, missing ones NaN; 1, 1.0, "1" and "1.0" are all "1"."""
     if pd.api.types.is_bool_dtype(values.dtype):
         return values.astype("boolean").map({True: "True", False: "False"}).astype("str")
     if pd.api.types.is_datetime64_any_dtype(values.dtype):
@@ -42,7 +42,7 @@ def as_text(values: pd.Series) -> pd.Series:
 def parse_values(
     values: pd.Series, kind: Kind, format: str | None = None, unit: str | None = None, missing: Sequence[str] = ()
 ) -> Parsed:
-    """The values as float64, boolean, str or datetime64[us], and which of them are not of that kind.
+    """Return the values as float64, boolean, str or datetime64[us], and which of them are not of that kind.
 
     Args:
         values: text (of a CSV) or typed values (of a Parquet file).
@@ -63,12 +63,12 @@ def parse_values(
 
 
 def is_missing(values: pd.Series) -> pd.Series:
-    """Which values are missing."""
+    """Return which values are missing."""
     return values.isna() if pd.api.types.is_numeric_dtype(values.dtype) else as_text(values).isna()
 
 
 def kind_of(values: pd.Series) -> Kind:
-    """What the values are: by their type, and where that is text, by what all of them can be read as."""
+    """Return what the values are: by their type, and where that is text, by what all of them can be read as."""
     if pd.api.types.is_bool_dtype(values.dtype):
         return "boolean"
     if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_timedelta64_dtype(values.dtype):
@@ -86,13 +86,13 @@ def kind_of(values: pd.Series) -> Kind:
 
 
 def is_text(counts: pd.Series) -> bool:
-    """Whether texts, counted by `value_counts`, are sentences: three words or more on average, and seldom the same."""
+    """Return whether texts, counted by `value_counts`, are sentences: three words or more, and seldom the same."""
     words = counts.index.str.count(r"[^\W\d_]{2,}")
     return len(counts) > counts.sum() / 3 and float(np.mean(words)) >= 3
 
 
 def as_span(text: float | str) -> pd.Timedelta | None:
-    """A span of time such as 7d, 1.5 h, 30min or 90s; None where it is none."""
+    """Return a span of time such as 7d, 1.5 h, 30min or 90s; None where it is none."""
     found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?) ?(w|d|h|min|s)", str(text).lower())
     return pd.Timedelta(round(float(found[1]) * _SECONDS[found[2]] * 1e6), "us") if found else None
 
@@ -114,7 +114,7 @@ def _number(values: pd.Series, format: str | None = None, unit: str | None = Non
 
 
 def _plain(values: pd.Series, format: str | None, unit: str | None) -> pa.Array:
-    """Numbers written for people as numbers for machines: "(€ 1.234,50)" is "-1234.50"; other texts get a mark."""
+    """Return what is written for people as numbers for machines: "(€ 1.234,50)" is "-1234.50"; others get a mark."""
     divider, point = NUMBERS[format or "1,234.5"]
     digits = rf"(?:\d{{1,3}}(?:{divider}\d{{3}})+|\d+)(?:\{point}\d*)?|\{point}\d+"
     space = r"[\s\x{a0}\x{202f}]*"
@@ -163,7 +163,7 @@ def _formatted(text: pd.Series, format: str) -> pd.Series:
 
 
 def _trimmed(values: pd.Series) -> pa.Array:
-    """The values as trimmed text, null where missing."""
+    """Return the values as trimmed text, null where missing."""
     if not isinstance(values.dtype, pd.StringDtype):
         values = values.map(str, na_action="ignore")
     text = pc.utf8_trim_whitespace(pa.array(values.astype("str"), pa.large_string(), from_pandas=True))

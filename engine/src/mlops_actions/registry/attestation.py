@@ -31,7 +31,7 @@ PUBLIC = "https://tuf-repo-cdn.sigstore.dev"  # where Sigstore's library has the
 
 
 def beside(bundle: Path) -> Path:
-    """The file of a bundle's attestation."""
+    """Return the file of a bundle's attestation."""
     return bundle.with_name(bundle.name + SUFFIX)
 
 
@@ -91,7 +91,7 @@ def verify(bundle: Path, repository: str, trusted_root: Path | None = None) -> N
 
 
 def refusal(bundle: Path, problem: object) -> UserError:
-    """The sentence for an attestation that does not hold."""
+    """Return the sentence for an attestation that does not hold."""
     reason = (str(problem).splitlines() or [type(problem).__name__])[0][:400].rstrip(".")
     return UserError(
         f"{bundle}: refused, its attestation does not hold: {reason}. Fetch both from the release again; whose "
@@ -121,7 +121,7 @@ class Publisher:
 
 
 def read_roots(path: Path | None) -> Iterator["TrustedRoot"]:
-    """The roots in a file, JSON one after the other; without a file, Sigstore's public one.
+    """Yield the roots in a file, JSON one after the other; without a file, Sigstore's public one.
 
     Raises:
         UserError: it cannot be read.
@@ -147,7 +147,7 @@ def read_roots(path: Path | None) -> Iterator["TrustedRoot"]:
 
 
 def read_logged(proof: dict[str, Any], root: "TrustedRoot", policy: Publisher) -> tuple[str, bytes]:
-    """The type and the content of what a proof in a transparency log says: those of public repositories are in one."""
+    """Return the type and the content of what a proof in a transparency log says, as public repositories have it."""
     from sigstore.models import Bundle
     from sigstore.verify import Verifier
 
@@ -155,7 +155,7 @@ def read_logged(proof: dict[str, Any], root: "TrustedRoot", policy: Publisher) -
 
 
 def read_timestamped(proof: dict[str, Any], root: "TrustedRoot", policy: Publisher) -> tuple[str, bytes]:
-    """The type and the content of what a proof says that a timestamp dates, for private repositories are in no log.
+    """Return the type and the content of what a proof with a timestamp says: private repositories are in no log.
 
     Sigstore's library insists on a log, so its steps are taken one by one here.
     """

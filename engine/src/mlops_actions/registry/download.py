@@ -21,7 +21,7 @@ ORIGIN = (
 
 
 def fetch_asset(version: Version, name: str) -> bytes:
-    """A file of a version's release: with a token by the API, else from its public address.
+    """Return a file of a version's release: with a token by the API, else from its public address.
 
     Raises:
         UserError: origin is not on GitHub, or the file could not be had from there.
@@ -48,7 +48,7 @@ def fetch_asset(version: Version, name: str) -> bytes:
 
 
 def origin() -> tuple[str, str]:
-    """The host and the owner/name of origin.
+    """Return the host and the owner/name of origin.
 
     Raises:
         UserError: it has none.
@@ -61,13 +61,13 @@ def origin() -> tuple[str, str]:
 
 
 def api(host: str) -> str:
-    """The address of a host's API: a host of its own on GitHub's cloud, else a folder."""
+    """Return the address of a host's API: a host of its own on GitHub's cloud, else a folder."""
     cloud = host == "github.com" or host.endswith(".ghe.com")
     return f"https://api.{host}" if cloud else f"https://{host}/api/v3"
 
 
 def get(url: str, token: str | None = None, kind: str = "application/octet-stream") -> bytes:
-    """The bytes behind an address; the token goes to that address alone, not to where it sends on."""
+    """Return the bytes behind an address; the token goes to that address alone, not to where it sends on."""
     request = Request(url, headers={"User-Agent": "mlops", "Accept": kind})
     if token:
         request.add_unredirected_header("Authorization", f"Bearer {token}")

@@ -27,7 +27,7 @@ T = TypeVar("T", str, list[Any], dict[Any, Any])
 
 
 def wanted(root: Path = Path(), rev: str | None = None, only: Collection[str] | None = None) -> dict[str, str]:
-    """The objects that the lock and `.dvc` files name, md5 → path: of the working tree, or of `rev`.
+    """Return the objects that the lock and `.dvc` files name, md5 → path: of the working tree, or of `rev`.
 
     `only` keeps those whose path is in it, such as `models/bundle.zip`.
     """
@@ -75,17 +75,17 @@ def _named(outs: list[Any], parent: PurePosixPath) -> Iterator[tuple[str, str]]:
 
 
 def place(base: Path, md5: str) -> Path:
-    """Where an object is below a DVC directory."""
+    """Return where an object is below a DVC directory."""
     return base / md5[:2] / md5[2:]
 
 
 def find(md5: str, root: Path = Path()) -> Path | None:
-    """The object's file on this machine, or None."""
+    """Return the object's file on this machine, or None."""
     return next((file for base in (STORE, CACHE) if (file := place(root / base, md5)).is_file()), None)
 
 
 def present(objects: Mapping[str, str], root: Path = Path()) -> dict[str, Path]:
-    """The files of those of `objects`, and of their directories' members, that are on this machine."""
+    """Return the files of those of `objects`, and of their directories' members, that are on this machine."""
     files: dict[str, Path] = {}
     for md5, name in objects.items():
         if file := find(md5, root):
@@ -95,7 +95,7 @@ def present(objects: Mapping[str, str], root: Path = Path()) -> dict[str, Path]:
 
 
 def absent(objects: Mapping[str, str], root: Path) -> dict[str, str]:
-    """Those of `objects`, and of their directories' members, that are not on this machine."""
+    """Return those of `objects`, and of their directories' members, that are not on this machine."""
     lacking = {}
     for md5, name in objects.items():
         file = find(md5, root)
@@ -124,13 +124,13 @@ def drop_damaged(objects: Mapping[str, str], bases: Collection[Path] = (STORE, C
 
 
 def digest(file: Path) -> str:
-    """The md5 of a file's bytes, in hexadecimal digits."""
+    """Return the md5 of a file's bytes, in hexadecimal digits."""
     with file.open("rb") as content:
         return hashlib.file_digest(content, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
 
 
 def members(file: Path, name: str) -> dict[str, str]:
-    """The objects, md5 → path, in the directory `name` that `file` lists."""
+    """Return the objects, md5 → path, in the directory `name` that `file` lists."""
     try:
         listed = [(str(member["md5"]), str(member["relpath"])) for member in json.loads(file.read_bytes())]
     except (ValueError, TypeError, KeyError, RecursionError):
@@ -181,7 +181,7 @@ def _parsed(text: bytes) -> Any:
 
 
 def _not_for_dvc(pipeline: Any) -> re.Pattern[str]:
-    """What the outputs match that `dvc.yaml` keeps from DVC's remote; the lock does not tell them apart."""
+    """Return what the outputs match that `dvc.yaml` keeps from DVC's remote; the lock does not tell them apart."""
     stages = _at(pipeline, "stages", dict).values()
     return _matching(path for stage in stages for path, flags in _outputs(stage) if _stays(flags))
 
@@ -200,7 +200,7 @@ def _matching(paths: Iterable[str]) -> re.Pattern[str]:
 
 
 def _work_directory(pipeline: Any, stage: str) -> str:
-    """What a stage's paths begin at, from the directory of its `dvc.yaml`."""
+    """Return what a stage's paths begin at, from the directory of its `dvc.yaml`."""
     return _at(_at(_at(pipeline, "stages", dict), stage, dict), "wdir", str)
 
 
@@ -209,6 +209,6 @@ def _stays(out: Any) -> bool:
 
 
 def _at(content: Any, key: str, kind: type[T]) -> T:
-    """The value at `key` where there is one of that kind, else an empty one."""
+    """Return the value at `key` where there is one of that kind, else an empty one."""
     value = content.get(key) if isinstance(content, dict) else None
     return value if isinstance(value, kind) else kind()

@@ -11,13 +11,13 @@ from .versions import Version
 
 
 def stamp(bundle: bytes, version: Version) -> bytes:
-    """The bundle, saying which version it is and which commit it was made from; the same bytes for the same bundle."""
+    """Return the bundle with its version and the commit that it was made from; the same bytes for the same bundle."""
     stamped = json.dumps({"version": version.name, "commit": version.commit}).encode() + b"\n"
     return pack({**_files(bundle), RELEASE: stamped})
 
 
 def is_stamped(bundle: bytes, version: Version, md5: str) -> bool:
-    """Whether a bundle is what `stamp` makes of the bytes with this MD5, those that the version's dvc.lock names."""
+    """Return whether a bundle is what `stamp` makes of the bytes with this MD5, which the version's dvc.lock names."""
     try:
         trained = pack({name: content for name, content in _files(bundle).items() if name != RELEASE})
     except (zipfile.BadZipFile, NotImplementedError, OSError, RuntimeError):

@@ -63,7 +63,7 @@ _RACED = (
 
 
 def uses_store(root: Path = Path()) -> bool:
-    """Whether DVC's default remote is this store, and not a cloud that DVC reaches by itself."""
+    """Return whether DVC's default remote is this store, and not a cloud that DVC reaches by itself."""
     config = configparser.ConfigParser(interpolation=None, strict=False)
     for file in (root / ".dvc/config", root / ".dvc/config.local"):
         try:
@@ -276,7 +276,7 @@ def _url(source: str, root: Path) -> str | None:
 
 
 def _stored(root: Path) -> dict[str, Path]:
-    """The objects in `.dvc/store`, directories last: a push in parts never names what it has yet to send."""
+    """Return the objects in `.dvc/store`, directories last: a push in parts never names what it has yet to send."""
     files = sorted((root / STORE).glob("??/*"), key=lambda file: (file.suffix == ".dir", file))
     return {md5: file for file in files if NAME.fullmatch(md5 := file.parent.name + file.name)}
 

@@ -96,7 +96,7 @@ def _pool(parts: list[Coordinates]) -> Coordinates:
 
 
 def _regression(truth: np.ndarray, models: Models) -> Iterator[tuple[PlotName, list[Curve]]]:
-    """Rows at even steps as points, and for residuals also their quantiles in bands of equally many predictions.
+    """Yield rows at even steps as points, and for residuals also their quantiles in bands of equally many predictions.
 
     A few hundred points show the same whatever the number of rows; the quantiles are of all rows.
     """

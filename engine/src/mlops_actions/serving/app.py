@@ -75,7 +75,7 @@ class Endpoint:
 
 
 async def predict(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
-    """The answer for one row, an object, or for a list of them, in which each row has its answer or its error."""
+    """Return the answer for one row, an object, or for a list of them, each of which has its answer or its error."""
     content = read_json(body)
     rows = content if isinstance(content, list) else [content]
     if not rows:
@@ -91,7 +91,7 @@ async def predict(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
 
 
 def problem(found: Problem) -> dict[str, Any]:
-    """A problem as it is sent."""
+    """Return a problem as it is sent."""
     what = "the row" if found.column is None else f"the column {found.column!r}"
     return {"error": f"{what} {found.reason}", "column": found.column, "reason": found.reason}
 
@@ -107,7 +107,7 @@ async def feedback(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]
 
 
 async def report_canary(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
-    """The canary report, made by a process of its own, one at a time."""
+    """Return the canary report, made by a process of its own, one at a time."""
     async with engine.reporting:
         command = [sys.executable, "-m", PACKAGE, "canary", "report", "--json"]
         pipe = asyncio.subprocess.PIPE
@@ -124,7 +124,7 @@ async def report_canary(engine: Engine, scope: Scope, body: bytes) -> tuple[int,
 
 
 async def show_metrics(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
-    """The counters, for Prometheus."""
+    """Return the counters, for Prometheus."""
     return 200, await asyncio.to_thread(engine.metrics.page, engine)
 
 
@@ -140,7 +140,7 @@ class App(Starlette):
 
 
 def make_app(settings: Serving, fixed: State | None = None) -> Starlette:
-    """The application; with `fixed` it serves that state, else what the follower writes."""
+    """Yield the application; with `fixed` it serves that state, else what the follower writes."""
     engine = Engine(settings, None, Metrics())
 
     @asynccontextmanager
@@ -190,7 +190,7 @@ def give_back() -> None:
 
 
 async def no_such_page(request: Request, error: Exception) -> Response:
-    """The answer to a path or a method that is not served."""
+    """Return the answer to a path or a method that is not served."""
     assert isinstance(error, HTTPException)
     return JSONResponse({"error": error.detail}, error.status_code, error.headers)
 

@@ -14,7 +14,7 @@ LOOKED_BACK = 10  # times the requests that a judgement takes
 
 
 def is_drawn(key: str, version: str, share: float) -> bool:
-    """Whether a key is in the share (percent) of a version: always the same, whatever the process or the day.
+    """Return whether a key is in the share (percent) of a version: always the same, whatever the process or the day.
 
     A larger share has every key of a smaller one, and another version draws other keys.
     """
@@ -34,7 +34,7 @@ class Canary:
         self._seconds: dict[str, deque[float]] = {role: deque(maxlen=size) for role in ("champion", "canary")}
 
     def pick(self, rows: Sequence[Any], key: str | None) -> list[int]:
-        """The numbers of the rows that are the canary's."""
+        """Return the numbers of the rows that are the canary's."""
         version, share = self.lane.served.version, self.lane.served.share
         if key is not None or not self.key:
             return [*range(len(rows))] if is_drawn(os.urandom(8).hex() if key is None else key, version, share) else []

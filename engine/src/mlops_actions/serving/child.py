@@ -44,7 +44,7 @@ def send(sink: BinaryIO, said: Any) -> None:
 
 
 def with_code(path: Path, parts: Parts) -> Callable[[Sequence[Any]], Answers]:
-    """What a bundle answers with this project's features.py, pandas and scikit-learn.
+    """Return what a bundle answers with this project's features.py, pandas and scikit-learn.
 
     Raises:
         UserError: the bundle was made with other code than this project has.

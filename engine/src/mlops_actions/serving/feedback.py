@@ -10,7 +10,7 @@ ID = re.compile(r"[0-9a-f]{22}-\d{1,7}")
 
 
 def read_truths(content: Any, engine: Engine) -> list[tuple[str, str]]:
-    """The id and the truth of each of a list of {"id": …, "truth": …}, or of one.
+    """Return the id and the truth of each of a list of {"id": …, "truth": …}, or of one.
 
     Raises:
         Refused: one of them is something else.

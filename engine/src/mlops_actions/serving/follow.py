@@ -40,7 +40,7 @@ class Follower(threading.Thread):
     """Looks at origin every so many seconds."""
 
     def __init__(self, seconds: float) -> None:
-        """Does not begin yet."""
+        """Do not begin yet."""
         super().__init__(name="follower", daemon=True)
         self.seconds, self._ended = seconds, threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
@@ -80,7 +80,7 @@ class Follower(threading.Thread):
 
 
 def find_state() -> State:
-    """What origin's stages say is to be served, with the bundles on this machine.
+    """Return what origin's stages say is to be served, with the bundles on this machine.
 
     Raises:
         UserError: origin cannot be reached, no store has a bundle, or one lacks the attestation that it must have.
@@ -107,7 +107,7 @@ def _served(assignment: Assignment, settings: Attestation) -> Served:
 
 
 def lay_code(assignment: Assignment) -> str:
-    """The folder with the project's files as they were at a version that needs its own features.py or history."""
+    """Return the folder with the project's files of a version that needs its own features.py or history."""
     place = (SERVING_STATE / "code" / assignment.commit).resolve()
     if not place.exists():
         partial = place.with_name(f".{assignment.commit}")
@@ -121,7 +121,7 @@ def lay_code(assignment: Assignment) -> str:
 
 
 def fetch_bundle(version: Version) -> Path:
-    """The file of a version's bundle, the bytes that were released, fetched where it is not here yet.
+    """Return the file of a version's bundle, the bytes that were released, fetched where it is not here yet.
 
     Raises:
         UserError: neither a store nor the version's release has it.

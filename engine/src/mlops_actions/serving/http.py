@@ -27,7 +27,7 @@ class Gone(Exception):
 
 
 async def read_body(receive: Receive, largest: float) -> bytes:
-    """The body of a request.
+    """Return the body of a request.
 
     Raises:
         Refused: it is larger than `largest` bytes; what is left of it was read and dropped, for the client to listen.
@@ -57,12 +57,12 @@ async def read_body(receive: Receive, largest: float) -> bytes:
 
 
 def too_large(largest: float) -> Refused:
-    """The refusal of a body."""
+    """Return the refusal of a body."""
     return Refused(413, f"the body is larger than {largest / 1e6:g} MB; send fewer rows at once")
 
 
 def read_json(body: bytes) -> Any:
-    """The JSON of a body.
+    """Return the JSON of a body.
 
     Raises:
         Refused: it is none.
@@ -74,7 +74,7 @@ def read_json(body: bytes) -> Any:
 
 
 def header(scope: Scope, name: bytes) -> str | None:
-    """The value of a header, whose name is given in lower case."""
+    """Return the value of a header, whose name is given in lower case."""
     for key, value in scope["headers"]:
         if key == name:
             return value.decode("latin-1")

@@ -24,30 +24,30 @@ LENGTH_OF_JSON = b"inference-header-content-length"
 
 
 async def live(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
-    """Whether the server runs."""
+    """Return whether the server runs."""
     return 200, {"live": True}
 
 
 async def ready(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
-    """Whether predictions are answered, and which versions are not served though they should be."""
+    """Return whether predictions are answered, and which versions are not served though they should be."""
     said = {"ready": engine.champion is not None, "roles": engine.roles()}
     said |= {"problems": engine.problems} if engine.problems else {}
     return (200, said) if engine.champion else (503, said | {"error": engine.why})
 
 
 async def server(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
-    """What the server is."""
+    """Return what the server is."""
     return 200, {"name": "mlops", "version": "2", "extensions": ["binary_tensor_data"]}
 
 
 async def model_ready(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
-    """Whether the model answers."""
+    """Return whether the model answers."""
     name, version = _addressed(engine, scope)
     return 200, {"name": name, "ready": True, "version": version}
 
 
 async def model(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
-    """What the model wants, and what it answers."""
+    """Return what the model wants, and what it answers."""
     name, version = _addressed(engine, scope)
     lane = engine.lane()
     inputs = [
@@ -72,7 +72,7 @@ async def model(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
 
 
 async def infer(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
-    """The answers for rows that come as one tensor a column; one bad row refuses the request, as the protocol wants."""
+    """Return the answers for rows that come as a tensor a column; a bad row refuses all, as the protocol says."""
     name, _ = _addressed(engine, scope)
     request, binary = _split(scope, body)
     rows = _rows(request, binary)
@@ -113,7 +113,7 @@ def _labels(classes: list[str]) -> dict[str, str]:
 
 
 def _addressed(engine: Engine, scope: Scope) -> tuple[str, str]:
-    """The model's name and version, where the path names a version that is served."""
+    """Return the model's name and version, where the path names a version that is served."""
     name, version = scope["path_params"]["name"], scope["path_params"].get("version")
     if name != MODEL:
         raise Refused(404, f"there is no model {name!r}; the one that is served is {MODEL!r}")
@@ -124,7 +124,7 @@ def _addressed(engine: Engine, scope: Scope) -> tuple[str, str]:
 
 
 def _split(scope: Scope, body: bytes) -> tuple[dict[str, Any], bytes]:
-    """The JSON of a request, and the binary data behind it."""
+    """Return the JSON of a request, and the binary data behind it."""
     said = header(scope, LENGTH_OF_JSON)
     length = len(body)
     if said is not None:
@@ -142,7 +142,7 @@ def _split(scope: Scope, body: bytes) -> tuple[dict[str, Any], bytes]:
 
 
 def _rows(request: dict[str, Any], binary: bytes) -> list[dict[str, Any]]:
-    """The rows in a request's tensors."""
+    """Return the rows in a request's tensors."""
     inputs = request.get("inputs")
     if not isinstance(inputs, list) or not inputs or not all(isinstance(one, dict) for one in inputs):
         raise Refused(400, "`inputs` must be a list of tensors, one for each column")
@@ -164,7 +164,7 @@ def _rows(request: dict[str, Any], binary: bytes) -> list[dict[str, Any]]:
 
 
 def _values(name: str, tensor: dict[str, Any], rows: int, binary: bytes) -> tuple[list[Any], bytes]:
-    """The values of a tensor, and the binary data that is not its own."""
+    """Return the values of a tensor, and the binary data that is not its own."""
     datatype = tensor.get("datatype")
     if datatype != "BYTES" and datatype not in DTYPES:
         raise Refused(400, f"the input {name!r} has the datatype {datatype!r}; give one of {', '.join(DTYPES)}, BYTES")

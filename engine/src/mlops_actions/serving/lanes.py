@@ -54,7 +54,7 @@ class Lane(ABC):
         self._queue: deque[Waiting] = deque()
 
     async def answer(self, rows: Sequence[Any]) -> list[Outcome]:
-        """The outcome of each row.
+        """Return the outcome of each row.
 
         Raises:
             Overloaded: more rows wait than may.
@@ -78,7 +78,7 @@ class Lane(ABC):
             await asyncio.sleep(0.01)
 
     def _take(self) -> list[Waiting]:
-        """The requests that are answered next; those whose callers have gone are left out."""
+        """Return the requests that are answered next; those whose callers have gone are left out."""
         taken: list[Waiting] = []
         rows = 0
         while self._queue and (not taken or rows + len(self._queue[0][0]) <= TOGETHER):
@@ -105,7 +105,7 @@ class Lane(ABC):
         self.waiting -= start
 
     def _outcomes(self, found: Answers) -> list[Outcome]:
-        """The outcome of each row, in order."""
+        """Return the outcome of each row, in order."""
         values, problems = found
         answers: list[Outcome] = [*answers_of(values, self.classes, self.threshold)] if len(values) else []
         if not problems:
@@ -124,7 +124,7 @@ class OnnxLane(Lane):
     prompt = True
 
     def __init__(self, served: Served, parts: Parts, limits: ServingLimits) -> None:
-        """Checks that the model answers as its reference says."""
+        """Check that the model answers as its reference says."""
         super().__init__(served, parts, limits)
         check_reference(Model(parts, served.bundle, enforce=False).answer, parts, served.bundle)
         self._model = Model(parts, served.bundle)
@@ -132,7 +132,7 @@ class OnnxLane(Lane):
         self._alone, self._at_once = True, 0  # whether the last turn brought one request; those answered in this one
 
     async def answer(self, rows: Sequence[Any]) -> list[Outcome]:
-        """The same; what comes alone is answered at once, without waiting for what may arrive together with it."""
+        """Return the same; what comes alone is answered at once, without waiting for what may arrive with it."""
         if self._due or not self._alone:
             return await super().answer(rows)
         self._wake()
@@ -170,7 +170,7 @@ class ChildLane(Lane):
     """A version that answers in a process of its own: it needs pandas or scikit-learn, or must not slow this one."""
 
     def __init__(self, served: Served, parts: Parts, limits: ServingLimits, nice: int = 0) -> None:
-        """Does not start the child yet; `nice` lets other processes go before it."""
+        """Do not start the child yet; `nice` lets other processes go before it."""
         super().__init__(served, parts, limits)
         self._contract, self._nice = Contract(parts.manifest["contract"]), nice
         self._process: asyncio.subprocess.Process | None = None
@@ -178,7 +178,7 @@ class ChildLane(Lane):
 
     @classmethod
     async def start(cls, served: Served, parts: Parts, limits: ServingLimits, nice: int = 0) -> "ChildLane":
-        """The lane, once its child has proved that it answers as the bundle's reference says."""
+        """Return the lane, once its child has proved that it answers as the bundle's reference says."""
         lane = cls(served, parts, limits, nice)
         try:
             await lane._start()
@@ -265,7 +265,7 @@ class ChildLane(Lane):
 
 
 async def open_lane(served: Served, limits: ServingLimits, shadow: bool = False) -> Lane:
-    """The lane of a version, checked: its digest, its parts, and that it answers as its reference says.
+    """Return the lane of a version, checked: its digest, its parts, and that it answers as its reference says.
 
     Raises:
         UserError: the bundle is not what it should be.

@@ -23,7 +23,7 @@ _KEY = {
 
 
 async def page(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
-    """The page that shows the document and sends requests."""
+    """Return the page that shows the document and sends requests."""
     assets = html.escape(scope.get("root_path", "") + "/docs/assets")
     return (
         200,
@@ -45,7 +45,7 @@ async def page(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
 
 
 async def document(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
-    """The OpenAPI document of the champion."""
+    """Return the OpenAPI document of the champion."""
     lane = engine.lane()
     example = lane.example
     predict = {
@@ -153,7 +153,7 @@ def _schemas(contract: dict[str, Any], classes: list[str] | None) -> dict[str, A
 
 
 def _column(column: dict[str, Any]) -> dict[str, Any]:
-    """What a column holds, as JSON schema."""
+    """Return what a column holds, as JSON schema."""
     kind, written = column["type"], column.get("format") or column.get("unit")
     types = list(_TYPES.get(kind, _TEXT))
     if written and kind == "number":

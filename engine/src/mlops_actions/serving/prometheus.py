@@ -17,7 +17,7 @@ class Metrics:
     """The counters of one worker."""
 
     def __init__(self) -> None:
-        """Begins at zero, in the folder that the workers share if there is one."""
+        """Begin at zero, in the folder that the workers share if there is one."""
         self._registry = registry = CollectorRegistry()
         self.requests = Counter("mlops_requests", "Requests by path and status", ["path", "status"], registry=registry)
         self.seconds = Histogram(
@@ -86,7 +86,7 @@ class Metrics:
         self._cut.set(int(engine.canary is not None and engine.canary.cut_off is not None))
 
     def page(self, engine: "Engine") -> bytes:
-        """The page that Prometheus reads."""
+        """Return the page that Prometheus reads."""
         self._lost.set(engine.journal.lost if engine.journal else 0)
         self._missed.set(engine.shadow.missed if engine.shadow else 0)
         registry = self._registry

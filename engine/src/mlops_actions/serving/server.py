@@ -45,7 +45,7 @@ class Joined:
         self._transport, self._head = transport, b""
 
     def __getattr__(self, name: str) -> Any:
-        """All that is not about writing."""
+        """Return all that is not about writing."""
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
@@ -163,7 +163,7 @@ def forget_unattested(settings: Attestation) -> None:
 
 
 async def _only(bundle: Path, settings: Serving) -> State:
-    """The state that serves one bundle, which answers as it should."""
+    """Return the state that serves one bundle, which answers as it should."""
     served = served_file(bundle)
     try:
         lane = await open_lane(served, settings.limits)

@@ -37,7 +37,7 @@ class State(msgspec.Struct, frozen=True):
 
 
 def served_file(path: Path) -> Served:
-    """A bundle's file as it is served by itself: its version is what its release says, else its digest.
+    """Return a bundle's file as it is served by itself: its version is what its release says, else its digest.
 
     Raises:
         UserError: it is no bundle.
@@ -48,7 +48,7 @@ def served_file(path: Path) -> Served:
 
 
 def read_state(path: Path = STATE) -> State | None:
-    """The state that was written last, None before the first."""
+    """Return the state that was written last, None before the first."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=State)
     except FileNotFoundError:

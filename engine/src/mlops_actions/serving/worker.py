@@ -135,7 +135,7 @@ class Engine:
             raise Refused(422, f"{len(rows)} rows are more than {self.settings.limits.waiting}; send fewer at once")
 
     def lane(self) -> Lane:
-        """The champion's lane.
+        """Return the champion's lane.
 
         Raises:
             Unready: there is none.
@@ -145,7 +145,7 @@ class Engine:
         return self.champion
 
     def roles(self) -> dict[str, str]:
-        """The version in each role that is served."""
+        """Return the version in each role that is served."""
         lanes = {
             "champion": self.champion,
             "canary": self.canary.lane if self.canary and self.canary.cut_off is None else None,

@@ -26,7 +26,7 @@ SAMPLE = 200_000  # rows that are looked at closely; types, missing values and c
 
 
 def ensure_schema(config: Config, choose: bool = False) -> bool:
-    """Infers schema.yaml and fits params.yaml unless both were done before; says whether schema.yaml was written.
+    """Infer schema.yaml and fit params.yaml unless both were done before; return whether schema.yaml was written.
 
     With `choose`, the estimator to begin with is looked for as well. The schema is written last: while it is not there,
     what was interrupted is done again.
@@ -79,7 +79,7 @@ def ensure_schema(config: Config, choose: bool = False) -> bool:
 
 
 def learn_reading(config: Config) -> Config:
-    """The config with how the data's file is written: guessed, and noted in params.yaml, unless that says it."""
+    """Return the config with how the data's file is written: guessed, and noted in params.yaml, unless that says it."""
     read = config.data.read if config.data.read != Read() else sniff(config.path(config.data.path))
     guessed = {name: value for name, value in read if value != getattr(config.data.read, name)}
     if guessed:
@@ -91,7 +91,7 @@ def learn_reading(config: Config) -> Config:
 
 
 def sample_rows(config: Config) -> tuple[pd.DataFrame, int]:
-    """All rows, or of many an evenly spaced sample, always the same; and how many there are."""
+    """Return all rows, or of many an evenly spaced sample, always the same; and how many there are."""
     kept, step, total = pd.DataFrame(), 1, 0
     for batch in read_batches(config.path(config.data.path), config.data.read):
         kept = pd.concat([kept, batch.iloc[-total % step :: step]], ignore_index=True) if total else batch
@@ -102,7 +102,7 @@ def sample_rows(config: Config) -> tuple[pd.DataFrame, int]:
 
 
 def widen(config: Config, found: dict[str, Found]) -> tuple[dict[str, Found], set[str]]:
-    """What a sample showed of each column, corrected by all rows; and the target's values, of many only some."""
+    """Return what a sample showed of each column, corrected by all rows; and the target's values, of many only some."""
     found, classes = dict(found), set[str]()
     for batch in read_batches(config.path(config.data.path), config.data.read):
         for name, (column, guesses) in found.items():
@@ -120,7 +120,7 @@ def widen(config: Config, found: dict[str, Found]) -> tuple[dict[str, Found], se
 def judge(
     config: Config, looks: list[Look], typed: pd.DataFrame, task: Task
 ) -> tuple[dict[str, str], str | None, TimeOrder | None, list[Look]]:
-    """The columns to drop with the reasons, what groups rows, what orders them, and the looks with hints."""
+    """Return the columns to drop with the reasons, what groups rows, what orders them, and the looks with hints."""
     name = config.data.target
     learnt = [look for look in looks if look.name not in (name, config.data.weight, *config.data.drop)]
     learnt = find_dropped(learnt, typed)
@@ -155,7 +155,7 @@ def _contract(name: str, columns: dict[str, Column], classes: list[str] | None) 
 
 
 def _order(looks: list[Look], typed: pd.DataFrame, name: str, task: str) -> TimeOrder | None:
-    """The column of moments that could split the rows, the moment, and whether both parts could do their work."""
+    """Return the column of moments that could split the rows, the moment, and whether both parts would do."""
     look, ordered = find_time(looks, typed)
     if look is None:
         return None

@@ -39,7 +39,7 @@ class Compute:
 
 
 def read_compute() -> Compute:
-    """What COMPUTE says; without it, a process for each core of this machine."""
+    """Return what COMPUTE says; without it, a process for each core of this machine."""
     said = os.environ.get("COMPUTE") or "local"
     if said == "local":
         return Compute()
@@ -52,7 +52,7 @@ def read_compute() -> Compute:
 
 @contextmanager
 def open_pool(data: Any) -> Iterator[Pool]:
-    """Yields `run(work, tasks)`, which gives `work(data, task)` for each task in order; `data` is sent once.
+    """Yield `run(work, tasks)`, which gives `work(data, task)` for each task in order; `data` is sent once.
 
     Raises:
         UserError: COMPUTE is wrong, its scheduler does not answer, or the processes die.
@@ -97,7 +97,7 @@ def _uninterrupted() -> Iterator[None]:
 
 @contextmanager
 def connect(place: Compute) -> Iterator[Any]:
-    """Yields a Dask client: of the scheduler, or of a cluster of processes on this machine that ends with it."""
+    """Yield a Dask client: of the scheduler, or of a cluster of processes on this machine that ends with it."""
     distributed = need("distributed", f"COMPUTE={place.scheduler}" if place.scheduler else "xgboost_dask")
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     with warnings.catch_warnings():
@@ -124,7 +124,7 @@ def connect(place: Compute) -> Iterator[Any]:
 
 
 def by_value(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function in a form that a worker can run without this package: its code is sent along."""
+    """Return the function in a form that a worker can run without this package: its code is sent along."""
     return _Sent(function)
 
 
@@ -182,7 +182,7 @@ def _check_workers(client: Any, address: str) -> None:
 
 
 def versions() -> dict[str, str]:
-    """The versions of Python and of the libraries that are installed where this runs."""
+    """Return the versions of Python and of the libraries that are installed where this runs."""
     found = {"Python": ".".join(map(str, sys.version_info[:2]))}
     for name in LIBRARIES:
         try:

@@ -20,7 +20,7 @@ POINTS = 1000
 
 
 def run(config: Config) -> None:
-    """Writes metrics.json and the data of the plots."""
+    """Write metrics.json and the data of the plots."""
     table = read_typed(config.path(TEST_FEATURES))
     truth = truth_of(config, table.pop(config.data.target))
     pipeline = read_model(config.path(PIPELINE))
@@ -40,7 +40,7 @@ def run(config: Config) -> None:
 
 
 def as_decided(config: Config, values: np.ndarray, classes: list[str] | None) -> Predictions:
-    """What a model says, as the project takes it: the positive class last, predicted from `model.threshold` on.
+    """Return what a model says, as the project takes it: the positive class last, predicted from `model.threshold` on.
 
     Raises:
         UserError: there is a threshold, and several classes that it could be about.
@@ -53,12 +53,12 @@ def as_decided(config: Config, values: np.ndarray, classes: list[str] | None) ->
 
 
 def truth_of(config: Config, target: pd.Series) -> np.ndarray:
-    """The target column as metrics take it: class names, or float64."""
+    """Return the target column as metrics take it: class names, or float64."""
     return target.to_numpy(object if config.data.task == "classification" else "float64")
 
 
 def _plots(truth: np.ndarray, predictions: Predictions) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Each plot's name and rows; rows lie in the order of their hash, so the first ones are a fair sample."""
+    """Yield each plot's name and rows; rows lie in the order of their hash, so the first ones are a fair sample."""
     some = slice(POINTS)
     if predictions.classes is None:
         values = predictions.values

@@ -18,7 +18,7 @@ READERS = {".parquet": "read_parquet({})", ".csv": "read_csv({}, header = true, 
 
 
 def open_events(connection: duckdb.DuckDBPyConnection, config: Config) -> tuple[dict[str, str], set[str]]:
-    """Makes the view `typed`: every event that says who and when, and the number of its entity's __bucket.
+    """Make the view `typed`: every event that says who and when, and the number of its entity's __bucket.
 
     What comes back are the data's columns with their DuckDB types, and the names of the events' columns.
     """
@@ -49,7 +49,7 @@ def open_events(connection: duckdb.DuckDBPyConnection, config: Config) -> tuple[
 def _open_file(
     connection: duckdb.DuckDBPyConnection, config: Config, name: str, keys: dict[str, str]
 ) -> tuple[str, dict[str, str]]:
-    """A table of its own, as SQL, whose key columns mean what they mean in the data, and its columns."""
+    """Return a table of its own, as SQL, whose key columns mean what they mean in the data, and its columns."""
     path = config.path(name)
     if path.suffix not in READERS:
         raise UserError(f"params.yaml: history.events {name!r} is neither .csv nor .parquet; save it as one of them.")
@@ -71,7 +71,7 @@ def _open_file(
 
 
 def _as_in_data(value: str, kind: str, missing: str) -> str:
-    """A value of another table as the data has it: see values.py."""
+    """Return a value of another table as the data has it: see values.py."""
     if kind == "DOUBLE":
         return f"CASE WHEN NOT isnan(CAST({value} AS DOUBLE)) THEN CAST({value} AS DOUBLE) + 0.0 END"
     if kind != "VARCHAR":

@@ -24,7 +24,7 @@ LIBRARIES = ("scikit-learn", "numpy", "skl2onnx", "onnx", "onnxruntime", "skops"
 
 
 def run(config: Config) -> None:
-    """Writes the bundle, and says which format it has and why, and what makes its features when it is served."""
+    """Write the bundle, and say which format it has and why, and what makes its features when it is served."""
     features = (table.drop(columns=config.data.target) for table in read_groups(config.path(TEST_FEATURES)))
     batches = zip(read_groups(config.path(TEST_ROWS)), features, strict=True)
     manifest = build_bundle(config, read_model(config.path(PIPELINE)), batches, config.path(BUNDLE))
@@ -37,7 +37,7 @@ def run(config: Config) -> None:
 def build_bundle(
     config: Config, pipeline: Any, batches: Iterable[tuple[pd.DataFrame, pd.DataFrame]], path: Path
 ) -> dict[str, Any]:
-    """Writes the bundle of a fitted pipeline, proved on typed rows and their features; its manifest comes back."""
+    """Write the bundle of a fitted pipeline, proved on typed rows and their features; its manifest comes back."""
     schema = load_schema(config.path(SCHEMA)).without(config.unneeded([]))
     contract = {name: column.model_dump(exclude_defaults=True) for name, column in schema.columns.items()}
     batches = iter(batches)
@@ -82,7 +82,7 @@ def build_bundle(
 
 
 def _compile(config: Config, contract: dict[str, Any]) -> tuple[dict[str, Any] | None, str]:
-    """The program of features.py, or why there is none."""
+    """Return the program of features.py, or why there is none."""
     if config.history.entity:
         return None, "it needs the history that features.sql makes"
     kinds = {name: column["type"] for name, column in contract.items() if name not in config.data.unseen}

@@ -41,7 +41,7 @@ class Query:
 
 
 def load_query(config: Config, columns: dict[str, str], events: set[str]) -> Query:
-    """What features.sql says, for data with these `columns` (name → DuckDB type) and the columns of its `events`."""
+    """Return what features.sql says, for data with these `columns` (name → DuckDB type) and those of its `events`."""
     try:
         sql = config.path(FILE).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -55,7 +55,7 @@ def load_query(config: Config, columns: dict[str, str], events: set[str]) -> Que
 
 
 def evaluate(connection: duckdb.DuckDBPyConnection, query: Query, table: str) -> list[str]:
-    """Makes `table`, one row for each entity and moment, of the table `events`; what comes back are the features."""
+    """Make `table`, one row for each entity and moment, of the table `events`; what comes back are the features."""
     try:
         connection.execute(f"CREATE OR REPLACE TABLE said AS\n{query.text}")
         types = {str(name): str(kind) for name, kind, *_ in connection.execute("DESCRIBE said").fetchall()}
@@ -73,7 +73,7 @@ def evaluate(connection: duckdb.DuckDBPyConnection, query: Query, table: str) ->
 
 
 def describe(query: Query, row: tuple[object, ...]) -> str:
-    """Whose and when, as a sentence says it: `customer=42 at 2026-01-31`."""
+    """Return whose and when, as a sentence says it: `customer=42 at 2026-01-31`."""
     *who, when = row
     names = ", ".join(f"{name}={value}" for name, value in zip(query.entity, who, strict=True))
     return f"{names} at {str(when).removesuffix(' 00:00:00')}"
@@ -104,7 +104,7 @@ def _check_text(sql: str, events: set[str]) -> None:
 
 
 def _select(query: Query, types: dict[str, str]) -> tuple[str, str]:
-    """The columns of what was said, as SQL that gives them the types of the data: the keys, and the features."""
+    """Return the columns of what was said, as SQL that gives them the types of the data: the keys, and the features."""
     names = {name.lower(): name for name in types}
     keys = {}
     for key in query.keys:
@@ -130,13 +130,13 @@ def _select(query: Query, types: dict[str, str]) -> tuple[str, str]:
 
 
 def _nodes(value: object) -> list[dict]:
-    """Every mapping inside parsed SQL."""
+    """Return every mapping inside parsed SQL."""
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
     return ([value] if isinstance(value, dict) else []) + [node for child in children for node in _nodes(child)]
 
 
 def _source(node: dict) -> str | None:
-    """The table, file or table function that a node of parsed SQL reads, if it does."""
+    """Return the table, file or table function that a node of parsed SQL reads, if it does."""
     if node.get("type") == "BASE_TABLE":
         return ".".join(filter(None, [node.get("schema_name"), node["table_name"]]))
     return node["function"]["function_name"] if node.get("type") == "TABLE_FUNCTION" else None

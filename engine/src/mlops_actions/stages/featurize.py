@@ -17,7 +17,7 @@ from ..data.table import KIND, kinds_of, read_groups
 
 
 def run(config: Config) -> None:
-    """Writes the features and the target of the train and the test rows, batch by batch."""
+    """Write the features and the target of the train and the test rows, batch by batch."""
     weight = config.data.weight  # of the rows to train on only
     train = _featurize(config, config.path(TRAIN_ROWS), weight)
     first = next(train)
@@ -31,7 +31,7 @@ def run(config: Config) -> None:
 
 
 def _featurize(config: Config, path: Path, weight: str | None) -> Iterator[pa.Table]:
-    """The features, the target and the weight, if there is one, of the rows in a file, batch by batch."""
+    """Return the features, the target and the weight, if there is one, of the rows in a file, batch by batch."""
 
     def featurize(batch: tuple[int, pd.DataFrame]) -> pa.Table:
         first, rows = batch
@@ -48,7 +48,7 @@ def _featurize(config: Config, path: Path, weight: str | None) -> Iterator[pa.Ta
 
 
 def _with_kinds(types: pa.Schema, kinds: dict[str, str]) -> pa.Schema:
-    """The schema, with what the contract says of each text in it that has kept its column's name."""
+    """Return the schema, with what the contract says of each text in it that has kept its column's name."""
     for number, field in enumerate(types):
         kind = kinds.get(field.name)
         if kind in ("category", "text") and field.type != pa.float32():

@@ -31,7 +31,7 @@ ROWS = 2**14  # of a row group: what a lookup reads
 
 
 def run(config: Config) -> None:
-    """Brings the table up to date; buckets whose events and recipe are the same stay as they are."""
+    """Bring the table up to date; buckets whose events and recipe are the same stay as they are."""
     directory = config.path(HISTORY)
     directory.mkdir(parents=True, exist_ok=True)
     if not config.history.entity:
@@ -109,7 +109,7 @@ def _key_in(file: Path) -> str | None:
 
 
 def _compute(part: Path, file: Path, key: str, query: Query, resources: Resources, share: float) -> None:
-    """Writes a bucket's file from its events; one thread, so that the bits do not depend on the machine."""
+    """Write a bucket's file from its events; one thread, so that the bits do not depend on the machine."""
     with connect(resources, share, threads=1) as connection:
         connection.execute(
             "CREATE TABLE everything AS "
@@ -130,7 +130,7 @@ def _compute(part: Path, file: Path, key: str, query: Query, resources: Resource
 
 
 def _finish(directory: Path, about: dict[str, Any], *files: Path) -> None:
-    """Says what the table is, which is these files and no other."""
+    """Say what the table is, which is these files and no other."""
     write_file(directory / ABOUT, f"{json.dumps(about, indent=2)}\n".encode())
     for file in {*directory.iterdir()} - {directory / ABOUT, *files}:
         file.unlink()

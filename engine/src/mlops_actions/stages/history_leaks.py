@@ -23,7 +23,7 @@ class Difference(NamedTuple):
 
 
 def refuse_leaks(connection: duckdb.DuckDBPyConnection, query: Query, features: list[str]) -> None:
-    """Runs the query again without what no row may depend on, and compares with the table `features`.
+    """Run the query again without what no row may depend on, and compare it with the table `features`.
 
     Each entity is cut off after one of its moments, or left out where it has but one; events that share a moment come
     in the opposite order. Rows up to the cut must stay the same. The table `everything` has all events.
@@ -54,7 +54,7 @@ def _choose_cuts(connection: duckdb.DuckDBPyConnection, query: Query, number: in
 def _run_again(
     connection: duckdb.DuckDBPyConnection, query: Query, features: list[str], given: str, order: str, compared: str
 ) -> Difference | None:
-    """The first difference, among the rows `compared`, when the query sees only the events `given`, in this order."""
+    """Return the first difference among the rows `compared` when the query sees the events `given`, in this order."""
     connection.execute(
         f"CREATE OR REPLACE TABLE events AS SELECT everything.* FROM everything {given} ORDER BY ALL {order}"
     )
@@ -84,7 +84,7 @@ def _differs(name: str, kind: str) -> str:
 
 
 def _explain(connection: duckdb.DuckDBPyConnection, query: Query, features: list[str], found: Difference) -> str:
-    """What the row depends on, found by taking away one thing at a time."""
+    """Return what the row depends on, found by taking away one thing at a time."""
     row = {name: f"{quote(name)} = {literal(str(value))}" for name, value in zip(query.keys, found.keys, strict=True)}
     this, alone = (f"WHERE {' AND '.join(row[name] for name in names)}" for names in (query.keys, query.entity))
     cure = f"compute it OVER (PARTITION BY {', '.join(query.entity)} ORDER BY {query.time})"

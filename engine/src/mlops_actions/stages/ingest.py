@@ -34,7 +34,7 @@ stages:
 
 
 def run(config: Config) -> None:
-    """Replaces the snapshot by what the source has now, when that can be read, and says what changed.
+    """Replace the snapshot by what the source has now, when that can be read, and say what changed.
 
     Raises:
         UserError: there is no source, it gives nothing, or what it gives is no table.
@@ -64,7 +64,7 @@ def run(config: Config) -> None:
 
 
 def write_stage(config: Config) -> None:
-    """Writes the dvc.yaml that names the snapshot as a stage's output, unless there is one."""
+    """Write the dvc.yaml that names the snapshot as a stage's output, unless there is one."""
     query = (config.data.source or "").endswith(".sql")
     if not config.path(STAGE_FILE).exists():
         deps = f"    deps:\n      - {config.data.source}\n" if query else ""

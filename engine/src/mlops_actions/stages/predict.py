@@ -16,7 +16,7 @@ from ..data.table import read_table
 
 
 def predict(config: Config, rows: Path | pd.DataFrame, bundle: Bundle, enforce: bool = True) -> pd.DataFrame:
-    """A `prediction` for each row, and a `probability_<class>` for each class.
+    """Return a `prediction` for each row, and a `probability_<class>` for each class.
 
     Args:
         config: the project that trained the bundle.
@@ -43,7 +43,7 @@ def predict(config: Config, rows: Path | pd.DataFrame, bundle: Bundle, enforce: 
 
 
 def lookup(config: Config, keys: Mapping[str, Any], time: Any = None) -> dict[str, Any]:
-    """What is known of the entity with these `keys` before `time`, by now where it is None; missing: None.
+    """Return what is known of the entity with these `keys` before `time`, by now where it is None; missing: None.
 
     Raises:
         UserError: the project has no history, or `keys` are not its entity's columns, or not of their type.

@@ -39,7 +39,7 @@ _ARROW = {
 
 
 def run(config: Config) -> None:
-    """Writes the train and test rows, and a summary of the data that Git can compare."""
+    """Write the train and test rows, and a summary of the data that Git can compare."""
     schema = load_schema(config.path(SCHEMA))
     _check_names(config, schema)
     schema = schema.weighing(config.data.weight)
@@ -74,7 +74,7 @@ def run(config: Config) -> None:
 
 
 def stage_rows(config: Config, schema: Schema, folder: Path) -> tuple[int, int]:
-    """Writes typed rows to train.parquet and test.parquet in the folder, in the data's order.
+    """Write typed rows to train.parquet and test.parquet in the folder, in the data's order.
 
     Returns how many rows are neither, and how many were left out because they have no target.
 
@@ -119,7 +119,7 @@ def stage_rows(config: Config, schema: Schema, folder: Path) -> tuple[int, int]:
 
 
 def open_parts(config: Config, database: DuckDBPyConnection, folder: Path) -> int:
-    """Makes the views `train` and `test` of the scratch files; returns how many rows train lacks for a key in test."""
+    """Make the views `train` and `test` of the scratch files; return how many rows train lacks for a key in test."""
     for part in _OUTPUTS:
         database.read_parquet(str(folder / f"{part}.parquet"), file_row_number=True).create_view(f"staged_{part}")
     database.execute("CREATE VIEW test AS FROM staged_test")
@@ -133,7 +133,7 @@ def open_parts(config: Config, database: DuckDBPyConnection, folder: Path) -> in
 
 
 def sort_rows(database: DuckDBPyConnection, part: str, types: pa.Schema) -> Iterator[pa.Table]:
-    """The rows of a part in tables of BATCH rows, in an order that their values decide.
+    """Return the rows of a part in tables of BATCH rows, in an order that their values decide.
 
     Sorting the dataset differently then retrains nothing. Rows of one hash are the same rows, or else come as the
     dataset has them.

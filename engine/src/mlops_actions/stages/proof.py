@@ -42,7 +42,7 @@ class Case:
 
     @classmethod
     def of(cls, typed: pd.DataFrame, features: pd.DataFrame, columns: list[str]) -> "Case":
-        """The case of typed rows and their features, where clients send these columns."""
+        """Return the case of typed rows and their features, where clients send these columns."""
         return cls(typed[columns], as_json(typed[columns]), features)
 
 
@@ -58,7 +58,7 @@ def as_json(typed: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def make_edges(config: Config, pipeline: Any, first: Case, contract: dict[str, Any]) -> Case:
-    """What production will send one day: nothing known, categories never seen, extremes, ties of float32."""
+    """Return what production will send one day: nothing known, categories never seen, extremes, ties of float32."""
     typed = first.typed.iloc[np.arange(10) % len(first.typed)].reset_index(drop=True)
     for name, column in contract.items():
         typed[name] = _edges(typed[name], column["type"])
@@ -83,7 +83,7 @@ def _edges(values: pd.Series, kind: str) -> pd.Series:
 
 
 def _case_alone(config: Config, pipeline: Any, typed: pd.DataFrame, what: str) -> Case:
-    """The case of typed rows, each by itself, as some are beyond features.py or model.py; who refuses which is printed.
+    """Return the case of typed rows, each by itself, as some are beyond features.py or model.py; print who refuses.
 
     Raises:
         UserError: every row is refused.
@@ -114,7 +114,7 @@ def _case_alone(config: Config, pipeline: Any, typed: pd.DataFrame, what: str) -
 
 
 def refusal_of(pipeline: Any, features: pd.DataFrame) -> str:
-    """Why a fitted pipeline has no answer to rows of features, as a sentence; empty where it has."""
+    """Return why a fitted pipeline has no answer to rows of features, as a sentence; empty where it has."""
     try:
         answer = answer_of(pipeline, features)
     except ValueError as error:  # scikit-learn refuses what overflows in it, or has no number for it
@@ -126,7 +126,7 @@ class OnnxProof:
     """How far an ONNX model is from scikit-learn, in batches and row by row."""
 
     def __init__(self, config: Config, onnx: bytes, pipeline: Any, numbers: list[str], categories: list[str]) -> None:
-        """The model and the pipeline that it was made from, which has these number and category features."""
+        """Return the model and the pipeline that it was made from, which has these number and category features."""
         self.config, self.pipeline, self.failure = config, pipeline, ""
         self.answer = onnx_answer(onnx, numbers, categories)
         self._expected: list[np.ndarray] = []
@@ -195,12 +195,12 @@ class OnnxProof:
 
 
 def scale_of(expected: np.ndarray) -> np.ndarray:
-    """What a difference is measured in: probabilities as they are, numbers by their size or their spread."""
+    """Return what a difference is measured in: probabilities as they are, numbers by their size or their spread."""
     return np.ones(1) if expected.ndim == 2 else np.maximum(np.abs(expected), np.std(expected) or 1.0)
 
 
 def blank(pipeline: Any, features: pd.DataFrame) -> pd.DataFrame:
-    """Those of four rows that the pipeline answers: every feature, or all of one kind, is missing or never seen."""
+    """Return those of four rows that the pipeline answers: all features, or all of one kind, missing or never seen."""
     rows = features.iloc[np.arange(4) % len(features)].reset_index(drop=True)
     for name in rows:
         if rows[name].dtype == np.float32:
@@ -217,7 +217,7 @@ class FeaturesProof:
     def __init__(
         self, program: dict[str, Any], contract: dict[str, Any], numbers: list[str], categories: list[str]
     ) -> None:
-        """The program of features.py, and what it is proved for."""
+        """Return the program of features.py, and what it is proved for."""
         self.contract, self.numbers, self.categories = Contract(contract, enforce=False), numbers, categories
         self.failure, self._rows = "", 0
         try:
@@ -250,7 +250,7 @@ class FeaturesProof:
             self.failure = f"compiled, {what} from what pandas makes of the same rows"
 
     def _run(self, rows: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray, dict[int, Any]] | None:
-        """What the program makes of rows; None once something failed, of which `failure` says what."""
+        """Return what the program makes of rows; None once something failed, of which `failure` says what."""
         if self.failure:
             return None
         columns, problems = self.contract.read(rows)
@@ -276,7 +276,7 @@ class FeaturesProof:
 
 
 def make_reference(config: Config, pipeline: Any, first: Case, edges: Case) -> dict[str, Any]:
-    """Rows and what scikit-learn answers, by which a server proves that it answers alike.
+    """Return rows and what scikit-learn answers, by which a server proves that it answers alike.
 
     The columns of the sample are shuffled against each other: its rows are nobody's.
     """

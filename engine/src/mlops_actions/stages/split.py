@@ -40,7 +40,7 @@ def words_of(rows: pd.DataFrame) -> dict[str, np.ndarray]:
 
 
 def combine(words: dict[str, np.ndarray]) -> np.ndarray:
-    """A 64-bit hash of each row of columns' words, whatever the columns' order: uint64.
+    """Return a 64-bit hash of each row of columns' words, whatever the columns' order: uint64.
 
     Column by column, by the names' order, a step and the finaliser of SplitMix64 (Steele, Lea & Flood 2014, Fast
     splittable pseudorandom number generators, OOPSLA; constants of Stafford's variant 13), in which the column's words
@@ -85,7 +85,7 @@ def _hash_each(texts: pa.Array) -> np.ndarray:
 
 
 def _bounds(config: Config, kind: str) -> tuple[float | pd.Timestamp, float | pd.Timestamp]:
-    """Where the gap begins and where the test begins, of a column of the given dtype's kind."""
+    """Return where the gap begins and where the test begins, of a column of the given dtype's kind."""
     name, cutoff, gap = config.split.column, config.split.cutoff, config.split.gap
     if kind == "M" and isinstance(cutoff, str):
         try:

@@ -23,7 +23,7 @@ class Tally:
         self.sums: dict[str, list[float]] = {name: [] for name in types.names}
 
     def watch(self, part: str, tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-        """The same tables, counted. Sums are exact beyond a table, so they do not depend on the order of the parts."""
+        """Yield the same tables, counted. Sums are exact beyond a table, so the order of the parts does not matter."""
         for table in tables:
             self.rows[part] += table.num_rows
             for name, column in zip(table.column_names, table.columns, strict=True):
@@ -35,12 +35,12 @@ class Tally:
             yield table
 
     def mean(self, name: str) -> float:
-        """The mean of a column's known values."""
+        """Return the mean of a column's known values."""
         return math.fsum(self.sums[name]) / (sum(self.rows.values()) - self.missing[name])
 
 
 def summarize(database: DuckDBPyConnection, schema: Schema, tally: Tally) -> dict[str, Any]:
-    """Counts, means and the most frequent values of the views `train` and `test`, whose columns are c0, c1 …"""
+    """Return counts, means and the most frequent values of the views `train` and `test`, whose columns are c0, c1 …"""
     rows = sum(tally.rows.values())
     columns: dict[str, object] = {}
     for number, name in enumerate(tally.missing):

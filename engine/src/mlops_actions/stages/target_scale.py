@@ -15,7 +15,7 @@ from ..core.errors import UserError
 
 
 def weigh_rows(config: Config, target: pd.Series, given: pd.Series | None) -> np.ndarray | None:
-    """How much each row to train on counts: what data.weight gives times what its class weighs; None where all are 1.
+    """Return how much each row to train on counts: data.weight times what its class weighs; None where all are 1.
 
     A class's weight multiplies the rows' own, as scikit-learn's estimators do it that know class weights. `balanced`
     gives every class the same sum: rows / (classes × rows of the class).
@@ -32,7 +32,7 @@ def weigh_rows(config: Config, target: pd.Series, given: pd.Series | None) -> np
 
 
 def check_weighable(estimator: BaseEstimator, settings: Model) -> None:
-    """Refuses weights for an estimator that takes none, itself or what it wraps."""
+    """Refuse weights for an estimator that takes none, itself or what it wraps."""
     inner: Any = estimator
     while inner is not None:
         if "sample_weight" not in inspect.signature(inner.fit).parameters and not _wrapped(inner):
@@ -45,7 +45,7 @@ def check_weighable(estimator: BaseEstimator, settings: Model) -> None:
 
 
 def check_plain(config: Config) -> None:
-    """Refuses weights and transforms for training on Dask, which has none of them."""
+    """Refuse weights and transforms for training on Dask, which has none of them."""
     model = config.model
     knobs = {"data.weight": config.data.weight, "class_weight": model.class_weight, "transform": model.transform}
     for knob, value in knobs.items():
@@ -55,7 +55,7 @@ def check_plain(config: Config) -> None:
 
 
 def on_scale(estimator: BaseEstimator, transform: str | None, target: pd.Series) -> BaseEstimator:
-    """The estimator, learning and answering through a transform of the target if there is one."""
+    """Return the estimator, learning and answering through a transform of the target if there is one."""
     if transform is None:
         return estimator
     if transform == "yeo-johnson":
@@ -69,7 +69,7 @@ def on_scale(estimator: BaseEstimator, transform: str | None, target: pd.Series)
 
 
 def check_scale(estimator: BaseEstimator) -> None:
-    """Refuses a fitted transform whose inverse has an end, unless trees use it: they answer what they saw."""
+    """Refuse a fitted transform whose inverse has an end, unless trees use it: they answer what they saw."""
     found = getattr(getattr(estimator, "transformer_", None), "lambdas_", None)
     trees = type(getattr(estimator, "regressor_", None)).__module__.startswith(("sklearn.ensemble", "sklearn.tree"))
     if found is not None and not 0 <= found[0] <= 2 and not trees:
@@ -95,7 +95,7 @@ def _class_weights(settings: Model, target: pd.Series) -> dict[str, float] | Non
 
 
 def _wrapped(estimator: Any) -> Any:
-    """The estimator inside a calibration, a vote or a transform; None if it is none of them."""
+    """Return the estimator inside a calibration, a vote or a transform; None if it is none of them."""
     several = getattr(estimator, "estimators", None)
     one = several[0][1] if isinstance(several, list) and several else getattr(estimator, "estimator", None)
     return one if hasattr(one, "fit") else None

@@ -21,7 +21,7 @@ from .train_on_dask import fit_on_dask
 
 
 def run(config: Config) -> None:
-    """Fits the pipeline of model.py and writes it as a skops file."""
+    """Fit the pipeline of model.py and write it as a skops file."""
     start = time.perf_counter()
     if config.model.estimator == "xgboost_dask":
         check_plain(config)
@@ -37,7 +37,7 @@ def run(config: Config) -> None:
 
 
 def unfitted(config: Config, columns: Columns, target: pd.Series) -> Pipeline:
-    """The pipeline for a feature table with these columns and this target."""
+    """Return the pipeline for a feature table with these columns and this target."""
     if not columns.used:
         raise UserError(
             "features.py: no column has two rows' worth to learn from: each is empty or differs in every row; add one."
@@ -53,7 +53,7 @@ def fit(
     target: pd.Series,
     weight: pd.Series | None = None,
 ) -> Pipeline:
-    """The fitted pipeline; what the estimator rejects becomes one sentence.
+    """Return the fitted pipeline; what the estimator rejects becomes one sentence.
 
     Args:
         config: the project.

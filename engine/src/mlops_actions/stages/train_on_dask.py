@@ -24,7 +24,7 @@ Unfitted = Callable[[Config, Columns, pd.Series], Pipeline]
 
 
 def fit_on_dask(config: Config, unfitted: Unfitted) -> tuple[Pipeline, int]:
-    """The fitted pipeline, as if XGBoost had trained here, and how many rows it saw; `unfitted` makes the pipeline.
+    """Return the pipeline, fitted as if XGBoost had trained here, and how many rows it saw; `unfitted` makes it.
 
     Raises:
         UserError: a package is missing, COMPUTE is wrong, or XGBoost rejects the parameters.
@@ -64,7 +64,7 @@ def fit_on_dask(config: Config, unfitted: Unfitted) -> tuple[Pipeline, int]:
 def _spread(
     client: Any, path: Path, rows: int, columns: Pipeline, target: str, classes: np.ndarray | None
 ) -> tuple[Any, Any]:
-    """The features and the truth as Dask arrays whose parts lie, prepared, with the workers in turn."""
+    """Return the features and the truth as Dask arrays whose parts lie, prepared, with the workers in turn."""
     import dask
     from dask import array
 
@@ -91,17 +91,17 @@ def _spread(
 
 
 def size_of(path: str) -> int | None:
-    """How large a file is that this machine sees at the path."""
+    """Return how large a file is that this machine sees at the path."""
     return Path(path).stat().st_size if Path(path).is_file() else None
 
 
 def width_of(part: tuple[np.ndarray, np.ndarray]) -> int:
-    """How many features a prepared part has."""
+    """Return how many features a prepared part has."""
     return int(part[0].shape[1])
 
 
 def read_part(path: str, start: int, stop: int) -> pd.DataFrame:
-    """The rows of a feature table from `start` until `stop`, of which only their row groups are read."""
+    """Return the rows of a feature table from `start` until `stop`, of which only their row groups are read."""
     import pyarrow
     from pyarrow import parquet
 
@@ -117,7 +117,7 @@ def read_part(path: str, start: int, stop: int) -> pd.DataFrame:
 def prepare(
     source: Any, rows: tuple[int, int], columns: Pipeline, target: str, classes: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The float32 features and truth of some rows, the truth as positions in `classes`."""
+    """Return the float32 features and truth of some rows, the truth as positions in `classes`."""
     table = read_part(source, *rows) if isinstance(source, str) else source
     truth = table.pop(target).to_numpy()
     known = truth if classes is None else np.searchsorted(classes.astype(str), truth.astype(str))

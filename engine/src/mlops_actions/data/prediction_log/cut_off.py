@@ -12,7 +12,7 @@ CUT_OFF = SERVING_STATE / "cut-off.json"
 
 
 def read_cut_off(path: Path = CUT_OFF) -> dict[str, str]:
-    """The assignments whose canary was cut off, each with the reason."""
+    """Return the assignments whose canary was cut off, each with the reason."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, str])
     except FileNotFoundError:

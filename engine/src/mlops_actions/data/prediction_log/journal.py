@@ -55,7 +55,7 @@ _decode = msgspec.msgpack.Decoder(Record).decode
 
 
 def read_records(path: Path) -> tuple[list[Record], bool]:
-    """The records of a journal, and whether they are all of it: a writer that is killed may leave half a record."""
+    """Return the records of a journal, and whether they are all of it: a killed writer may leave half a record."""
     content = memoryview(path.read_bytes())
     records: list[Record] = []
     at = 0
@@ -73,7 +73,7 @@ class Journal:
     """Where a worker puts its records."""
 
     def __init__(self, settings: PredictionLog) -> None:
-        """Begins a journal below `settings.path`."""
+        """Begin a journal below `settings.path`."""
         assert settings.path is not None
         self.folder, self.settings = Path(settings.path), settings
         self.lost = 0  # records

@@ -54,12 +54,12 @@ def sweep(folder: Path, days: float | None = None) -> None:
 
 
 def read_predictions(folder: Path, columns: list[str] | None = None, since: datetime | None = None) -> "pd.DataFrame":
-    """Every prediction kept, the latest included, made since a moment; the columns are some or all of PREDICTIONS."""
+    """Return every prediction made since a moment, the latest included; the columns are some or all of PREDICTIONS."""
     return _read(folder, "log", PREDICTIONS, ["id", "role"], columns, since)
 
 
 def read_truths(folder: Path) -> "pd.DataFrame":
-    """Every truth that came back; of an id that has several, the last one."""
+    """Return every truth that came back; of an id that has several, the last one."""
     return _read(folder, "feedback", TRUTHS, ["id"])
 
 
@@ -85,7 +85,7 @@ def _convert(path: Path) -> None:
 
 
 def _predictions(records: list[Record]) -> pa.Table:
-    """A line for each row that a version answered or failed on."""
+    """Return a line for each row that a version answered or failed on."""
     lines: list[tuple[Any, ...]] = []
     for one in records:
         if not isinstance(one, Prediction):
@@ -120,7 +120,7 @@ def _table(lines: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
 
 
 def as_list(content: Any) -> list[Any]:
-    """The rows of a body, or the answers to them, one or many."""
+    """Return the rows of a body, or the answers to them, one or many."""
     if isinstance(content, dict) and isinstance(content.get("predictions"), list):
         return content["predictions"]
     return content if isinstance(content, list) else [content]
@@ -163,7 +163,7 @@ def _read(
 
 @contextmanager
 def _unlocked(path: Path) -> Iterator[bool]:
-    """Whether nobody writes a journal, which then is ours until the end."""
+    """Yield whether nobody writes a journal, which then is ours until the end."""
     try:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:  # another process was faster

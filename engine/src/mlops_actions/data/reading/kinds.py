@@ -67,7 +67,7 @@ def check_alike(files: list[Path]) -> None:
 
 
 def kind_of(file: Path) -> Kind:
-    """What a file holds, as its name says."""
+    """Return what a file holds, as its name says."""
     kind = KINDS.get(suffix_of(file))
     if kind is None or (compression_of(file) and kind in ("parquet", "workbook")):
         raise UserError(f"{file}: its name says no kind of table; save it as one of {', '.join(KINDS)}.")
@@ -75,7 +75,7 @@ def kind_of(file: Path) -> Kind:
 
 
 def check_names(file: Path, names: list[str]) -> None:
-    """Refuses a table in which a column cannot be told from another."""
+    """Refuse a table in which a column cannot be told from another."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise UserError(f"{file}: the column {twice[0]!r} appears {names.count(twice[0])} times; rename or remove one.")
@@ -102,17 +102,17 @@ def suffixes_of(file: Path) -> str:
 
 
 def suffix_of(file: Path) -> str:
-    """The suffix of a file's name in lower case, without that of its compression."""
+    """Return the suffix of a file's name in lower case, without that of its compression."""
     return (Path(file.stem) if compression_of(file) else file).suffix.lower()
 
 
 def compression_of(file: Path) -> str | None:
-    """How a file is compressed, as its name says."""
+    """Return how a file is compressed, as its name says."""
     return COMPRESSED.get(file.suffix.lower())
 
 
 def open_bytes(file: Path) -> IO[bytes]:
-    """The file's bytes, decompressed."""
+    """Return the file's bytes, decompressed."""
     import pyarrow as pa
 
     compression = compression_of(file)

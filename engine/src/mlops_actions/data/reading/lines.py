@@ -20,7 +20,7 @@ ROWS = 2**14  # of a table
 
 
 def read_lines(file: Path) -> Iterator[pa.Table]:
-    """The rows of a file in order, in tables of any size; a key that an object lacks is missing there.
+    """Yield the rows of a file in order, in tables of any size; a key that an object lacks is missing there.
 
     The columns are the keys of the first object, then those that only later ones have, by name.
     """
@@ -67,7 +67,7 @@ def _read_names(file: Path, database: "duckdb.DuckDBPyConnection", source: str) 
 
 
 def _find_line(file: Path) -> str | None:
-    """The first line that is no JSON object, found slowly, once it is known that there is one."""
+    """Return the first line that is no JSON object, found slowly, once it is known that there is one."""
     try:
         with io.BufferedReader(cast(Any, open_bytes(file))) as stream:
             for number, line in enumerate(stream, 1):

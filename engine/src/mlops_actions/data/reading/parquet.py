@@ -16,7 +16,7 @@ BUFFER = 2**20  # bytes of each column chunk that are read at once, where the wh
 
 
 def read_parquet(files: list[Path]) -> Iterator[tuple[Path, pa.Table]]:
-    """The rows of the files in order, in tables of any size, whose types are the ones that fit all of the files."""
+    """Yield the rows of the files in order, in tables of any size, whose types fit all of the files."""
     schemas = {}
     for file in files:
         with _open(file) as opened:
@@ -38,12 +38,12 @@ def read_parquet(files: list[Path]) -> Iterator[tuple[Path, pa.Table]]:
 
 
 def plain_schema(schema: pa.Schema, where: str) -> pa.Schema:
-    """The types that `make_plain` gives the columns of a schema; one that has no plain form is a UserError."""
+    """Return the types that `make_plain` gives the columns of a schema; one that has no plain form is a UserError."""
     return pa.schema([(field.name, _plain_type(field, where)) for field in schema])
 
 
 def make_plain(table: pa.Table, schema: pa.Schema, where: str) -> pa.Table:
-    """The table with the types of a schema that `plain_schema` made."""
+    """Return the table with the types of a schema that `plain_schema` made."""
     columns = []
     for column, field in zip(table.columns, schema, strict=True):
         try:

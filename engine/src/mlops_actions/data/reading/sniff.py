@@ -26,7 +26,7 @@ _UNDEFINED = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")  # in cp1252
 
 
 def sniff(path: Path) -> Read:
-    """How the text files at a path are written, guessed from all their bytes and the first rows; else the defaults."""
+    """Return how the text files at a path are written, as all bytes and the first rows show; else the defaults."""
     files = find_files(path)
     if kind_of(files[0]) != "text":
         return Read()
@@ -42,7 +42,7 @@ def sniff(path: Path) -> Read:
 
 
 def guess_encoding(head: bytes, files: list[Path]) -> str:
-    """The encoding that the first bytes mark or show, else UTF-8 where all bytes of the files are, else cp1252."""
+    """Return the encoding that the first bytes mark or show, else UTF-8 where all bytes are it, else cp1252."""
     for mark, name in MARKS.items():
         if head.startswith(mark):
             return name
@@ -58,7 +58,7 @@ def guess_encoding(head: bytes, files: list[Path]) -> str:
 
 
 def guess_delimiter(text: str) -> str | None:
-    """The character that cuts most rows into as many cells as the header has; None where the header has one."""
+    """Return the character that cuts most rows into as many cells as the header has; None where the header has one."""
     for strict in (True, False):
         best: tuple[float, int, str | None] = (0, 0, None)
         for delimiter in DELIMITERS:
@@ -73,7 +73,7 @@ def guess_delimiter(text: str) -> str | None:
 
 
 def guess_decimal(text: str, delimiter: str) -> Literal[".", ","]:
-    """A comma where numbers have one and none has a point that is not for thousands; else a point."""
+    """Return a comma where numbers have one and none has a point that is not for thousands; else a point."""
     cells = [cell.strip() for row in _split(text, delimiter, strict=False)[1:] for cell in row]
     point = re.compile(r"[+-]?(\d+\.(\d{1,2}|\d{4,})|0\.\d+|\.\d+|\d{1,3}(,\d{3})+\.\d+)([eE][+-]?\d+)?")
     comma = re.compile(r"[+-]?(\d+,(\d{1,2}|\d{4,})|0,\d+|\d{1,3}([. '\xa0\u202f]\d{3})+,\d+)([eE][+-]?\d+)?")
@@ -86,7 +86,7 @@ def guess_decimal(text: str, delimiter: str) -> Literal[".", ","]:
 
 
 def _split(text: str, delimiter: str, strict: bool) -> list[list[str]]:
-    """The first rows; none where quotes do not fit the delimiter, apart from one that the sample cuts."""
+    """Return the first rows; none where quotes do not fit the delimiter, apart from one that the sample cuts."""
     csv.field_size_limit(2**31 - 1)
     reader, rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=strict), []
     try:

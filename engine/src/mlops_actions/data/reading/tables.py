@@ -15,7 +15,7 @@ from .workbook import read_workbook
 
 
 def read_tables(path: Path, read: Read) -> Iterator[pa.Table]:
-    """The rows in order, in tables of any size with the columns of the first.
+    """Yield the rows in order, in tables of any size with the columns of the first.
 
     Raises:
         UserError: there are no rows, or a file cannot be read or has other columns than the first.

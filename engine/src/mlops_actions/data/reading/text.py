@@ -22,7 +22,7 @@ DECIMAL_COMMA = rf"^\s*[+-]?(\d+|[1-9]\d{{0,2}}{THOUSANDS})(,\d*)?([eE][+-]?\d+)
 
 
 def read_text(file: Path, read: Read) -> Iterator[pa.Table]:
-    """The rows of a file in order, in tables of any size, the first of which may be empty."""
+    """Yield the rows of a file in order, in tables of any size, the first of which may be empty."""
     delimiter, encoding = delimiter_of(file, read), _find_encoding(read.encoding)
     header = _read_header(file, delimiter, encoding)
     text = dict.fromkeys(header, pa.string())
@@ -55,7 +55,7 @@ def read_text(file: Path, read: Read) -> Iterator[pa.Table]:
 
 
 def delimiter_of(file: Path, read: Read) -> str:
-    """What separates the columns of a file."""
+    """Return what separates the columns of a file."""
     return read.delimiter or ("\t" if suffix_of(file) == ".tsv" else ",")
 
 
@@ -116,7 +116,7 @@ def _find_encoding(name: str) -> str:
 
 
 def _with_points(table: pa.Table) -> pa.Table:
-    """The table with numbers such as 1.234,5 written as 1234.5."""
+    """Return the table with numbers such as 1.234,5 written as 1234.5."""
     columns = []
     for column in table.columns:
         number = pc.match_substring_regex(column, DECIMAL_COMMA)

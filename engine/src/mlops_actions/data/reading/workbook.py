@@ -12,7 +12,7 @@ from ...core.errors import UserError, need
 
 
 def read_workbook(file: Path, read: Read) -> Iterator[pa.Table]:
-    """The rows of the sheet below its header, without empty ones, as one table."""
+    """Yield the rows of the sheet below its header, without empty ones, as one table."""
     calamine = need("python_calamine", f"{file}: a workbook")
     try:
         with calamine.CalamineWorkbook.from_path(file) as workbook:

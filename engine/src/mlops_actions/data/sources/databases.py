@@ -32,7 +32,7 @@ def load_driver(query: Query) -> Any:
 
 
 def write_query(query: Query, target: Path) -> None:
-    """Writes the rows of a query as Parquet: the same rows in the same order always make the same bytes.
+    """Write the rows of a query as Parquet: the same rows in the same order always make the same bytes.
 
     Never more than a row group of them is held.
 

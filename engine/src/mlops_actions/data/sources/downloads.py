@@ -23,7 +23,7 @@ TIMEOUT = 60  # seconds without a byte
 
 
 def download(url: str, target: Path) -> None:
-    """Writes the bytes at a URL into a file, after some tries where the connection or the server fails.
+    """Write the bytes at a URL into a file, after some tries where the connection or the server fails.
 
     Credentials are those of ~/.netrc (http) and of the AWS environment and files (S3, which also reads
     AWS_ENDPOINT_URL).
@@ -82,7 +82,7 @@ def _copy(source: IO[bytes], file: IO[bytes], length: int) -> None:
 
 
 def _login(url: str) -> dict[str, str]:
-    """The header for a host that ~/.netrc has a login for."""
+    """Return the header for a host that ~/.netrc has a login for."""
     try:
         found = netrc.netrc().authenticators(urlsplit(url).hostname or "")
     except (OSError, netrc.NetrcParseError):

@@ -39,7 +39,7 @@ class Look:
 
 
 def find_dropped(looks: list[Look], rows: pd.DataFrame) -> list[Look]:
-    """The looks with a reason to drop for each column of these typed rows that no model can learn from."""
+    """Return the looks with a reason to drop for each column of these typed rows that no model can learn from."""
     seen: dict[bytes, str] = {}
     found = []
     for look in looks:
@@ -54,7 +54,7 @@ def find_dropped(looks: list[Look], rows: pd.DataFrame) -> list[Look]:
 
 
 def why_useless(look: Look, values: pd.Series) -> str | None:
-    """Why no model learns from the column: it is empty, constant, or differs in every row; else None."""
+    """Return why no model learns from the column: it is empty, constant, or differs in every row; else None."""
     known = values.dropna()
     if known.empty:
         return "no value in any row"
@@ -72,13 +72,13 @@ def why_useless(look: Look, values: pd.Series) -> str | None:
 
 
 def find_group(looks: list[Look], rows: pd.DataFrame) -> Look | None:
-    """The column that names what several rows are about, such as a customer: the one with the most values."""
+    """Return the column that names what several rows are about, such as a customer: the one with the most values."""
     found = [look for look in looks if look.drop is None and _NAMED_ENTITY.search(look.name) and _repeats(look, rows)]
     return max(found, key=lambda look: look.distinct, default=None)
 
 
 def find_time(looks: list[Look], rows: pd.DataFrame) -> tuple[Look | None, bool]:
-    """The first column of moments that spans the rows, and whether the rows lie in its order, either way."""
+    """Return the first column of moments that spans the rows, and whether the rows lie in its order, either way."""
     spans = [look for look in looks if look.column.type == "datetime" and not look.missing and look.distinct >= ENOUGH]
     for look in spans:
         values = rows[look.name]

@@ -18,7 +18,7 @@ TREATED = {
 
 
 def show_profile(looks: list[Look], target: str, dropped: dict[str, str], knobs: Knobs, rows: str) -> None:
-    """Prints a line for each column and for each knob that was set."""
+    """Print a line for each column and for each knob that was set."""
     console = Console(highlight=False)
     if not console.is_terminal or console.width < NARROW:
         console = Console(highlight=False, width=NARROW)

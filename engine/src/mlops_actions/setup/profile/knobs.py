@@ -41,7 +41,7 @@ class TimeOrder:
 
 
 def choose_knobs(config: Config, aim: Aim, dropped: dict[str, str], group: str | None, time: TimeOrder | None) -> Knobs:
-    """What to write: only what nobody has set.
+    """Return what to write: only what nobody has set.
 
     Args:
         config: what is set.
@@ -75,7 +75,7 @@ def choose_knobs(config: Config, aim: Aim, dropped: dict[str, str], group: str |
 
 
 def write_knobs(path: Path, knobs: Knobs) -> None:
-    """Writes the values into params.yaml, each with its reason, and leaves every other line as it is."""
+    """Write the values into params.yaml, each with its reason, and leave every other line as it is."""
     update_params(path, {name: _with_reason(value, why) for name, (value, why) in knobs.items()})
 
 
@@ -97,7 +97,7 @@ def forget_guesses(text: str) -> Knobs:
 
 
 def _with_reason(value: Any, why: str) -> tuple[Any, str | None]:
-    """A value and its comment; of columns to drop, each has its own."""
+    """Return a value and its comment; of columns to drop, each has its own."""
     if isinstance(value, dict) and not why:
         return [(name, f"guess: {remark(reason)}" if reason else None) for name, reason in value.items()], None
     return value, f"guess: {remark(why)}"

@@ -33,7 +33,7 @@ class Aim:
 
 
 def find_column(name: str, columns: list[str]) -> None:
-    """Refuses a target that no column is, with the nearest name."""
+    """Refuse a target that no column is, with the nearest name."""
     if name in columns:
         return
     near = difflib.get_close_matches(name, columns, 1)
@@ -45,7 +45,7 @@ def find_column(name: str, columns: list[str]) -> None:
 
 
 def guess_task(column: Column, values: pd.Series) -> tuple[Task, str]:
-    """The task for a target of typed values, and why."""
+    """Return the task for a target of typed values, and why."""
     if column.type != "number":
         return "classification", "the target holds no numbers"
     distinct = values.nunique()
@@ -55,7 +55,7 @@ def guess_task(column: Column, values: pd.Series) -> tuple[Task, str]:
 
 
 def check_target(name: str, column: Column, labels: pd.Series, task: Task) -> None:
-    """Refuses a target of one value or none, one that is no number for regression, or of too many classes.
+    """Refuse a target of one value or none, one that is no number for regression, or of too many classes.
 
     Args:
         name: the target.
@@ -96,7 +96,7 @@ def _least_like_number(labels: pd.Series) -> str:
 
 
 def aim_at(task: Task, why: str, values: pd.Series) -> Aim:
-    """What suits these target values, which are classes or numbers."""
+    """Return what suits these target values, which are classes or numbers."""
     if task == "regression":
         return _aim_at_number(why, values)
     counts = values.value_counts().sort_index()
@@ -121,7 +121,7 @@ def aim_at(task: Task, why: str, values: pd.Series) -> Aim:
 
 
 def _several(shares: pd.Series) -> tuple[str, str, float]:
-    """The metric for more than two classes, why, and what the most frequent class reaches when always answered."""
+    """Return the metric for more than two classes, why, and what always answering the most frequent one reaches."""
     top = float(shares.max())
     if top <= 2 * shares.min():
         return "accuracy", "several classes of similar size", top
@@ -129,7 +129,7 @@ def _several(shares: pd.Series) -> tuple[str, str, float]:
 
 
 def _positive(shares: pd.Series) -> tuple[str | None, str]:
-    """The class of two that precision and recall are about, where it is not the later one, and why."""
+    """Return the class of two that precision and recall are about, where it is not the later one, and why."""
     first, later = (str(name) for name in shares.index)
     said = [name for name in (first, later) if name.casefold() in _YES]
     if len(said) == 1:

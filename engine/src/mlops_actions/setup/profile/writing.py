@@ -32,7 +32,7 @@ _EPOCH = {"epoch s": (631152000, 4102444800), "epoch ms": (631152000000, 4102444
 
 
 def read_writing(name: str, values: pd.Series) -> Found:
-    """What a column of raw values holds and how it is written, with a sentence for each guess."""
+    """Return what a column of raw values holds and how it is written, with a sentence for each guess."""
     column, guesses = _read(name, values)
     parsed, _ = parse_values(values, column.type, column.format, column.unit, column.missing_values)
     if column.type == "number" and (word := _sentinel(parsed)) is not None:
@@ -78,7 +78,7 @@ def _mean_missing(words: list[str]) -> str:
 
 
 def _written(name: str, text: pd.Series) -> Found | None:
-    """What these texts can all be read as other than categories."""
+    """Return what these texts can all be read as other than categories."""
     kind = kind_of(text)
     if kind == "number" and (format := _moment_format(name, text)):
         return Column(type="datetime", format=format), [f"these numbers are dates ({format})"]
@@ -134,7 +134,7 @@ def _reads(value: str, format: str) -> bool:
 
 
 def _moment_format(name: str, values: pd.Series) -> str | None:
-    """How whole numbers are moments: in a column that is named so, and all in a range that makes sense."""
+    """Return how whole numbers are moments: in a column that is named so, and all in a range that makes sense."""
     if not _MOMENT_NAME.search(name) or pd.api.types.is_timedelta64_dtype(values.dtype):
         return None
     numbers = parse_values(values, "number")[0].dropna()
@@ -149,7 +149,7 @@ def _moment_format(name: str, values: pd.Series) -> str | None:
 
 
 def _sentinel(numbers: pd.Series) -> str | None:
-    """The number that stands for a missing one: -999 or 999 and their like, more than once, far from all others."""
+    """Return the number that stands for a missing one: -999 or 999 and their like, repeated, far from all others."""
     known = numbers.dropna()
     if known.nunique() < 3:
         return None

@@ -28,7 +28,7 @@ ROWS, CELLS = 10_000, 500_000  # that are looked at: enough to tell families apa
 
 
 def choose_estimator(config: Config, schema: Schema, typed: pd.DataFrame) -> None:
-    """Writes another estimator into params.yaml if it beats the usual one by more than luck; prints what was found.
+    """Write another estimator into params.yaml if it beats the usual one by more than luck; print what was found.
 
     Only training rows are looked at, divided into tune.folds: of the differences between the two in each fold, the mean
     must be above its standard error, as in the rule for pruning trees of L. Breiman and others (Classification and
@@ -71,7 +71,7 @@ def choose_estimator(config: Config, schema: Schema, typed: pd.DataFrame) -> Non
 def _rank(
     config: Config, metric: Metric, schema: Schema, typed: pd.DataFrame
 ) -> tuple[int, Candidate, list[Candidate]]:
-    """How many rows were looked at, the usual candidate, and all of them, best first."""
+    """Return how many rows were looked at, the usual candidate, and all of them, best first."""
     words = words_of(typed)
     train = np.flatnonzero(parts_of(config, typed, words) == TRAIN)
     order = train[np.argsort(combine(words)[train], kind="stable")]

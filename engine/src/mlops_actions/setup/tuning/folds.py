@@ -15,7 +15,7 @@ Fold = tuple[np.ndarray, np.ndarray]
 
 
 def make_folds(config: Config, rows: pd.DataFrame, target: pd.Series) -> list[Fold]:
-    """The positions to fit and to judge on, for each of tune.folds; the same for the same rows.
+    """Return the positions to fit and to judge on, for each of tune.folds; the same for the same rows.
 
     `rows` holds what the split looks at, split.key or split.column. Nothing is shuffled: rows lie in hash order.
 
@@ -41,7 +41,7 @@ def make_folds(config: Config, rows: pd.DataFrame, target: pd.Series) -> list[Fo
 
 
 def _by_time(values: pd.Series, folds: int, gap: float | str | None) -> list[Fold]:
-    """Each fold's rows are judged by what was known before the first of them, less the gap."""
+    """Return each fold's rows are judged by what was known before the first of them, less the gap."""
     width = as_span(gap) if isinstance(gap, str) else gap
     times = values.to_numpy()
     order = np.argsort(times, kind="stable")

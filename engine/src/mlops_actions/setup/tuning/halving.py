@@ -27,13 +27,13 @@ class Candidate:
     problem: str = ""
 
     def score(self, rows: int) -> float:
-        """The mean over the folds that define the metric, the greater the better; -inf for one that fails."""
+        """Return the mean over the folds that define the metric, the greater the better; -inf for one that fails."""
         known = [value for value in self.scores.get(rows, []) if np.isfinite(value)]
         return float(np.mean(known)) if known and not self.problem else -np.inf
 
 
 def rungs_of(rows: int, candidates: int) -> list[int]:
-    """How many rows each rung has: all in the last one, a third of the next one's in each before."""
+    """Return how many rows each rung has: all in the last one, a third of the next one's in each before."""
     rungs = [rows]
     while FACTOR ** len(rungs) <= candidates and rungs[0] // FACTOR >= LEAST:
         rungs.insert(0, rungs[0] // FACTOR)
@@ -43,7 +43,7 @@ def rungs_of(rows: int, candidates: int) -> list[int]:
 def halve(
     candidates: list[Candidate], folds: dict[int, int], run: Pool, judge: Callable[[Any, int, int], float]
 ) -> Iterator[tuple[int, list[Candidate]]]:
-    """Yields each rung's rows and its candidates, best first; the first candidate stays until the end.
+    """Yield each rung's rows and its candidates, best first; the first candidate stays until the end.
 
     `folds` has the number of folds for each rung's rows; `judge(answer, rows, fold)` scores what `answer_fold` gives.
     """
@@ -67,7 +67,7 @@ def halve(
 
 
 def answer_fold(data: Any, task: tuple[Pipeline, int, int]) -> tuple[np.ndarray, list[str] | None] | str:
-    """What a pipeline, fitted on one part of the first rows, says of the other, and its classes; or why it fails.
+    """Return what a pipeline, fitted on a part of the first rows, says of the other, and its classes; or why it fails.
 
     It runs in other processes, of which Dask's may lack this package: it needs scikit-learn and what it is given.
     """

@@ -33,7 +33,7 @@ SAMPLE = 2**20  # rows that are searched on where all of them fit no single mach
 
 
 def tune(config: Config) -> None:
-    """Searches, writes what was found, and puts the best parameters into params.yaml if they beat the present ones.
+    """Search, write what was found, and put the best parameters into params.yaml if they beat the present ones.
 
     Raises:
         UserError: there is nothing to search, no candidate fits, or COMPUTE does not work.
@@ -72,7 +72,7 @@ def tune(config: Config) -> None:
 
 
 def search(config: Config, metric: Metric) -> list[tuple[int, list[Candidate]]]:
-    """The rows and the candidates, best first, of each rung; the one with no params of its own has the present ones."""
+    """Return the rows and the candidates, best first, of each rung; one without params has the present ones."""
     limit = config.model.rows or (SAMPLE if config.model.estimator == "xgboost_dask" else None)
     features = read_typed(config.path(TRAIN_FEATURES), limit)
     target = features.pop(config.data.target)
@@ -102,7 +102,7 @@ def run_rungs(
     weights: np.ndarray | None,
     folds: dict[int, list[Fold]],
 ) -> Iterator[tuple[int, list[Candidate]]]:
-    """Yields the rows and the candidates, best first, of each rung, computed where COMPUTE says; see `halve`.
+    """Yield the rows and the candidates, best first, of each rung, computed where COMPUTE says; see `halve`.
 
     Args:
         config: which class is positive, and from which probability on.
@@ -125,7 +125,7 @@ def run_rungs(
 
 
 def make_candidates(config: Config, features: pd.DataFrame, target: pd.Series) -> list[Candidate]:
-    """The candidates of a search; the first one has the present params."""
+    """Return the candidates of a search; the first one has the present params."""
     columns, model = sort_columns(features, kinds_of(config.path(TRAIN_FEATURES))), config.model
     made = []
     for params in draw_candidates(config):
@@ -140,7 +140,7 @@ def make_candidates(config: Config, features: pd.DataFrame, target: pd.Series) -
 def make_candidate(
     config: Config, settings: Model, columns: Columns, target: pd.Series, params: dict[str, Any]
 ) -> Candidate:
-    """A candidate with its pipeline, unfitted and on one thread, of which `params` are what sets it apart."""
+    """Return a candidate with its pipeline, unfitted and on one thread, of which `params` are what sets it apart."""
     alone = {"n_jobs": 1} if settings.estimator.startswith("xgboost") else {}
     there = settings.model_copy(update={"params": {**settings.params, **alone}})
     pipeline = unfitted(config.model_copy(update={"model": there}), columns, target)
@@ -165,7 +165,7 @@ def _line(metric: Metric, rung: int, rows: int, one: Candidate) -> dict[str, Any
 
 
 def value_of(metric: Metric, score: float) -> float:
-    """The metric whose score this is: of one that should be small, the score is its negative."""
+    """Return the metric whose score this is: of one that should be small, the score is its negative."""
     return float(f"{score if metric.greater_is_better else -score:.10g}")
 
 

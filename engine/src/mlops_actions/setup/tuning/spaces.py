@@ -39,7 +39,7 @@ SPACES: dict[str, dict[str, list[Any]]] = {
 
 
 def draw_candidates(config: Config) -> list[dict[str, Any]]:
-    """What each candidate changes: first nothing, then tune.candidates draws, or all combinations if they are fewer."""
+    """Return what each candidate changes: first nothing, then tune.candidates draws, or all combinations if fewer."""
     space = config.tune.params or SPACES.get(config.model.estimator)
     if not space:
         raise UserError(
