@@ -1,6 +1,6 @@
 """What features.py does to a row, as a list of steps that NumPy takes: data in a bundle, not code.
 
-`pipeline/trace.py` writes such a program down while it runs add_features once.
+`trace.py` writes such a program down while it runs add_features once.
 """
 
 from collections.abc import Callable, Mapping, Sequence

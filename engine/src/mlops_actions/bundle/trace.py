@@ -29,7 +29,7 @@ class Untraceable(Exception):
 
 
 def trace(add_features: Callable[[Any], Any], kinds: Mapping[str, str]) -> dict[str, Any]:
-    """Return the program of a function of rows whose columns have these kinds, for `scoring.program.Program`.
+    """Return the program of a function of rows whose columns have these kinds, for `program.Program`.
 
     Raises:
         Untraceable: it does something that a program cannot hold.
