@@ -1,7 +1,7 @@
 """The prediction log while it is written: appended by a thread, so that no answer waits for a disk.
 
 A journal is a file of records that its worker locks. Whoever finds one that nobody locks, because its worker rotated it
-or was killed, makes Parquet of it (`serving/log.py`). A record keeps the bytes of a request and of its answer as they
+or was killed, makes Parquet of it (`log.py`). A record keeps the bytes of a request and of its answer as they
 were: to take them apart is that process's work, not the server's.
 """
 
