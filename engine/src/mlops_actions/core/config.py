@@ -130,7 +130,7 @@ class History(Section):
 
 
 class Model(Section):
-    """Which estimator learns, with which parameters: the section `model` of params.yaml.
+    """Which estimator learns, with which parameters.
 
     Examples:
         >>> Model(estimator="logistic", params={"C": 0.5}).seed
@@ -374,7 +374,8 @@ def keys_of(section: type[Section] = Params, prefix: str = "") -> Iterator[tuple
 def comment_of(field: FieldInfo) -> str:
     """Return the comment of a key, in one line: what it is, and when to change it."""
     section = section_of(field)
-    return " ".join(((section.__doc__ if section else field.description) or "").split())
+    text = (section.__doc__ if section else field.description) or ""
+    return " ".join(text.partition("\n\n")[0].split())  # an example below a section's docstring is for programmers
 
 
 def load_config(root: Path = Path("."), guesses: bool = False) -> Config:
