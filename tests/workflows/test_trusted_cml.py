@@ -228,7 +228,8 @@ def test_another_version_is_chosen_in_one_place_and_takes_the_place_of_the_old_d
 ) -> None:
     mlops("trust", "cml")
     script = ".github/actions/setup/install-cml"
-    assert [name for name in generated.files() if VERSION[1:] in generated.read(name)] == sorted([script, DIGESTS])
+    texts = [name for name in generated.files() if not name.endswith(".whl")]
+    assert [name for name in texts if VERSION[1:] in generated.read(name)] == sorted([script, DIGESTS])
     generated.write(script, generated.read(script).replace(VERSION, "v0.21.0"))
     new = {name.replace(VERSION, "v0.21.0"): content + b"#" for name, content in releases.files.items()}
     releases.files |= new
