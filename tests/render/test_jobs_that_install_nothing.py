@@ -50,11 +50,19 @@ EVENT = {
         "head_repository": {"owner": {"login": "acme"}},
     }
 }
+NONE = "No version is published yet: a merge publishes the first."
 # How far each verb gets, and what it says there.
 REACHES = {
     "keep HEAD": (0, "Branches on origin have the workflows of HEAD and of every version.\n"),
     "pictures": (1, "mlops pictures: gh api repos/acme/churn/git/blobs: nothing answers git/blobs here\n"),
     "comment": (0, "Posted the comment on pull request 1.\n"),
+    'canary start --share="$SHARE" --reason="$REASON" -- "$VERSION"': (1, f"mlops canary: {NONE}\n"),
+    'canary stop --reason="$REASON"': (0, "There is no canary already.\n"),
+    'canary auto --share="$SHARE"': (0, f"{NONE} No canary is started.\n"),
+    'canary settle --url="$SERVING_URL"': (0, "There is no canary: nothing to settle.\n"),
+    'canary settle --url="$SERVING_URL" --dry-run': (0, "There is no canary: nothing to settle.\n"),
+    'promote --reason="$REASON" -- "$VERSION"': (1, f"mlops promote: {NONE}\n"),
+    'rollback --reason="$REASON"': (1, f"mlops rollback: {NONE}\n"),
 }
 
 
@@ -126,6 +134,10 @@ def runner(tmp_path: Path) -> dict[str, str]:
         "RUNNER_TEMP": str(folder),
         "GIT_CONFIG_GLOBAL": "/dev/null",
         "GITHUB_TOKEN": "token",
+        "REASON": "To try it",
+        "SHARE": "10",
+        "VERSION": "",
+        "SERVING_URL": "http://127.0.0.1:9",
         "GITHUB_REPOSITORY": "acme/churn",
         "GITHUB_EVENT_PATH": str(tmp_path / "event.json"),
     }
@@ -144,7 +156,8 @@ def test_every_verb_of_a_job_that_installs_nothing_is_tried_here(generated: Proj
 def test_a_verb_gets_as_far_as_github_with_the_standard_library(
     generated: Project, runner: dict[str, str], command: str
 ) -> None:
-    done = mlops(generated, runner, *command.split())
+    script = f"exec {MLOPS} {command}"
+    done = subprocess.run(["sh", "-c", script], cwd=generated.path, env=runner, capture_output=True, text=True)
     assert (done.returncode, done.stdout + done.stderr) == REACHES[command]
 
 
