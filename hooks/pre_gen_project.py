@@ -56,7 +56,8 @@ def check_place(here: Path) -> None:
 def find_dataset(answer: str) -> str:
     """Return the path of a file, folder or pattern: it begins where it was typed, or beside the project."""
     for path in (Path(folder, Path(answer).expanduser()) for folder in (os.environ.get("PWD", ""), "..")):
-        if path.is_file() or glob.glob(str(path / "*" if path.is_dir() else path), recursive=True):
+        pattern = str(Path(glob.escape(str(path)), "*") if path.is_dir() else path)
+        if path.is_file() or glob.glob(pattern, recursive=True):
             return str(path.absolute())
     sys.exit(f"\ndataset {answer!r} is neither a file nor a folder or pattern with files, a URL, or `example`.")
 

@@ -13,22 +13,23 @@ import pytest
 import yaml
 from baked import NO_CML, Bake
 from inside import Inside
+from mlops_actions.core.config import load_config
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.files import remove
+from mlops_actions.core.params_file import update_params
 from mlops_actions.setup import replacement
 from mlops_actions.setup.replacement import PENDING, finish_replacement, replace_dataset
 
 HOUSES = "rooms,price,town\n" + "".join(f"{n % 7},{n % 7 * 50 + n % 3},{'ab'[n % 2]}\n" for n in range(80))
-# What a setup of the example leaves, as far as another dataset has to do with it.
+# What setup writes into params.yaml, and what its owner does.
 GUESSES = {
-    "    delimiter: null\n": '    delimiter: ";" # guess: from the file\n',
-    "  task: guess\n": "  task: classification # guess: the target holds no numbers\n",
-    "  positive: null\n": '  positive: "no"\n',
-    "  drop: []\n": "  drop:\n    - day # guess: one value in all rows\n    - mine\n",
-    "  column: null\n": "  column: day # guess: see split.method\n",
-    "  primary: guess\n": "  primary: roc_auc # guess: two classes\n",
-    "  seed: 0\n": "  seed: 7\n",
+    "data.read.delimiter": (";", "guess: from the file"),
+    "data.task": ("classification", "guess: the target holds no numbers"),
+    "data.drop": [("day", "guess: one value in all rows"), ("mine", None)],
+    "split.column": ("day", "guess: see split.method"),
+    "gate.primary": ("roc_auc", "guess: two classes"),
 }
+CHOICES = {"data.positive": "no", "model.seed": 7}
 # As little as a project's params.yaml may have, for it is read often.
 SHORT = """\
 data:
@@ -153,20 +154,15 @@ def test_a_file_folder_pattern_url_and_query_each_get_their_place(root: Path, tm
 
 
 def test_what_setup_had_guessed_is_to_be_guessed_anew_and_what_somebody_set_stays(root: Path, tmp_path: Path) -> None:
-    text = (root / "params.yaml").read_text()
-    for old, new in GUESSES.items():
-        assert old in text
-        text = text.replace(old, new, 1)
-    (root / "params.yaml").write_text(text)
+    update_params(root / "params.yaml", GUESSES | CHOICES)
     (root / "schema.yaml").write_text("columns: {}\n")
     replace_dataset("", "state", "")
     assert not (root / "schema.yaml").exists()
-    now = (root / "params.yaml").read_text()
-    assert "guess:" not in now.replace("# classification or regression; guess:", "").replace("function; guess:", "")
-    params = yaml.safe_load(now)
-    assert params["data"]["read"]["delimiter"] is None and params["data"]["task"] == "guess"
-    assert params["data"]["drop"] == [] and params["split"]["column"] is None and params["gate"]["primary"] == "guess"
-    assert params["data"]["positive"] == "no" and params["model"]["seed"] == 7
+    assert " # guess:" not in (root / "params.yaml").read_text()
+    config = load_config(root, guesses=True)
+    assert (config.data.read.delimiter, config.data.task, config.data.drop) == (None, "guess", [])
+    assert (config.split.column, config.gate.primary) == (None, "guess")
+    assert (config.data.target, config.data.positive, config.model.seed) == ("state", "no", 7)
     assert (root / "data/raw/dataset.csv").exists()
 
 

@@ -194,6 +194,12 @@ def test_a_folder_or_pattern_becomes_a_folder(
     assert ignored.stdout == "data/raw/dataset/1.csv\n"
 
 
+def test_a_name_that_looks_like_a_pattern_is_one_of_a_folder(bake: Bake, tmp_path: Path) -> None:
+    (tmp_path / "rows[1]").mkdir()
+    (tmp_path / "rows[1]/a.csv").write_text("rooms,price\n3,250\n")
+    assert bake(dataset=str(tmp_path / "rows[1]"), target="price").has_file("data/raw/dataset/a.csv")
+
+
 def test_a_query_names_its_database_from_anywhere(bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with contextlib.closing(sqlite3.connect(tmp_path / "shop.db")) as database:
         database.executescript("CREATE TABLE sales (a, price); INSERT INTO sales VALUES (1, 2);")

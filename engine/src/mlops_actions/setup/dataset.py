@@ -55,9 +55,12 @@ def name_files(data: str) -> list[Path]:
         UserError: there is none, or they are no files of one kind with names of their own.
     """
     path = Path(data).expanduser()
-    if path.exists():
-        return find_files(path)
-    files = sorted(file for file in map(Path, glob.glob(str(path), recursive=True)) if is_data(file))
+    try:
+        if path.exists():
+            return find_files(path)
+        files = sorted(file for file in map(Path, glob.glob(str(path), recursive=True)) if is_data(file))
+    except OSError as error:
+        raise UserError(f"{data}: cannot be read ({error.strerror}); correct that.") from None
     if not files:
         raise UserError(f"{data!r} is neither a file nor a folder or pattern with files, nor a URL; correct it.")
     check_alike(files)

@@ -44,7 +44,7 @@ def replace_dataset(data: str, target: str, task: str) -> None:
     if data:
         remove(INCOMING)  # what a killed run left
         changes |= _bring(data)
-        print(f"setup: {data} comes as {changes['data.path']}")
+        print(f"setup: {data} becomes {changes['data.path']}")
     write_file(PENDING, json.dumps(changes).encode())
     finish_replacement()
 
@@ -94,7 +94,9 @@ def _switch(former: str, path: str, source: str | None) -> None:
     brought = [path] if source is None else [QUERY] if source == QUERY else []
     places = {former, path, QUERY, f"{former}.dvc", f"{path}.dvc", *ABOUT} - {*brought}
     gone = [place for place in places if place.startswith(DATASET) or place in (QUERY, *ABOUT)]
-    git("rm", "--quiet", "--cached", "--ignore-unmatch", "--", *gone)  # else a record that is missing counts as lost
+    git(
+        "rm", "-r", "--quiet", "--cached", "--ignore-unmatch", "--", *gone
+    )  # else a record that is missing counts as lost
     for place in gone:
         remove(Path(place))
     for place in brought:
