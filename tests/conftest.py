@@ -1,6 +1,7 @@
 import fcntl
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,6 +38,8 @@ def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
 
 def pytest_configure() -> None:
     """Refuse to begin where stages that run in this process would not give the bytes that `mlops stage` gives."""
+    # A job in the background ignores Ctrl-C, and what it starts would as well.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     if os.environ.get("PYTHONHASHSEED") != "0":
         raise pytest.UsageError("the order of sets must be fixed: run `make test`, or set PYTHONHASHSEED=0.")
 

@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import sys
+import tempfile
 import threading
 import tomllib
 from collections.abc import Iterator
@@ -53,18 +54,19 @@ class Quiet(SimpleHTTPRequestHandler):
 @contextmanager
 def serve(*wheels: Path) -> Iterator[str]:
     """Serve wheels as a package index on this machine."""
-    root = wheels[0].parent / "index"
-    page = root / "simple/mlops-actions"
-    page.mkdir(parents=True, exist_ok=True)
-    for wheel in wheels:
-        shutil.copy(wheel, page)
-    links = [f'<a href="{one.name}#sha256={hashlib.sha256(one.read_bytes()).hexdigest()}">x</a>' for one in wheels]
-    (page / "index.html").write_text("\n".join(links))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(root)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/simple"
-    server.shutdown()
-    server.server_close()
+    digests = {wheel: hashlib.sha256(wheel.read_bytes()).hexdigest() for wheel in wheels}
+    with tempfile.TemporaryDirectory() as root:
+        page = Path(root) / "simple/mlops-actions"
+        page.mkdir(parents=True)
+        for wheel in wheels:
+            shutil.copy(wheel, page)
+        links = [f'<a href="{wheel.name}#sha256={digest}">{wheel.name}</a>' for wheel, digest in digests.items()]
+        (page / "index.html").write_text("\n".join(links))
+        server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=root))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/simple"
+        server.shutdown()
+        server.server_close()
 
 
 def build_wheel(engine: Path, folder: Path) -> Path:

@@ -61,18 +61,16 @@ def test_the_positive_class_is_the_one_that_is_named(make: Make, inside: Inside)
 
 
 def test_a_row_of_weight_two_counts_as_two_rows(make: Make, inside: Inside) -> None:
-    knobs = ("estimator: hist_gradient_boosting", "estimator: sklearn.tree.DecisionTreeClassifier"), (
-        "params: {}", "params: {max_depth: 3}"
-    )  # fmt: skip
+    knobs = {"model.estimator": "sklearn.tree.DecisionTreeClassifier", "model.params": {"max_depth": 3}}
     whole = [n % 3 for n in range(600)]
-    weighed = make(*knobs, ("weight: null", "weight: w"), data=with_column("w", whole.__getitem__))
+    weighed = make(knobs | {"data.weight": "w"}, data=with_column("w", whole.__getitem__))
 
     def repeat(text: str) -> str:
         head, *lines = with_column("w", whole.__getitem__)(text).splitlines()
         return "\n".join([head, *(line for line, times in zip(lines, whole, strict=True) for _ in range(times))]) + "\n"
 
-    repeated = make(*knobs, ("drop: []", "drop: [w]"), data=repeat)
-    plain = make(*knobs, ("drop: []", "drop: [w]"), data=with_column("w", whole.__getitem__))
+    repeated = make(knobs | {"data.drop": ["w"]}, data=repeat)
+    plain = make(knobs | {"data.drop": ["w"]}, data=with_column("w", whole.__getitem__))
     for project in (weighed, repeated, plain):
         inside("train", project.path)
     said = [

@@ -15,6 +15,8 @@ from local_github import LocalGitHub, Repository, start_github
 URL = "https://github.com/acme/customer-churn"
 NAME = "acme/customer-churn"  # whose attestations the project trusts as it is generated
 TAG = "model@v1.0.0"
+# Where a run keeps its artifacts, which one of its jobs hands over to the next.
+HANDED_OVER = ("productionresultssa0.blob.core.windows.net", "results-receiver.actions.githubusercontent.com")
 FOLLOW = ("python", "-m", "mlops_actions.serving.follow")  # what a server starts when the tags have changed
 
 
@@ -72,7 +74,7 @@ def test_a_first_push_is_published(dot_com: LocalGitHub, released: Repository) -
     (release,) = released.releases()
     assert sorted(asset["name"] for asset in release["assets"]) == sorted([*ASSETS, PROOF]) and not release["draft"]
     assert release["upload_url"].startswith("https://uploads.github.com/repos/acme/customer-churn/releases/")
-    assert hosts(dot_com.front.asked) == {"github.com", "api.github.com", "uploads.github.com"}
+    assert hosts(dot_com.front.asked) == {"github.com", "api.github.com", "uploads.github.com", *HANDED_OVER}
     assert dot_com.front.refused == set(), "not even gh tells anybody of it"
 
 
@@ -83,9 +85,7 @@ def test_a_pull_request_is_judged_shown_merged_and_released(
     desk.set_params("{C: 0.3}")
     pull = desk.propose("regularise", "Regularise more")
     retrain, report = (find_run(pull.runs, name).expect("success") for name in ("retrain", "report"))
-    artifacts = "productionresultssa0.blob.core.windows.net"
-    runner = "results-receiver.actions.githubusercontent.com"
-    assert hosts(asked) == {"github.com", "api.github.com", artifacts, runner}
+    assert hosts(asked) == {"github.com", "api.github.com", *HANDED_OVER}
     assert asked.count(f"POST https://api.github.com/repos/{NAME}/issues/{pull.number}/comments") == 1, "by CML"
     (comment,) = pull.comments()
     body = comment["body"]
@@ -102,7 +102,7 @@ def test_a_pull_request_is_judged_shown_merged_and_released(
 
     asked.clear()
     find_run(released.merge(pull), "publish").expect("success")
-    assert hosts(asked) == {"github.com", "api.github.com", "uploads.github.com"}
+    assert hosts(asked) == {"github.com", "api.github.com", "uploads.github.com", *HANDED_OVER}
     assert released.tags() == [TAG, "model@v1.1.0"] and len(released.releases()) == 2
 
 

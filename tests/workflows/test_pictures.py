@@ -5,7 +5,6 @@ import json
 import random
 import ssl
 import struct
-import sys
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -21,6 +20,7 @@ from local_github import LocalGitHub, PullRequest, Repository, Run, Token, read_
 from local_github.events import pull_request_event, workflow_run_event
 from local_github.permissions import BOT
 from mlops_actions.review import pictures
+from mlops_actions.review.report import FORMAT, Curve, Metric, Plot, Report, Ruling
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 RGB, PALETTE, RGBA = 2, 3, 6
@@ -331,10 +331,8 @@ def report_on(proposed: PullRequest, files: dict[str, bytes]) -> Run:
 
 def write_report(pull_request: int) -> bytes:
     """The report.json of an honest run."""
-    package = sys.modules[pictures.__package__ + ".report"]
-    metric = package.Metric("roc_auc", True, 0.76, 0.77, -0.01, 0.03)
-    report = package.Report(
-        format=package.FORMAT,
+    report = Report(
+        format=FORMAT,
         passed=True,
         unchanged=False,
         same_recipe=False,
@@ -348,12 +346,11 @@ def write_report(pull_request: int) -> bytes:
         schema=[],
         data=[],
         stages=[],
-        metrics=[metric],
-        rulings=[package.Ruling("champion", "roc_auc", True, "not worse", 0.77, 0.76, 0.01)],
-        plots=[package.Plot("roc", [package.Curve("candidate", "yes", [0.0, 0.5, 1.0], [0.0, 0.8, 1.0])])],
+        metrics=[Metric("roc_auc", True, 0.76, 0.77, -0.01, 0.03)],
+        rulings=[Ruling("champion", "roc_auc", True, "not worse", 0.77, 0.76, 0.01)],
+        plots=[Plot("roc", [Curve("candidate", "yes", [0.0, 0.5, 1.0], [0.0, 0.8, 1.0])])],
     )
-    text: bytes = report.to_json().encode()
-    return text
+    return report.to_json().encode()
 
 
 def test_the_comment_on_a_private_repository_shows_pictures_to_its_members(
@@ -361,7 +358,7 @@ def test_the_comment_on_a_private_repository_shows_pictures_to_its_members(
 ) -> None:
     drawn = {"pictures/roc-light.png": GOOD["palette"], "pictures/roc-dark.png": GOOD["RGB"]}
     hostile = {"pictures/calibration-light.png": BAD["HTML"][0], "pictures/../evil.png": png()}
-    files = {"report.json": write_report(pictures, proposed.number), **drawn, **hostile}
+    files = {"report.json": write_report(proposed.number), **drawn, **hostile}
     run = report_on(proposed, files).expect("success")
     assert run.jobs == {"pictures": "success", "report": "success", "pass": "success"}
     (commit, _), *others = proposed.base.bare.refs("refs/reports/").values()
@@ -374,7 +371,7 @@ def test_the_comment_on_a_private_repository_shows_pictures_to_its_members(
         assert fetch(hub, address, None)[0] == 404
     assert "calibration-" not in body and "evil" not in body
 
-    again = report_on(proposed, files | {"report.json": write_report(pictures, proposed.number + 1)})
+    again = report_on(proposed, files | {"report.json": write_report(proposed.number + 1)})
     assert again.expect("failure").jobs["pictures"] == "failure"
     assert "which the run does not belong to" in again.log
     assert proposed.base.bare.refs("refs/reports/") == {f"refs/reports/pull/{proposed.number}": (commit, "commit")}
@@ -389,7 +386,7 @@ def test_where_the_token_may_not_write_the_comment_comes_without_pictures(propos
     proposed.base.hub.on_laptop(["git", "commit", "--quiet", "--all", "--message", "Allow less"], main, "acme")
     proposed.base.push(main)
     refs = proposed.base.bare.refs("refs/reports/")
-    files = {"report.json": write_report(pictures, proposed.number), "pictures/roc-light.png": GOOD["RGBA"]}
+    files = {"report.json": write_report(proposed.number), "pictures/roc-light.png": GOOD["RGBA"]}
     run = report_on(proposed, files).expect("success")
     assert "The pictures are not stored, so the comment has tables instead" in run.log
     assert proposed.base.bare.refs("refs/reports/") == refs
