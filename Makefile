@@ -8,7 +8,7 @@ help: ## show this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 # They play on the tests' local GitHub; pictures are taken by the tests' browser.
-demo pictures bench: export PYTHONPATH := tests/workflows:tests/project
+demo pictures bench: export PYTHONPATH := tests/workflows:tests
 
 demo: | $(UV) ## play the whole story on this machine: push, pull request, comment, merge, release
 	@$(UV) run --locked python -m demo
@@ -21,8 +21,8 @@ bench: | $(UV) ## measure against the plain way, and how well the gate decides (
 	@$(UV) run --locked python -m bench --repeats $(REPEATS) $(ONLY:%=--only %)
 
 WORKERS := logical
-test: lint ## lint, then run every test, the fast ones first (WORKERS=0 runs them in one process)
-	@PYTHONHASHSEED=0 $(UV) run --locked pytest --numprocesses $(WORKERS)
+test: lint ## lint, then run every test, the fast ones first (ROOM=stats runs a room's, WORKERS=0 one process)
+	@PYTHONHASHSEED=0 $(UV) run --locked pytest --numprocesses $(WORKERS) $(ROOM:%=tests/engine/%)
 
 lint: | $(UV) ## check the template's Python
 	@$(UV) run --locked ruff check --config pyproject.toml .

@@ -16,14 +16,13 @@ import pandas as pd
 from mlops_actions import cli
 from mlops_actions.bundle.archive import load_bundle
 from mlops_actions.bundle.features import make_features
-from mlops_actions.core.config import PARAMS, Config, Read, load_config
+from mlops_actions.core.config import PARAMS, Read, load_config
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.owner import module_path
 from mlops_actions.core.params_file import update_params
 from mlops_actions.core.paths import (
     BUNDLE,
     HISTORY,
-    METRICS,
     PIPELINE,
     SUMMARY,
     TEST_FEATURES,
@@ -43,9 +42,9 @@ from mlops_actions.setup import describe
 from mlops_actions.setup.profile.writing import read_writing
 from mlops_actions.setup.tuning.folds import make_folds
 from mlops_actions.setup.tuning.search import CANDIDATES, RESULT, tune
-from mlops_actions.stages import compute, evaluate, export, featurize, history, ingest, prepare, train
+from mlops_actions.stages import compute, export, featurize, history, ingest, prepare, train
 from mlops_actions.stages.predict import predict
-from mlops_actions.stats.own_metrics import named_metrics
+from pipeline import computing, read_trained, run_stages, set_up, train_project
 from pyarrow import parquet
 from sklearn.compose import ColumnTransformer
 from sklearn.pipeline import Pipeline
@@ -89,8 +88,7 @@ def do_split(root: Path) -> dict[str, Any] | str:
 def do_train(root: Path, estimator: str | None = None, place: str = "") -> dict[str, Any]:
     """Digests, manifest and metrics of a model trained on the project's data."""
     with computing(place):
-        train_model(with_estimator(set_up(root), estimator))
-    return trained(root)
+        return train_project(root, estimator)
 
 
 def do_choose(root: Path) -> dict[str, Any]:
@@ -153,9 +151,9 @@ def do_told(root: Path) -> dict[str, Any]:
     with redirect_stdout(printed):
         config = set_up(root)
         everything = config.data.model_copy(update={"drop": []})  # what setup drops as well
-        train_model(config.model_copy(update={"data": everything}))
+        run_stages(config.model_copy(update={"data": everything}))
     lines = [line for line in printed.getvalue().splitlines() if line.startswith("train: ")]
-    manifest = trained(root)["manifest"]
+    manifest = read_trained(root)["manifest"]
     with zipfile.ZipFile(root / PIPELINE) as model:
         text = "".join(model.read(name).decode("latin-1") for name in model.namelist())
     return {"lines": lines[:-1], "last": lines[-1], "model": text, **{key: manifest[key] for key in ("format", "why")}}
@@ -212,40 +210,18 @@ def do_without(root: Path, package: str, estimator: str) -> str:
     sys.modules[package] = None  # type: ignore[assignment]
     try:
         with sentence() as said:
-            train_model(with_estimator(set_up(root), estimator))
+            train_project(root, estimator)
         return "".join(said)
     finally:
         del sys.modules[package]
         sys.modules.update(hidden)
 
 
-def with_estimator(config: Config, estimator: str | None) -> Config:
-    if not estimator:
-        return config
-    return config.model_copy(update={"model": config.model.model_copy(update={"estimator": estimator})})
-
-
-@contextmanager
-def computing(place: str) -> Iterator[None]:
-    os.environ["COMPUTE"] = place
-    try:
-        yield
-    finally:
-        del os.environ["COMPUTE"]
-
-
-def trained(root: Path) -> dict[str, Any]:
-    with zipfile.ZipFile(root / BUNDLE) as bundle:
-        manifest = json.loads(bundle.read("manifest.json"))
-    digests = {name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in (PIPELINE, BUNDLE, METRICS)}
-    return {"digests": digests, "manifest": manifest, "metrics": json.loads((root / METRICS).read_text())}
-
-
 def do_try(root: Path) -> str:
     """The sentence that refuses a project's data or params; empty where it trains and predicts its own raw rows."""
     with sentence() as said:
         config = set_up(root)
-        train_model(config)
+        run_stages(config)
         config = load_config(root)
         rows = read_table(config.path(config.data.path), config.data.read).drop(columns=config.data.target)
         predicted = predict(config, rows, load_bundle(root / BUNDLE))
@@ -416,14 +392,6 @@ def do_export(root: Path, column: str, everything: bool) -> dict[str, Any]:
     return {"said": "".join(said), "heard": heard.getvalue()}
 
 
-def set_up(root: Path) -> Config:
-    """What `mlops setup` makes of params.yaml."""
-    config = load_config(root, guesses=True)
-    named_metrics(config)
-    describe.ensure_schema(config)
-    return load_config(root)
-
-
 def plain(cell: Any) -> Any:
     """A cell as JSON can hold it."""
     if pd.isna(cell):
@@ -440,11 +408,6 @@ def do_log(root: Path) -> list[dict[str, Any]]:
 def do_truths(root: Path) -> list[dict[str, Any]]:
     """The truths that came back to a server."""
     return read_truths(root / "predictions").drop(columns="time").to_dict("records")
-
-
-def train_model(config: Config) -> None:
-    for stage in (prepare, history, featurize, train, evaluate, export):
-        stage.run(config)
 
 
 @contextmanager

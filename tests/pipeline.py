@@ -1,0 +1,57 @@
+"""Run a project's stages in this process: what `mlops setup` and `mlops train` do, without DVC and its processes."""
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from mlops_actions.core.config import Config, load_config
+from mlops_actions.core.paths import BUNDLE, METRICS, PIPELINE
+from mlops_actions.setup import describe
+from mlops_actions.stages import evaluate, export, featurize, history, prepare, train
+from mlops_actions.stats.own_metrics import named_metrics
+
+
+def set_up(root: Path) -> Config:
+    """Give a project what `mlops setup` gives it, and return its config then."""
+    config = load_config(root, guesses=True)
+    named_metrics(config)
+    describe.ensure_schema(config)
+    return load_config(root)
+
+
+def run_stages(config: Config) -> None:
+    """Run every stage, from raw data to the bundle."""
+    for stage in (prepare, history, featurize, train, evaluate, export):
+        stage.run(config)
+
+
+def train_project(root: Path, estimator: str | None = None) -> dict[str, Any]:
+    """Set a project up, run its stages, and return what `read_trained` says; an estimator other than its params'."""
+    config = set_up(root)
+    if estimator:
+        config = config.model_copy(update={"model": config.model.model_copy(update={"estimator": estimator})})
+    run_stages(config)
+    return read_trained(root)
+
+
+def read_trained(root: Path) -> dict[str, Any]:
+    """Return the digests of a project's outputs, its bundle's manifest and its metrics."""
+    with zipfile.ZipFile(root / BUNDLE) as bundle:
+        manifest = json.loads(bundle.read("manifest.json"))
+    digests = {name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in (PIPELINE, BUNDLE, METRICS)}
+    return {"digests": digests, "manifest": manifest, "metrics": json.loads((root / METRICS).read_text())}
+
+
+@contextmanager
+def computing(place: str) -> Iterator[None]:
+    """Compute meanwhile where COMPUTE says: `computing("processes:1")`."""
+    os.environ["COMPUTE"] = place
+    try:
+        yield
+    finally:
+        del os.environ["COMPUTE"]
