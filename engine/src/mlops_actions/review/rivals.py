@@ -141,7 +141,7 @@ def ask(champion: Champion, rev: str | None, data: Data) -> Predictions:
     with tempfile.TemporaryDirectory() as directory:
         home = Path(directory)
         check_out(champion.commit, home)
-        commands = [("predict", "rows.parquet", "--bundle", str(bundle), "--types-only")]
+        commands: list[tuple[str, ...]] = [("predict", "rows.parquet", "--bundle", str(bundle), "--types-only")]
         if history.get("entity"):
             place_output(HISTORY, champion.commit, home)
             for path in (*ROWS, *filter(None, [history.get("events")])):

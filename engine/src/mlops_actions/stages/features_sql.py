@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
@@ -129,13 +130,13 @@ def _select(query: Query, types: dict[str, str]) -> tuple[str, str]:
     )
 
 
-def _nodes(value: object) -> list[dict]:
+def _nodes(value: object) -> list[dict[str, Any]]:
     """Return every mapping inside parsed SQL."""
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
     return ([value] if isinstance(value, dict) else []) + [node for child in children for node in _nodes(child)]
 
 
-def _source(node: dict) -> str | None:
+def _source(node: dict[str, Any]) -> str | None:
     """Return the table, file or table function that a node of parsed SQL reads, if it does."""
     if node.get("type") == "BASE_TABLE":
         return ".".join(filter(None, [node.get("schema_name"), node["table_name"]]))
