@@ -5,7 +5,8 @@ from typing import Any
 
 from swagger_ui_bundle import swagger_ui_path
 
-from ..bundle.contract import LARGEST, MISSING_WORDS
+from ..bundle.contract import LARGEST
+from ..data.cells import MISSING_WORDS
 from .http import Scope
 from .inference import KINDS
 from .worker import Engine
