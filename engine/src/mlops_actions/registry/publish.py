@@ -66,7 +66,7 @@ def register(commit: str, newest: Version | None) -> Version | None:
     if pushed.returncode == 0:
         print(f"{made}: {bump.reason}.")
         if unkept:
-            print(f"Once main has other workflows, no workflow can give {made} a stage: {unkept}")
+            print(f"Once main has other workflows, no workflow can give {made} a role: {unkept}")
         return made
     git("tag", "--delete", made.tag)
     if git("ls-remote", "origin", f"refs/tags/{made.tag}"):
