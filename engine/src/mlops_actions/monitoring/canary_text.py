@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from .canary_report import Report
+from .canary_report import CanaryReport
 from .live_metrics import Judged
 from .traffic import Traffic
 
@@ -11,7 +11,7 @@ SAID = {"promote": "Promote", "watch": "Keep watching", "stop": "Stop"}
 MOST_ANSWERS = 10  # classes that are shown
 
 
-def render(report: Report) -> str:
+def render(report: CanaryReport) -> str:
     """Return the report as plain text, the advice first."""
     champion = f"champion {report.champion}" if report.champion else "the champion"
     until = f" to {_moment(report.until)}" if report.until else ""

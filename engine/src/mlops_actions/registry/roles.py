@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..core.errors import UserError
 from ..core.git import git
-from .tags import Change, push_changes
+from .tags import RoleChange, push_changes
 from .versions import (
     CANARY_ROLE,
     CHAMPION_ROLE,
@@ -150,13 +150,13 @@ def give(role: str, version: str, reason: str, share: float | None = None, rolle
     note = f"\n\nShare: {share:g}" if share else f"\n\nRolled back: {rolled_back}" if rolled_back else ""
     left = {CANARY_ROLE, SHADOW_ROLE} - {role}
 
-    def needed() -> list[Change]:
+    def needed() -> list[RoleChange]:
         now = current_roles().get(role)
         has_it = now is not None and now.promoted and (now.version, now.share) == (version, share)
         leaving = {one.role for one in list_assignments() if one.version == version and one.role in left}
         return [
-            *([] if has_it else [Change(version, role, True, reason + note)]),
-            *(Change(version, other, False, reason) for other in sorted(leaving)),
+            *([] if has_it else [RoleChange(version, role, True, reason + note)]),
+            *(RoleChange(version, other, False, reason) for other in sorted(leaving)),
         ]
 
     change(needed, f"{version} is {TITLES[role]}" + (f" with {share:g}% of the traffic" if share else ""))
@@ -169,15 +169,15 @@ def take(role: str, reason: str) -> None:
         UserError: somebody else gave the role away at the same time, or origin refuses.
     """
 
-    def needed() -> list[Change]:
+    def needed() -> list[RoleChange]:
         # By GTO's count a version has its role still when another gets it, and would be back without that one.
         having = {one.version for one in list_assignments() if one.role == role}
-        return [Change(version, role, False, reason) for version in sorted(having)]
+        return [RoleChange(version, role, False, reason) for version in sorted(having)]
 
     change(needed, f"There is no {TITLES[role]}")
 
 
-def change(needed: Callable[[], list[Change]], outcome: str) -> None:
+def change(needed: Callable[[], list[RoleChange]], outcome: str) -> None:
     """Make the changes that are needed for an outcome, and say that it is so.
 
     Raises:
