@@ -185,7 +185,7 @@ def _value(value: Any, column: int, comment: str | None, newline: str) -> str:
     behind = f" # {' '.join(comment.split())}" if comment else ""
     if isinstance(value, list) and any(isinstance(item, tuple) for item in value):
         items = [item if isinstance(item, tuple) else (item, None) for item in value]
-        lines = [f"{' ' * column}  -{_value(item, column, said, newline)}" for item, said in items]
+        lines = [f"{' ' * column}  -{_value(item, column, reason, newline)}" for item, reason in items]
         return behind + newline + newline.join(lines)
     return f" {flow(value)}{behind}"
 

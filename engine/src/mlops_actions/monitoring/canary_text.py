@@ -47,8 +47,10 @@ def _rows(traffic: Sequence[Traffic]) -> Iterator[list[str]]:
     yield ["truths", *(f"{one.truths:,}" for one in traffic)]
     names = list(dict.fromkeys(answer.name for one in traffic for answer in one.answers))
     for name in names[:MOST_ANSWERS]:
-        said = [next((f"{answer.value:.4g}" for answer in one.answers if answer.name == name), "0") for one in traffic]
-        yield [f"answered {name}", *said]
+        shares = [
+            next((f"{answer.value:.4g}" for answer in one.answers if answer.name == name), "0") for one in traffic
+        ]
+        yield [f"answered {name}", *shares]
 
 
 def _latencies(one: Traffic) -> str:

@@ -151,7 +151,7 @@ def read_rows(content: bytes) -> RowCounts:
         UserError: there are none.
     """
     try:
-        found = json.loads(content)
-        return typed(RowCounts, {field.name: found[field.name] for field in fields(RowCounts)})
+        counts = json.loads(content)
+        return typed(RowCounts, {field.name: counts[field.name] for field in fields(RowCounts)})
     except (KeyError, RecursionError, TypeError, ValueError):
         raise UserError(f"{SUMMARY} must hold how many rows there are; run `mlops train`.") from None

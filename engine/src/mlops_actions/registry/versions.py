@@ -218,8 +218,8 @@ def _tag(name: str, commit: str, time: str, author: str, message: str) -> Tag | 
 
 def _versions(tags: list[Tag]) -> list[Version]:
     last = {tag.version: tag for tag in tags if tag.version}
-    found = [Version(name, tag.commit) for name, tag in last.items() if name and not tag.cancels]
-    return sorted(found, key=lambda version: [int(part) for part in version.name[1:].split(".")], reverse=True)
+    versions = [Version(name, tag.commit) for name, tag in last.items() if name and not tag.cancels]
+    return sorted(versions, key=lambda version: [int(part) for part in version.name[1:].split(".")], reverse=True)
 
 
 def _registration(version: Version, tags: list[Tag]) -> Tag:

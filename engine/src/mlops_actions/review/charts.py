@@ -95,12 +95,12 @@ def _interval(
     if of.champion is None or of.candidate is None or of.low is None or of.high is None:
         return
     change = of.candidate - of.champion
-    said = f"{signed(change)}  [{signed(of.low)}, {signed(of.high)}]"
+    label = f"{signed(change)}  [{signed(of.low)}, {signed(of.high)}]"
     unit = margin or max(abs(of.low), abs(of.high)) or 1.0
     low, gain, high = (value / unit for value in (of.low, change, of.high))
     if not greater:
         low, gain, high = -high, -gain, -low
-    yield ScaledInterval(name, kind, gain, low, high, -1.0 if margin else 0.0, said, failed)
+    yield ScaledInterval(name, kind, gain, low, high, -1.0 if margin else 0.0, label, failed)
 
 
 def _intervals(intervals: list[ScaledInterval]) -> Chart:
@@ -130,8 +130,8 @@ def _intervals(intervals: list[ScaledInterval]) -> Chart:
             )
         drawn += [_arrow(EDGE, y, -9, colour)] if one.low < left else []
         drawn += [_arrow(WIDTH - EDGE, y, 9, colour)] if one.high > right else []
-        said = f"{name}\nchange {one.change}\n{'fails' if one.failed else 'holds'}"
-        tips += [Tip(x, y, "", said) for x in (*ends, across.at(min(max(one.gain, left), right)))]
+        tip = f"{name}\nchange {one.change}\n{'fails' if one.failed else 'holds'}"
+        tips += [Tip(x, y, "", tip) for x in (*ends, across.at(min(max(one.gain, left), right)))]
     return _whole("interval", drawn, bottom + 44, tips)
 
 
@@ -186,10 +186,10 @@ def _curves(report: Report, plot: Plot) -> Chart:
             drawn.append(_line(curve, places, dots=plot.name == "calibration", thin=curve.label in ("p10", "p90")))
         shown = report.shown(curve.model)
         model = f"{shown}, {curve.label}" if residuals and curve.label else shown
-        said = (
+        tip = (
             f"{model}\n{titles[0]} {number(x)}\n{titles[1]} {number(y)}" for x, y in zip(curve.x, curve.y, strict=True)
         )
-        tips += [Tip(*place, curve.model, text) for place, text in zip(places, said, strict=True)]
+        tips += [Tip(*place, curve.model, text) for place, text in zip(places, tip, strict=True)]
     return _whole(plot.name, drawn, HEIGHT, tips)
 
 
@@ -224,7 +224,7 @@ def _legend(report: Report, models: Sequence[Model], left: float, points: bool) 
 
 def _matrices(report: Report, confusion: Confusion) -> Chart:
     """Return both models' matrices, beside each other where they fit, each cell shaded by its share of its row."""
-    names, said = ([shorten(name, limit) for name in confusion.classes] for limit in (LONGEST // 3, LONGEST))
+    names, labels = ([shorten(name, limit) for name in confusion.classes] for limit in (LONGEST // 3, LONGEST))
     models = [(report.rival, confusion.champion), ("candidate", confusion.candidate)]
     matrices = [(model, matrix) for model, matrix in models if matrix]
     beside = len(matrices) if len(names) <= BESIDE else 1
@@ -259,7 +259,7 @@ def _matrices(report: Report, confusion: Confusion) -> Chart:
                     words(f"{count:,}", middle, y - 2, text_anchor="middle", font_weight="bold"),
                     words(percent, middle, y + 12, text_anchor="middle", font_size=SIZE - 1),
                 ]
-                actually = f"actual {said[actual]}, predicted {said[predicted]}"
+                actually = f"actual {labels[actual]}, predicted {labels[predicted]}"
                 tips.append(Tip(middle, y, "", f"{model}\n{actually}\n{count:,} rows, {percent}"))
         if x == left:
             drawn.append(_title_beside("actual", (top + bottom) / 2))

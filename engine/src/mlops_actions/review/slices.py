@@ -163,19 +163,19 @@ def _judge(
     name, mask = part
     truth, groups = truth[mask], None if groups is None else groups[mask]
     champion, candidate = champion.take(mask), candidate.take(mask)
-    found = Slice(name, len(truth), None, None, low=None, high=None, collapsed=False, why=_why_not(metric, truth))
-    if found.why:
-        return found, None
-    found = replace(found, champion=_value(metric, truth, champion), candidate=_value(metric, truth, candidate))
+    undecided = Slice(name, len(truth), None, None, low=None, high=None, collapsed=False, why=_why_not(metric, truth))
+    if undecided.why:
+        return undecided, None
+    undecided = replace(undecided, champion=_value(metric, truth, champion), candidate=_value(metric, truth, candidate))
     gain, error, df = paired_estimate(metric, truth, champion, candidate, groups)
     if not np.isfinite([gain, error]).all():
-        return replace(found, why="not defined"), None
+        return replace(undecided, why="not defined"), None
     reach = float(special.stdtrit(df, (1 + confidence) / 2)) * error
     change = gain if metric.greater_is_better else -gain
     p_value = p_not_below(gain, error, df, margin)
     if p_value < 1 - confidence:
         p_value = max(p_value, bound_luck(metric, truth, champion, candidate, groups))
-    return replace(found, low=change - reach, high=change + reach), p_value
+    return replace(undecided, low=change - reach, high=change + reach), p_value
 
 
 def bound_luck(

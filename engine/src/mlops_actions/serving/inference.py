@@ -30,9 +30,9 @@ async def live(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, 
 
 async def ready(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return whether predictions are answered, and which versions are not served though they should be."""
-    said = {"ready": engine.champion is not None, "roles": engine.roles()}
-    said |= {"problems": engine.problems} if engine.problems else {}
-    return (200, said) if engine.champion else (503, said | {"error": engine.why})
+    answer = {"ready": engine.champion is not None, "roles": engine.roles()}
+    answer |= {"problems": engine.problems} if engine.problems else {}
+    return (200, answer) if engine.champion else (503, answer | {"error": engine.why})
 
 
 async def server(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:

@@ -66,8 +66,8 @@ class Protocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.cycle and self.cycle.more_body and not self.cycle.response_started:
-            said = encode({"error": f"the body was not complete within {self._seconds:g} s"})
-            self.transport.write(SLOW % len(said) + said)
+            body = encode({"error": f"the body was not complete within {self._seconds:g} s"})
+            self.transport.write(SLOW % len(body) + body)
         self.transport.close()
 
 

@@ -110,7 +110,7 @@ class ServedVersions:
         """Log what became of a request, the JSON of its rows and of the answers; and let the shadow see it."""
         if self.journal:
             for role, version, numbers, seconds, error in exchange.parts:
-                said = answers if error is None else None
+                logged = answers if error is None else None
                 self.journal.keep(
                     Prediction(
                         exchange.id,
@@ -121,7 +121,7 @@ class ServedVersions:
                         1000 * seconds,
                         rows,
                         numbers,
-                        said,
+                        logged,
                         error,
                     )
                 )

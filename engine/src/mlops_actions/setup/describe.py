@@ -85,8 +85,8 @@ def learn_reading(config: Config) -> Config:
     if guessed:
         changes = {f"data.read.{name}": (value, "guess: from the file") for name, value in guessed.items()}
         update_params(config.path(PARAMS), changes)
-        said = ", ".join(f"{name} {value!r}" for name, value in guessed.items())
-        print(f"setup: {config.data.path} seems to have {said}: see data.read in params.yaml")
+        guesses = ", ".join(f"{name} {value!r}" for name, value in guessed.items())
+        print(f"setup: {config.data.path} seems to have {guesses}: see data.read in params.yaml")
     return config.model_copy(update={"data": config.data.model_copy(update={"read": read})})
 
 
@@ -101,20 +101,22 @@ def sample_rows(config: Config) -> tuple[pd.DataFrame, int]:
     return kept, total
 
 
-def widen(config: Config, found: dict[str, Found]) -> tuple[dict[str, Found], set[str]]:
+def widen(config: Config, columns: dict[str, Found]) -> tuple[dict[str, Found], set[str]]:
     """Return what a sample showed of each column, corrected by all rows; and the target's values, of many only some."""
-    found, classes = dict(found), set[str]()
+    columns, classes = dict(columns), set[str]()
     for batch in read_batches(config.path(config.data.path), config.data.read):
-        for name, (column, guesses) in found.items():
+        for name, (column, guesses) in columns.items():
             values, wrong = _parse(batch[name], column)
             missing = column.missing or bool(values.isna().any())
             if wrong.any():
                 cell = batch[name].iloc[int(wrong.argmax())]
                 column, guesses = Column(type="category"), [f"a category, for {cell!r:.60} is no {column.type}"]
-            found[name] = column.model_copy(update={"missing": missing}), guesses
+            columns[name] = column.model_copy(update={"missing": missing}), guesses
         if len(classes) <= MANY_CLASSES:
-            classes |= {*as_text(_parse(batch[config.data.target], found[config.data.target][0])[0]).dropna().unique()}
-    return found, classes
+            classes |= {
+                *as_text(_parse(batch[config.data.target], columns[config.data.target][0])[0]).dropna().unique()
+            }
+    return columns, classes
 
 
 def judge(
@@ -150,7 +152,7 @@ def _parse(values: pd.Series, column: Column) -> tuple[pd.Series, np.ndarray]:
 
 def _contract(name: str, columns: dict[str, Column], classes: list[str] | None) -> Schema:
     target = columns[name].model_dump(exclude={"values"})
-    others = {column: found for column, found in columns.items() if column != name}
+    others = {column: described for column, described in columns.items() if column != name}
     return Schema(Target(name=name, values=classes, **target), others)
 
 

@@ -223,9 +223,9 @@ def _check_parts(
             raise UserError(
                 f"params.yaml: {knob} puts none of the {rows} rows into {part}{seen}; change it or add data."
             )
-    found = "DISTINCT {0}" if config.data.task == "classification" else "UNNEST([min({0}), max({0})])"
+    spread = "DISTINCT {0}" if config.data.task == "classification" else "UNNEST([min({0}), max({0})])"
     train, test = (
-        {value for (value,) in database.sql(f"SELECT {found.format(target)} FROM {part}").fetchall()}
+        {value for (value,) in database.sql(f"SELECT {spread.format(target)} FROM {part}").fetchall()}
         for part in _OUTPUTS
     )
     if len(train | test) < 2:

@@ -191,7 +191,7 @@ def _locked_versions(config: Config) -> dict[str, str]:
         raise UserError(f"{LOCKFILE} is missing: `git restore {LOCKFILE}` or `uv lock` brings it back.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{LOCKFILE} cannot be read ({error}): `uv lock` writes it anew.") from None
-    return {name: ", ".join(sorted(found)) for name, found in versions.items()}
+    return {name: ", ".join(sorted(locked)) for name, locked in versions.items()}
 
 
 def _own_libraries(config: Config) -> list[str]:

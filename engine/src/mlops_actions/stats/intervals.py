@@ -107,26 +107,26 @@ def paired_intervals(
     champion, candidate = align(truth, champion, candidate)
     labels = _numbered(groups)
     pairs = [_Pair(metric, truth, champion, candidate) for metric in metrics]
-    found, resampled = {}, []
+    intervals, resampled = {}, []
     for pair in pairs:
         name = pair.metric.name
         gain = pair.gain()
         if not np.isfinite(gain):
             continue
         if pair.same:
-            found[name] = Interval(0.0, 0.0, 0.0, 0.0, float("inf"), "identical predictions")
+            intervals[name] = Interval(0.0, 0.0, 0.0, 0.0, float("inf"), "identical predictions")
         elif pair.metric.weigh is None:
             if interval := _black_box(pair, gain, confidence, labels):
-                found[name] = interval
+                intervals[name] = interval
         else:
             gain, error, df, plain = _estimate(pair, gain, labels)
             method = METHODS.get(name, JACKKNIFE) if plain else UNSEEN
-            found[name] = _student(gain, error, df, confidence, method)
+            intervals[name] = _student(gain, error, df, confidence, method)
             if name not in METHODS and df >= FEW_ROWS and error <= MUCH_WIDER * plain:
                 resampled.append((pair, error / plain, df))
     for (pair, wider, df), gains in zip(resampled, _bootstrap([pair for pair, *_ in resampled], labels), strict=True):
-        found[pair.metric.name] = _bootstrapped(found[pair.metric.name], gains, wider, df, confidence)
-    return found
+        intervals[pair.metric.name] = _bootstrapped(intervals[pair.metric.name], gains, wider, df, confidence)
+    return intervals
 
 
 def paired_estimate(

@@ -47,7 +47,7 @@ def tune(config: Config) -> None:
         print(f"tune: of the candidates {len(failed)} fail, such as {_words(failed[0])}: {failed[0].problem}")
     wins = sum(np.greater(best.scores[rows], present.scores[rows])) if not present.problem else len(best.scores[rows])
     new, old = value_of(metric, best.score(rows)), value_of(metric, present.score(rows))
-    found = {
+    result = {
         "best": {metric.name: new},
         "present": {metric.name: old},
         "folds": len(best.scores[rows]),
@@ -59,15 +59,15 @@ def tune(config: Config) -> None:
         [_line(metric, number, count, one) for number, (count, left) in enumerate(rungs, 1) for one in left]
     )
     write_file(config.path(CANDIDATES), table.to_csv(index=False, lineterminator="\n").encode())
-    write_file(config.path(RESULT), (json.dumps(found, indent=2) + "\n").encode())
+    write_file(config.path(RESULT), (json.dumps(result, indent=2) + "\n").encode())
     write_file(config.path(LISTING), b"metrics:\n  - metrics.json\n")
     if best is present:
         print(f"tune: nothing beats the present params; {PARAMS} stays as it is")
         return
     update_params(config.path(PARAMS), {"model.params": {**config.model.params, **best.params}})
     print(
-        f"tune: {metric.name} {new:.6g} instead of {old:.6g}, better in {wins} of {found['folds']} folds; {PARAMS} has "
-        "the params now, and `mlops train` and `mlops compare` judge them"
+        f"tune: {metric.name} {new:.6g} instead of {old:.6g}, better in {wins} of {result['folds']} folds; {PARAMS} "
+        "has the params now, and `mlops train` and `mlops compare` judge them"
     )
 
 
