@@ -103,10 +103,10 @@ def _without(left_out: dict[int, Problem], values: np.ndarray) -> np.ndarray:
     return np.delete(values, list(left_out), axis=0)
 
 
-def among(problems: dict[int, Problem], found: dict[int, Problem], rows: int) -> dict[int, Problem]:
+def among(problems: dict[int, Problem], numbered: dict[int, Problem], rows: int) -> dict[int, Problem]:
     """Return the problems of so many rows, with those that were found among the rows that had none."""
     fitting = [number for number in range(rows) if number not in problems]
-    return problems | {fitting[number]: problem for number, problem in found.items()}
+    return problems | {fitting[number]: problem for number, problem in numbered.items()}
 
 
 def check_reference(answer: Callable[[Sequence[Any]], Answers], parts: Parts, source: str) -> None:

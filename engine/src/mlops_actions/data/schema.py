@@ -48,7 +48,7 @@ class Schema:
         lines = [
             f"target: {_flow(self.target)}{notes.get(self.target.name, '')}",
             "columns:",
-            *(f"  {flow(name)}: {_flow(one)}{notes.get(name, '')}" for name, one in self.columns.items()),
+            *(f"  {flow(name)}: {_flow(column)}{notes.get(name, '')}" for name, column in self.columns.items()),
         ]
         return _HEAD + "\n".join(lines) + "\n"
 

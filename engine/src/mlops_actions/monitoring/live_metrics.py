@@ -48,7 +48,7 @@ def judge_metrics(config: Config, window: Window, role: Challenger, paired: bool
     asked = [Judged(gate.primary, _rises(config, gate.primary), gate.margin, gate.confidence)]
     shared = 1 - (1 - gate.confidence) / max(1, len(gate.guards))  # Bonferroni's: each guard may raise the alarm
     asked += [Judged(name, _rises(config, name), margin, shared) for name, margin in gate.guards.items()]
-    return [_judge(config, one, champion, canary, role, paired) for one in asked], unusable
+    return [_judge(config, metric, champion, canary, role, paired) for metric in asked], unusable
 
 
 def _sample(config: Config, window: Window, paired: bool) -> tuple[Sample, Sample, int]:

@@ -178,7 +178,7 @@ def current_roles() -> dict[str, Assignment]:
     tags = read_tags()
     newest = _versions(tags)[:1]
     before_any = [_assignment(CHAMPION_ROLE, version.name, _registration(version, tags)) for version in newest]
-    last = {one.role: one for one in [*before_any, *_assignments(tags)]}
+    last = {assignment.role: assignment for assignment in [*before_any, *_assignments(tags)]}
     return {
         role: last[role]
         for role in ROLES

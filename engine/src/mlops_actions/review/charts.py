@@ -105,33 +105,35 @@ def _interval(
 
 def _intervals(intervals: list[ScaledInterval]) -> Chart:
     """Return each interval below its name and numbers, coloured and shaped by whether it fails."""
-    left = max(-FARTHEST, min(-1.5, *(one.low * 1.05 for one in intervals)))
-    right = min(FARTHEST, max(0.5, *(one.high * 1.05 for one in intervals)))
+    left = max(-FARTHEST, min(-1.5, *(interval.low * 1.05 for interval in intervals)))
+    right = min(FARTHEST, max(0.5, *(interval.high * 1.05 for interval in intervals)))
     across = Axis(left, right, EDGE, WIDTH - EDGE)
     bottom = 34 + ROW * len(intervals)
     drawn = [_axis_below(across, bottom, "← worse\u2003·\u2003gain in margins, limit −1\u2003·\u2003better →")]
     tips = []
-    for row, one in enumerate(intervals):
+    for row, interval in enumerate(intervals):
         top = 34 + ROW * row
         y = top + 31
-        colour = "var(--failed)" if one.failed else "var(--candidate)"
-        ends = [across.at(min(max(end, left), right)) for end in (one.low, one.high)]
-        name = shorten(one.name)
+        colour = "var(--failed)" if interval.failed else "var(--candidate)"
+        ends = [across.at(min(max(end, left), right)) for end in (interval.low, interval.high)]
+        name = shorten(interval.name)
         drawn += [
             line(across.at(0), y - 10, across.at(0), y + 10, "var(--quiet)", stroke_width=2),
-            line(across.at(one.limit), y - 10, across.at(one.limit), y + 10, "var(--failed)", stroke_width=2),
+            line(across.at(interval.limit), y - 10, across.at(interval.limit), y + 10, "var(--failed)", stroke_width=2),
             line(ends[0], y, ends[1], y, colour, stroke_width=3),
-            words(name, EDGE, top + 15, font_weight="normal" if one.kind == "slice" else "bold"),
-            words(one.change, WIDTH - EDGE, top + 15, "var(--quiet)", text_anchor="end"),
+            words(name, EDGE, top + 15, font_weight="normal" if interval.kind == "slice" else "bold"),
+            words(interval.change, WIDTH - EDGE, top + 15, "var(--quiet)", text_anchor="end"),
         ]
-        if left <= one.gain <= right:
+        if left <= interval.gain <= right:
             drawn.append(
-                _cross(across.at(one.gain), y, colour) if one.failed else _circle(across.at(one.gain), y, colour)
+                _cross(across.at(interval.gain), y, colour)
+                if interval.failed
+                else _circle(across.at(interval.gain), y, colour)
             )
-        drawn += [_arrow(EDGE, y, -9, colour)] if one.low < left else []
-        drawn += [_arrow(WIDTH - EDGE, y, 9, colour)] if one.high > right else []
-        tip = f"{name}\nchange {one.change}\n{'fails' if one.failed else 'holds'}"
-        tips += [Tip(x, y, "", tip) for x in (*ends, across.at(min(max(one.gain, left), right)))]
+        drawn += [_arrow(EDGE, y, -9, colour)] if interval.low < left else []
+        drawn += [_arrow(WIDTH - EDGE, y, 9, colour)] if interval.high > right else []
+        tip = f"{name}\nchange {interval.change}\n{'fails' if interval.failed else 'holds'}"
+        tips += [Tip(x, y, "", tip) for x in (*ends, across.at(min(max(interval.gain, left), right)))]
     return _whole("interval", drawn, bottom + 44, tips)
 
 

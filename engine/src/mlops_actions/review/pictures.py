@@ -163,7 +163,7 @@ def store(pictures: Mapping[str, bytes], pull_request: int) -> str | None:
         entries = [_entry(name, picture) for name, picture in sorted(pictures.items())]
         tree = github.send("POST", "git/trees", tree=entries)["sha"]
         refs = github.api(f"git/matching-refs/{ref}")  # and those of pull requests that begin with its digits
-        before = next((one["object"]["sha"] for one in refs if one["ref"] == f"refs/{ref}"), None)
+        before = next((known["object"]["sha"] for known in refs if known["ref"] == f"refs/{ref}"), None)
         if before and github.api(f"git/commits/{before}")["tree"]["sha"] == tree:
             return before
         message = f"Pictures of the report on pull request {pull_request}"

@@ -45,14 +45,14 @@ def find_slices(rows: pd.DataFrame, slices: Slices, target: str) -> list[tuple[s
             raise UserError(f"{PARAMS}: gate.slices.columns names {name!r}, which {why}; take it out.")
     own = [(name, _evaluate(rows, name, condition)) for name, condition in slices.custom.items()]
     seen = {np.packbits(mask).tobytes() for _, mask in own} | {np.packbits(np.ones(len(rows), bool)).tobytes()}
-    found = []
+    parts = []
     for name in names:
         for label, mask in _cut(str(name), rows[name], slices.min_rows):
             if mask.sum() >= slices.min_rows and (bits := np.packbits(mask).tobytes()) not in seen:
                 seen.add(bits)
-                found.append((label, mask))
-    largest = sorted(range(len(found)), key=lambda place: (-int(found[place][1].sum()), place))
-    return own + [found[place] for place in sorted(largest[: max(0, MOST_SLICES - len(own))])]
+                parts.append((label, mask))
+    largest = sorted(range(len(parts)), key=lambda place: (-int(parts[place][1].sum()), place))
+    return own + [parts[place] for place in sorted(largest[: max(0, MOST_SLICES - len(own))])]
 
 
 def _evaluate(rows: pd.DataFrame, name: str, condition: str) -> Mask:
@@ -131,8 +131,8 @@ def judge_slices(
     family = [*(p for _, p in judged if p is not None), *guards.values()]
     adjusted = iter(holm(np.array(family, float)).tolist())
     level = 1 - confidence
-    found = [part if p is None else replace(part, collapsed=next(adjusted) < level) for part, p in judged]
-    worst = sorted(found, key=lambda part: (part.why is not None, not part.collapsed, _sureness(metric, part)))
+    corrected = [part if p is None else replace(part, collapsed=next(adjusted) < level) for part, p in judged]
+    worst = sorted(corrected, key=lambda part: (part.why is not None, not part.collapsed, _sureness(metric, part)))
     return worst, dict(zip(guards, adjusted, strict=True))
 
 

@@ -176,8 +176,14 @@ def make_app(settings: Serving, fixed: State | None = None) -> Starlette:
         exception_handlers={HTTPException: no_such_page},
         lifespan=lifespan,
     )
-    plain = [one for one in app.routes if isinstance(one, Route) and "{" not in one.path]
-    app.direct = {(method, one.path): one.endpoint for one in plain for method in one.methods or ()}
+    plain = [
+        route_there for route_there in app.routes if isinstance(route_there, Route) and "{" not in route_there.path
+    ]
+    app.direct = {
+        (method, route_there.path): route_there.endpoint
+        for route_there in plain
+        for method in route_there.methods or ()
+    }
     return app
 
 

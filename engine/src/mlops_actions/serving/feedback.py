@@ -16,7 +16,9 @@ def read_truths(content: Any, engine: ServedVersions) -> list[tuple[str, str]]:
         Refused: one of them is something else.
     """
     truths = content if isinstance(content, list) else [content]
-    return [_read(one, f"truth {number}: " if content is truths else "", engine) for number, one in enumerate(truths)]
+    return [
+        _read(truth, f"truth {number}: " if content is truths else "", engine) for number, truth in enumerate(truths)
+    ]
 
 
 def _read(one: Any, where: str, engine: ServedVersions) -> tuple[str, str]:

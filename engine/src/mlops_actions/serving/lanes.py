@@ -104,9 +104,9 @@ class Lane(ABC):
                 future.set_exception(_broken(answers))
         self.waiting -= start
 
-    def _outcomes(self, found: Answers) -> list[Outcome]:
+    def _outcomes(self, model_answers: Answers) -> list[Outcome]:
         """Return the outcome of each row, in order."""
-        values, problems = found
+        values, problems = model_answers
         answers: list[Outcome] = [*answers_of(values, self.classes, self.threshold)] if len(values) else []
         if not problems:
             return answers

@@ -161,7 +161,9 @@ def _column(column: dict[str, Any]) -> dict[str, Any]:
         types.append("string")
     elif written and written.startswith("epoch"):
         types.append("number")
-    schema: dict[str, Any] = {"type": types[0]} if len(types) == 1 else {"anyOf": [{"type": one} for one in types]}
+    schema: dict[str, Any] = (
+        {"type": types[0]} if len(types) == 1 else {"anyOf": [{"type": type_name} for type_name in types]}
+    )
     if kind in ("category", "text") and not column.get("missing"):
         gaps = sorted({*MISSING_WORDS, *column.get("missing_values", [])})
         schema |= {"allOf": [{"pattern": r"\S"}], "not": {"enum": gaps}}

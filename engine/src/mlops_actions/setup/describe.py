@@ -41,12 +41,12 @@ def ensure_schema(config: Config, choose: bool = False) -> bool:
     find_column(name, list(rows.columns))
     if rows.shape[1] == 1:
         raise UserError(f"the dataset has no column but the target {name!r}; add columns to predict from.")
-    found = {str(column): read_writing(str(column), values) for column, values in rows.items()}
+    described = {str(column): read_writing(str(column), values) for column, values in rows.items()}
     classes: set[str] = set()
     if total > len(rows):
         source = f"every {-(-total // len(rows))}th row of {source}"
-        found, classes = widen(config, found)
-    columns = {column: how for column, (how, _) in found.items()}
+        described, classes = widen(config, described)
+    columns = {column: how for column, (how, _) in described.items()}
     if there:
         schema = load_schema(config.path(SCHEMA))
         columns |= {**schema.columns, schema.target.name: schema.target}
@@ -59,9 +59,9 @@ def ensure_schema(config: Config, choose: bool = False) -> bool:
     typed = schema.apply(rows, source=source)
     labelled = typed[name].notna()
     if not labelled.all():
-        found[name][1].append(f"rows without it, {1 - labelled.mean():.2%}, are left out")
+        described[name][1].append(f"rows without it, {1 - labelled.mean():.2%}, are left out")
         typed = typed[labelled].reset_index(drop=True)
-    looks = [_look(column, typed[column], how, found[column][1]) for column, how in columns.items()]
+    looks = [_look(column, typed[column], how, described[column][1]) for column, how in columns.items()]
     aim = aim_at(task, why, typed[name])
     looks = [replace(look, hints=aim.hints) if look.name == name else look for look in looks]
     dropped, group, time, looks = judge(config, looks, typed, task)
@@ -136,7 +136,7 @@ def judge(
         dropped[group.name] = "names what several rows are about (see split.key)"
     hints = {}
     if len(dropped) == len(learnt):
-        kept = next((one for one in dropped if "value in" not in dropped[one]), next(iter(dropped), name))
+        kept = next((column for column in dropped if "value in" not in dropped[column]), next(iter(dropped), name))
         hints[kept] = f"kept, for no other column is left: {dropped.pop(kept)}"
     looks = [replace(look, hints=[*look.hints, hints[look.name]]) if look.name in hints else look for look in looks]
     return dropped, group.name if group else None, time, looks

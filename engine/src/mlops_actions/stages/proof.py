@@ -235,10 +235,10 @@ class FeaturesProof:
                 self.failure = "of a row of extremes, it makes an infinite number and the compiled one does not"
 
     def _compare(self, rows: list[dict[str, Any]], features: pd.DataFrame) -> None:
-        found = self._run(rows)
-        if found is None:
+        made_features = self._run(rows)
+        if made_features is None:
             return
-        numbers, categories, infinite = found
+        numbers, categories, infinite = made_features
         self._rows += len(rows)
         expected = features[self.numbers].to_numpy("float32")
         same = (numbers == expected) | (np.isnan(numbers) & np.isnan(expected))

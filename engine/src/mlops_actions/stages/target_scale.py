@@ -96,5 +96,5 @@ def _class_weights(settings: Model, target: pd.Series) -> dict[str, float] | Non
 def _wrapped(estimator: Any) -> Any:
     """Return the estimator inside a calibration, a vote or a transform; None if it is none of them."""
     several = getattr(estimator, "estimators", None)
-    one = several[0][1] if isinstance(several, list) and several else getattr(estimator, "estimator", None)
-    return one if hasattr(one, "fit") else None
+    inner = several[0][1] if isinstance(several, list) and several else getattr(estimator, "estimator", None)
+    return inner if hasattr(inner, "fit") else None

@@ -282,7 +282,7 @@ def _edited_members(out: Output) -> list[str]:
         return []
     files = [file for file in folder.rglob("*") if file.is_file()]
     here = {(file.relative_to(folder).as_posix(), digest(file)) for file in files}
-    named = {(one["relpath"], one["md5"]) for one in json.loads(listing.read_bytes())}
+    named = {(member["relpath"], member["md5"]) for member in json.loads(listing.read_bytes())}
     return sorted({name for name, _ in here ^ named})
 
 

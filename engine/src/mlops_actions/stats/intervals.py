@@ -347,7 +347,8 @@ def _influences(pair: _Pair) -> tuple[np.ndarray, np.ndarray]:
     counts = {label: int(np.sum(truth == label)) for label in classes}
     there = [label for label in classes if counts[label]]
     wrong = {
-        one: max((label for label in classes if label != one), key=counts.__getitem__, default=one) for one in there
+        right: max((label for label in classes if label != right), key=counts.__getitem__, default=right)
+        for right in there
     }
     weights = np.append(np.ones(len(truth)), np.zeros(2 * len(there)))
     parts = []
@@ -473,9 +474,11 @@ def _bootstrap_of_rows(pair: _Pair, labels: np.ndarray | None, resamples: int) -
         _, classes, sizes = np.unique(pair.truth.astype(str), return_inverse=True, return_counts=True)
         share = max(share, min(1.0, RARE / sizes.min()))
         if sizes.min() < RARE:
-            strata = [np.flatnonzero(classes == one) for one in range(len(sizes))]
+            strata = [np.flatnonzero(classes == stratum) for stratum in range(len(sizes))]
     gains = np.empty(resamples)
     for index in range(resamples):
-        taken = np.concatenate([one[random.integers(len(one), size=max(1, round(share * len(one))))] for one in strata])
-        gains[index] = pair.gain(taken if labels is None else np.concatenate([members[one] for one in taken]))
+        taken = np.concatenate(
+            [stratum[random.integers(len(stratum), size=max(1, round(share * len(stratum))))] for stratum in strata]
+        )
+        gains[index] = pair.gain(taken if labels is None else np.concatenate([members[stratum] for stratum in taken]))
     return gains[np.isfinite(gains)], share
