@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from baked import bare_project
 from mlops_actions.core.config import Config, Data, Gate, Model
 from mlops_actions.core.errors import UserError
 from mlops_actions.stats.metrics import METRICS, Metric, Predictions, find_metric
@@ -73,15 +74,13 @@ Write = Callable[..., Config]
 @pytest.fixture
 def write(tmp_path: Path) -> Write:
     """`write(code, primary="cost")`: the config of a project with this metrics.py and this gate."""
-    (tmp_path / "pyproject.toml").write_text('[tool.mlops]\npackage = "shop"\n')
-    (tmp_path / FILE).parent.mkdir(parents=True)
-    (tmp_path / "src/shop/__init__.py").touch()
+    bare_project(tmp_path / "shop")
 
     def write_project(code: str | None, task: str = "classification", **gate: object) -> Config:
         if code is not None:
-            (tmp_path / FILE).write_text(code)
+            (tmp_path / "shop" / FILE).write_text(code)
         data = Data(path="data/rows.csv", target="late", task=task)
-        return Config(root=tmp_path, data=data, model=Model(estimator="logistic"), gate=Gate(**gate))
+        return Config(root=tmp_path / "shop", data=data, model=Model(estimator="logistic"), gate=Gate(**gate))
 
     return write_project
 
