@@ -59,25 +59,26 @@ def mlops(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -
     return run
 
 
-def assign(live: Project, *stages: str) -> None:
-    """Give the second version these stages, such as `canary 01T12:00:00`."""
-    for number, (stage, time) in enumerate(map(str.split, stages), start=9):
-        tag = f"model#{stage}#{number}"
+def assign(live: Project, *roles: str) -> None:
+    """Give the second version these roles, such as `canary 01T12:00:00`."""
+    for number, (role, time) in enumerate(map(str.split, roles), start=9):
+        tag = f"model#{role}#{number}"
         live.run("git", "tag", "--annotate", tag, "--message", "try it", GIT_COMMITTER_DATE=f"2026-11-{time}Z")
 
 
 def test_without_a_canary_the_command_says_so(live: Project, mlops: Command) -> None:
-    sentence = "no version is at stage canary or shadow; `mlops canary start` makes one the canary."
-    assert mlops("canary", "report") == (1, f"mlops canary: {sentence}\n", "")
+    status, errors, text = mlops("canary", "report")
+    assert (status, text) == (1, "") and errors.startswith("mlops canary: no version is ")
+    assert errors.endswith("canary or shadow; `mlops canary start` makes one the canary.\n")
 
 
-def test_the_command_reports_what_the_log_holds_of_the_version_at_the_stage(live: Project, mlops: Command) -> None:
+def test_the_command_reports_what_the_log_holds_of_the_canary(live: Project, mlops: Command) -> None:
     assign(live, "canary 01T12:00:00")
     status, errors, text = mlops("canary", "report")
     assert (status, errors) == (0, "") and text.startswith("Promote v1.1.0: the gain in ")
     status, errors, text = mlops("canary", "report", "--json")
     found = json.loads(text)
-    assert (status, errors, found["advice"], found["stage"]) == (0, "", "promote", "canary")
+    assert (status, errors, found["advice"], found["canary"]) == (0, "", "promote", "v1.1.0")
     assert [one["role"] for one in found["traffic"]] == ["champion", "canary"]
 
 
@@ -116,13 +117,13 @@ def test_a_broken_record_of_what_was_cut_off_is_named(live: Project, broken: str
 def test_a_version_that_is_canary_and_shadow_is_judged_by_the_shadows_rows(live: Project) -> None:
     assign(live, "canary 01T12:00:00", "shadow 01T13:00:00")
     found = report_here()
-    assert found.stage == "canary" and found.traffic[1].truths > 1000
+    assert "\nCanary v1.1.0 against champion v1.0.0, " in render(found) and found.traffic[1].truths > 1000
     assert str(found.metrics[0].why).startswith("0 of the 100 truths"), "no shadow has answered"
 
 
 def test_without_a_canary_the_shadow_is_reported(live: Project) -> None:
     assign(live, "shadow 01T13:00:00")
-    assert report_here().stage == "shadow"
+    assert "\nShadow v1.1.0 against champion v1.0.0, " in render(report_here())
 
 
 def test_a_project_that_keeps_no_log_says_so(live: Project) -> None:

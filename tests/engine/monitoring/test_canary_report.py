@@ -30,7 +30,7 @@ def report_of(
     canary: dict[str, Any] | None = None,
     positive: str | None = None,
     change: Change = lambda log, truths: (log, truths),
-    stage: str = "canary",
+    role: str = "canary",
     paired: bool = False,
     since: int = 0,
     cut_off: str | None = None,
@@ -45,7 +45,7 @@ def report_of(
         gate=Gate(**{"primary": primary, "margin": 0.01} | (gate or {})),
         serving=Serving(canary=Canary(**canary or {})),
     )
-    assignment = Assignment(stage, "v1.1.0", "model#canary#2", "", BEGIN + timedelta(seconds=since), "Ada", "to try it")
+    assignment = Assignment(role, "v1.1.0", "model#canary#2", "", BEGIN + timedelta(seconds=since), "Ada", "to try it")
     log, truths = change(*make_log(task, **traffic))
     return make_report(config, assignment, log, truths, paired, cut_off)
 
@@ -241,7 +241,7 @@ def test_rows_count_since_the_assignment(report: Make) -> None:
 
 
 def test_a_shadow_is_compared_on_the_champions_own_rows(report: Make) -> None:
-    found = report(stage="shadow", shadow=True, paired=True)
+    found = report(role="shadow", shadow=True, paired=True)
     agreement, metric = found.agreement, found.metrics[0]
     assert agreement.rows == pytest.approx(2000, rel=0.06) and agreement.version == "v1.1.0"
     assert 0.7 < agreement.equal < 1 and 0.1 < agreement.largest_gap <= 1
@@ -249,7 +249,7 @@ def test_a_shadow_is_compared_on_the_champions_own_rows(report: Make) -> None:
     other = report().metrics[0]
     assert metric.high - metric.low < 0.8 * (other.high - other.low)
     one_version = report(
-        stage="shadow", shadow=True, paired=True, change=lambda log, truths: (log.assign(version="v1.1.0"), truths)
+        role="shadow", shadow=True, paired=True, change=lambda log, truths: (log.assign(version="v1.1.0"), truths)
     )
     assert one_version.agreement.equal < 1
 
@@ -265,7 +265,7 @@ def answer_as_the_champion(log: pd.DataFrame, truths: pd.DataFrame) -> Frames:
 
 def test_a_shadow_that_gives_the_same_answers_is_not_worse(report: Make) -> None:
     found = report(
-        stage="shadow", shadow=True, paired=True, change=answer_as_the_champion, canary={"max_error_rate": 0.5}
+        role="shadow", shadow=True, paired=True, change=answer_as_the_champion, canary={"max_error_rate": 0.5}
     )
     metric = found.metrics[0]
     assert found.agreement.equal == 1 and found.agreement.largest_gap == 0
@@ -302,7 +302,7 @@ def drop_chances(log: pd.DataFrame, truths: pd.DataFrame) -> Frames:
 
 
 def test_an_answer_without_probabilities_does_not_count_and_of_a_pair_neither_does_the_other(report: Make) -> None:
-    found = report(stage="shadow", shadow=True, paired=True, change=drop_chances)
+    found = report(role="shadow", shadow=True, paired=True, change=drop_chances)
     assert found.unusable == pytest.approx(40, abs=5) and found.verdict == "worse"
 
 

@@ -70,14 +70,14 @@ def share(watches: list[Watch], what: str) -> float:
 
 
 @pytest.mark.parametrize(("metric", "case", "runs"), [
-    *((metric, "bad", 200 if metric == "rmse" else 80) for metric in METRICS),
+    *((metric, "bad", 120 if metric == "rmse" else 80) for metric in METRICS),
     *((metric, "shadow", 60) for metric in ("accuracy", "roc_auc", "log_loss")),
 ])  # fmt: skip
 def test_who_looks_after_every_batch_is_rarely_misled(metric: str, case: str, runs: int) -> None:
     watches = watch(metric, case, runs)
     assert share(watches, "passed") <= 0.05, "it is worse by the margin, and passed as not worse at some look"
     assert share(watches, "lost") <= 0.05, "an interval of 95 % holds the truth at every look"
-    assert share(watches, "peeked") > 0.06, "an interval for one look is not made for many: else this could not fail"
+    assert share(watches, "peeked") > 0.05, "an interval for one look is not made for many: else this could not fail"
 
 
 @pytest.mark.parametrize("metric", METRICS)
