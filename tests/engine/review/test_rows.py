@@ -1,28 +1,26 @@
 """Which test rows decide: those on which neither model was trained, each recognised through whatever changed."""
 
-from typing import Any
+from dataclasses import asdict
+from functools import cache
 
 import numpy as np
 import pandas as pd
 import pytest
-from reviewing import Review
+from mlops_actions.review.report import Rows
+from mlops_actions.review.rows import compare_rows
 from tables import real
 
 TARGET = "Status"
 
 
-@pytest.fixture
-def compare(review: Review) -> Any:
-    """`compare(test, champion_test, champion_train, key)`: the counts, which rows decide, the pairs."""
-
-    def compare(*frames: pd.DataFrame, key: list[str] | None = None) -> tuple[dict[str, int], np.ndarray, np.ndarray]:
-        found = review("rows.compare_rows", *frames, key or [], TARGET)
-        assert found["rows"]["decided"] == found["decides"].sum() == len(frames[0]) - found["rows"]["trained"]
-        return found["rows"], found["decides"], np.column_stack(found["pairs"])
-
-    return compare
+def compare(*frames: pd.DataFrame, key: list[str] | None = None) -> tuple[Rows, np.ndarray, np.ndarray]:
+    """Compare test rows with a champion's test and train rows: the counts, which rows decide, the pairs."""
+    changes = compare_rows(*frames, key or [], TARGET)
+    assert changes.rows.decided == changes.decides.sum() == len(frames[0]) - changes.rows.trained
+    return changes.rows, changes.decides, np.column_stack(changes.pairs)
 
 
+@cache
 def credits() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Real rows with a number of their own, and which of them are the test rows: typed, with missing values."""
     rows = real("modeldata", "credit_data", 1300).drop_duplicates()[:1200].reset_index(drop=True)
@@ -36,26 +34,27 @@ def credits() -> tuple[pd.DataFrame, pd.DataFrame]:
     return rows.iloc[:300], rows.iloc[300:]
 
 
-def counts(rows: dict[str, int]) -> dict[str, int]:
-    return {name: count for name, count in rows.items() if count and name not in ("test", "decided")}
+def counts(rows: Rows) -> dict[str, int]:
+    """Return what changed, and in how many rows."""
+    return {name: count for name, count in asdict(rows).items() if count and name not in ("test", "decided")}
 
 
 @pytest.mark.parametrize("key", [[], ["number"]])
-def test_the_same_rows_in_another_order_all_decide_and_pair_with_themselves(compare: Any, key: list[str]) -> None:
+def test_the_same_rows_in_another_order_all_decide_and_pair_with_themselves(key: list[str]) -> None:
     test, train = credits()
     mixed = test.sample(frac=1, random_state=1)[list(test)[::-1]]
     rows, decides, pairs = compare(mixed, test, train, key=key)
-    assert counts(rows) == {} and rows["test"] == 300 and decides.all()
+    assert counts(rows) == {} and rows.test == 300 and decides.all()
     assert (mixed["number"].to_numpy()[pairs[:, 0]] == test["number"].to_numpy()[pairs[:, 1]]).all()
     assert len(pairs) == 300
 
 
-def test_appended_and_deleted_rows_are_new_and_gone(compare: Any) -> None:
+def test_appended_and_deleted_rows_are_new_and_gone() -> None:
     test, train = credits()
     assert counts(compare(test.iloc[20:], test.iloc[:280], train)[0]) == {"new": 20, "gone": 20}
 
 
-def test_a_corrected_target_is_an_edit_and_pairs_with_nothing(compare: Any) -> None:
+def test_a_corrected_target_is_an_edit_and_pairs_with_nothing() -> None:
     test, train = credits()
     corrected = test.copy()
     corrected.loc[corrected.index[:7], TARGET] = "unsure"
@@ -64,7 +63,7 @@ def test_a_corrected_target_is_an_edit_and_pairs_with_nothing(compare: Any) -> N
     assert sorted(pairs[:, 0]) == list(range(7, 300))
 
 
-def test_a_corrected_feature_is_an_edit_where_a_key_says_so_and_else_another_row(compare: Any) -> None:
+def test_a_corrected_feature_is_an_edit_where_a_key_says_so_and_else_another_row() -> None:
     test, train = credits()
     corrected = test.copy()
     corrected.loc[corrected.index[:7], "Income"] = -1.0
@@ -74,7 +73,7 @@ def test_a_corrected_feature_is_an_edit_where_a_key_says_so_and_else_another_row
     assert counts(rows) == {"new": 7, "gone": 7} and len(pairs) == 293
 
 
-def test_missing_values_filled_in_later_are_edits(compare: Any) -> None:
+def test_missing_values_filled_in_later_are_edits() -> None:
     test, train = credits()
     filled = test.fillna({"Income": 0.0, "Marital": "single"})
     gaps = int(test[["Income", "Marital"]].isna().any(axis=1).sum())
@@ -82,7 +81,7 @@ def test_missing_values_filled_in_later_are_edits(compare: Any) -> None:
 
 
 @pytest.mark.parametrize("key", [[], ["number"]])
-def test_rows_that_the_champion_was_trained_on_do_not_decide(compare: Any, key: list[str]) -> None:
+def test_rows_that_the_champion_was_trained_on_do_not_decide(key: list[str]) -> None:
     test, train = credits()
     moved = pd.concat([test.iloc[:250], train.iloc[:40]])
     rows, decides, pairs = compare(moved, test, train, key=key)
@@ -91,7 +90,7 @@ def test_rows_that_the_champion_was_trained_on_do_not_decide(compare: Any, key: 
     assert len(pairs) == 250
 
 
-def test_an_edited_row_that_the_champion_was_trained_on_is_known_by_its_key(compare: Any) -> None:
+def test_an_edited_row_that_the_champion_was_trained_on_is_known_by_its_key() -> None:
     test, train = credits()
     moved = pd.concat([test, train.iloc[:5].assign(Income=-1.0)])
     assert counts(compare(moved, test, train, key=["number"])[0]) == {"new": 5, "trained": 5}
@@ -100,18 +99,18 @@ def test_an_edited_row_that_the_champion_was_trained_on_is_known_by_its_key(comp
 @pytest.mark.parametrize(("old", "new", "change"), [(200, 250, "gone"), (200, 150, "trained")])
 @pytest.mark.parametrize("key", [[], ["Home"]])
 def test_a_cutoff_that_moves_forward_retires_rows_and_one_that_moves_back_meets_trained_rows(
-    compare: Any, old: int, new: int, change: str, key: list[str]
+    old: int, new: int, change: str, key: list[str]
 ) -> None:
     """Also with a key, such as a customer's, whose rows are on both sides of a cutoff."""
     everything = pd.concat(credits()).reset_index(drop=True)
     age = (everything["day"] - everything["day"].min()).dt.days
     rows, decides, _ = compare(everything[age >= new], everything[age >= old], everything[age < old], key=key)
     between = int(((age >= min(old, new)) & (age < max(old, new))).sum())
-    assert rows[change] == between and rows["edited"] == 0
+    assert counts(rows).get(change, 0) == between and rows.edited == 0
     assert decides.sum() == (age >= max(old, new)).sum()
 
 
-def test_rows_of_one_customer_are_told_apart_by_content(compare: Any) -> None:
+def test_rows_of_one_customer_are_told_apart_by_content() -> None:
     test, train = (rows.assign(number=[f"{side}{place // 5}" for place in range(len(rows))])
                    for side, rows in zip("ab", credits(), strict=True))  # fmt: skip
     edited = test.copy()
@@ -125,7 +124,7 @@ def test_rows_of_one_customer_are_told_apart_by_content(compare: Any) -> None:
     assert counts(compare(pd.concat([test, other]), test, train, key=["number"])[0]) == {"new": 1, "trained": 1}
 
 
-def test_duplicates_count_as_often_as_they_are_there(compare: Any) -> None:
+def test_duplicates_count_as_often_as_they_are_there() -> None:
     test, train = credits()
     thrice, twice = (pd.concat([test, *[test.iloc[:10]] * more]) for more in (2, 1))
     assert counts(compare(thrice, twice, train)[0]) == {"new": 10}
@@ -133,14 +132,14 @@ def test_duplicates_count_as_often_as_they_are_there(compare: Any) -> None:
     assert set(compare(test, thrice, train)[2][:, 0]) == set(range(10, 300)), "which of three it was is unknown"
 
 
-def test_a_renamed_column_leaves_the_same_rows_paired(compare: Any) -> None:
+def test_a_renamed_column_leaves_the_same_rows_paired() -> None:
     test, train = credits()
     renamed = test.rename(columns={"Income": "Earnings"}).drop(columns="owner").assign(extra=1.0)
     rows, _, pairs = compare(renamed.iloc[::-1], test, train)
     assert counts(rows) == {} and (pairs[:, 0] == 299 - pairs[:, 1]).all() and len(pairs) == 300
 
 
-def test_rows_that_few_shared_columns_cannot_tell_apart_are_not_paired(compare: Any) -> None:
+def test_rows_that_few_shared_columns_cannot_tell_apart_are_not_paired() -> None:
     test, train = (rows[["Seniority", "Amount", TARGET]] for rows in credits())
     ours = test.assign(new=1.0)
     rows, decides, pairs = compare(ours, test, train)
@@ -151,14 +150,14 @@ def test_rows_that_few_shared_columns_cannot_tell_apart_are_not_paired(compare: 
     assert list(pairs[:, 0]) == list(pairs[:, 1]) == list(np.flatnonzero(alone & ~known))
 
 
-def test_columns_with_another_type_do_not_identify(compare: Any) -> None:
+def test_columns_with_another_type_do_not_identify() -> None:
     test, train = credits()
     retyped = test.assign(Income=test["Income"].astype("str"), number=np.arange(300.0))
     rows, _, pairs = compare(retyped, test, train, key=["number"])
     assert counts(rows) == {} and len(pairs) == 300
 
 
-def test_tables_with_nothing_in_common_pair_nothing(compare: Any) -> None:
+def test_tables_with_nothing_in_common_pair_nothing() -> None:
     test, train = credits()
     rows, decides, pairs = compare(test[[TARGET]].assign(only=1.0), test, train)
     assert counts(rows) == {"new": 300, "gone": 300} and decides.all() and not len(pairs)
@@ -167,7 +166,7 @@ def test_tables_with_nothing_in_common_pair_nothing(compare: Any) -> None:
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_counts_add_up_and_agree_with_counting_one_by_one(compare: Any, seed: int) -> None:
+def test_counts_add_up_and_agree_with_counting_one_by_one(seed: int) -> None:
     draw = np.random.default_rng(seed)
     size = draw.integers(1, 60, 3)
     frames = [
@@ -194,7 +193,7 @@ def test_counts_add_up_and_agree_with_counting_one_by_one(compare: Any, seed: in
         if row[parts] in free:
             free.remove(row[parts])
             kept += 1
-    assert (rows["new"], rows["gone"], rows["edited"]) == (len(ours) - kept, len(theirs) - kept, kept - same)
+    assert (rows.new, rows.gone, rows.edited) == (len(ours) - kept, len(theirs) - kept, kept - same)
     if {row[parts] for row in theirs} & {row[parts] for row in seen}:
         parts = slice(0, 2)
     assert list(decides) == [row[parts] not in {other[parts] for other in seen} for row in ours]

@@ -5,12 +5,15 @@ import hashlib
 import json
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from browser import CHROMIUM, Browser
+from drawing import page_of, pictures_of, report_of
+from mlops_actions.review.page import write_page
 
 from engine import build
 
@@ -18,6 +21,7 @@ TEXT = {"h1", "h2", "p", "code", "strong", "ul", "li", "div"}
 TABLE = {"table", "thead", "tbody", "tr", "th", "td", "button", "input"}
 DRAWING = {"svg", "g", "rect", "line", "polyline", "path", "circle", "text"}
 TAGS = {"html", "head", "meta", "title", "style", "body", "header", "figure", "script"} | TEXT | TABLE | DRAWING
+Open = Callable[..., Browser]
 CASES = ["two classes", "numbers", "hostile names", "twenty classes"]
 
 
@@ -50,13 +54,13 @@ class Page(HTMLParser):
 
 
 @pytest.fixture(params=CASES)
-def file(drawn: Path, request: pytest.FixtureRequest) -> Path:
-    return drawn / request.param / "report.html"
+def case(request: pytest.FixtureRequest) -> str:
+    return request.param
 
 
 @pytest.fixture
-def page(file: Path) -> Page:
-    return Page(file.read_text("utf-8"))
+def page(case: str) -> Page:
+    return Page(page_of(case))
 
 
 def test_it_has_no_tag_of_the_data_and_no_address(page: Page) -> None:
@@ -79,27 +83,27 @@ def test_only_its_own_script_may_run_and_nothing_may_be_fetched(page: Page) -> N
     }
 
 
-def test_its_charts_are_the_pictures_and_know_their_values(file: Path, page: Page) -> None:
+def test_its_charts_are_the_pictures_and_know_their_values(case: str, page: Page) -> None:
     tips = json.loads(page.scripts[0][1])
     figures = [has["id"] for tag, has in page.tags if tag == "figure"]
-    drawn = {path.stem.rsplit("-", 1)[0] for path in (file.parent / "pictures").iterdir()}
+    drawn = {name.rpartition("-")[0] for name in pictures_of(case)}
     assert set(figures) == set(tips) == drawn and all(tips.values())
     assert [tag for tag, _ in page.tags].count("svg") == len(figures)
 
 
 @pytest.mark.parametrize("case", [*CASES, "many rows", "many numbers"])
-def test_it_is_small(drawn: Path, case: str) -> None:
-    assert (drawn / case / "report.html").stat().st_size < 250_000
+def test_it_is_small(case: str) -> None:
+    assert len(page_of(case).encode()) < 250_000
 
 
-def test_the_metric_that_decides_and_those_of_which_less_is_better_are_marked(drawn: Path) -> None:
-    text = (drawn / "two classes/report.html").read_text()
+def test_the_metric_that_decides_and_those_of_which_less_is_better_are_marked() -> None:
+    text = page_of("two classes")
     names = re.findall(r"<td><code>([a-z_]+)</code>([^<]*)</td>", text.partition("<h2>Rules")[0])
     assert names == [("roc_auc", " decides"), ("log_loss", " ↓"), ("accuracy", ""), ("brier_score", " ↓")]
 
 
-def test_a_report_without_charts_says_nothing_of_them(drawn: Path) -> None:
-    text = (drawn / "nothing drawn.html").read_text()
+def test_a_report_without_charts_says_nothing_of_them() -> None:
+    text = write_page(replace(report_of("two classes"), plots=[], rulings=[], slices=[], confusion=None))
     assert len(text) < 30_000 and "Charts" not in text
 
 
@@ -109,18 +113,28 @@ def test_the_wheel_carries_the_pages_template(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
+    """`opened("two classes", width=390)`: the browser that shows a case's page."""
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine")
+    folder = tmp_path_factory.mktemp("pages")
     browser = Browser(tmp_path_factory.mktemp("chromium"))
-    yield browser
+
+    def open_page(case: str, width: int = 1200, theme: str = "light") -> Browser:
+        file = folder / f"{case}.html"
+        file.write_text(page_of(case), "utf-8")
+        browser.open(file, width, theme)
+        assert browser.asked == [file.as_uri()]
+        return browser
+
+    yield open_page
     browser.stop()
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1200, 390])
-def test_a_browser_shows_it_and_runs_nothing_of_the_data(file: Path, browser: Browser, theme: str, width: int) -> None:
-    browser.open(file, width, theme)
+def test_a_browser_shows_it_and_runs_nothing_of_the_data(case: str, opened: Open, theme: str, width: int) -> None:
+    browser = opened(case, width, theme)
     assert browser.ask("document.title") == "Model report"
     assert browser.ask("document.querySelectorAll('img').length") == 0
     assert browser.ask("document.documentElement.scrollWidth") <= width, "only tables scroll sideways"
@@ -130,27 +144,26 @@ def test_a_browser_shows_it_and_runs_nothing_of_the_data(file: Path, browser: Br
         "[...document.querySelectorAll('figure > svg')].map((svg) => svg.getBoundingClientRect().width)"
     )
     assert min(sizes) > 320
-    assert browser.asked == [file.as_uri()]
     assert not browser.said
 
 
-def test_pointing_at_a_mark_shows_its_values(drawn: Path, browser: Browser) -> None:
-    browser.open(drawn / "two classes/report.html")
+def test_pointing_at_a_mark_shows_its_values(opened: Open) -> None:
+    browser = opened("two classes")
     assert browser.ask("tip.hidden")
     browser.point("#calibration .candidate circle:nth-of-type(4)")
     said = browser.ask("tip.hidden || tip.textContent").splitlines()
-    curve = json.loads((drawn / "two classes/report.json").read_text())["plots"][2]["curves"][1]
-    assert said == ["candidate", f"predicted {curve['x'][3]:.4f}", f"observed {curve['y'][3]:.4f}"]
+    curve = report_of("two classes").plots[2].curves[1]
+    assert said == ["candidate", f"predicted {curve.x[3]:.4f}", f"observed {curve.y[3]:.4f}"]
     browser.move(2, 2)
     assert browser.ask("tip.hidden")
-    browser.open(drawn / "hostile names/report.html")
+    browser = opened("hostile names")
     browser.point("#confusion rect:nth-of-type(4)")
     assert "</script><" in browser.ask("tip.hidden || tip.textContent"), "data is text"
     assert not browser.said
 
 
-def test_a_legend_picks_one_model_out_and_puts_it_back(drawn: Path, browser: Browser) -> None:
-    browser.open(drawn / "two classes/report.html")
+def test_a_legend_picks_one_model_out_and_puts_it_back(opened: Open) -> None:
+    browser = opened("two classes")
     opacity = (
         "['champion', 'candidate'].map((model) => +getComputedStyle(document.querySelector(`#roc .${model}`)).opacity)"
     )
@@ -163,8 +176,8 @@ def test_a_legend_picks_one_model_out_and_puts_it_back(drawn: Path, browser: Bro
     assert browser.ask(opacity) == [1, 1]
 
 
-def test_tables_sort_and_search(drawn: Path, browser: Browser) -> None:
-    browser.open(drawn / "two classes/report.html")
+def test_tables_sort_and_search(opened: Open) -> None:
+    browser = opened("two classes")
     rows = "[...document.querySelectorAll('#slices tbody tr')].map((row) => row.cells[1].textContent)"
     browser.point("#slices th:nth-child(2) button", click=True)
     assert browser.ask(rows) == ["3", "60", "80"]

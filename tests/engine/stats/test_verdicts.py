@@ -1,13 +1,13 @@
 """The verdict read off an interval, and what passes: the edges, where a wrong sign would go unseen elsewhere."""
 
 import pytest
-from reviewing import Review
+from mlops_actions.stats.verdict import Verdict, passes, verdict
 
 MARGIN = 0.01
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "verdict"),
+    ("low", "high", "expected"),
     [
         (0.001, 0.02, "better"),
         (0.0, 0.02, "not worse"),
@@ -20,8 +20,8 @@ MARGIN = 0.01
         (-0.05, -0.0101, "worse"),
     ],
 )
-def test_a_verdict_follows_from_where_the_interval_lies(review: Review, low: float, high: float, verdict: str) -> None:
-    assert review("gate.verdict", low, high, MARGIN) == verdict
+def test_a_verdict_follows_from_where_the_interval_lies(low: float, high: float, expected: Verdict) -> None:
+    assert verdict(low, high, MARGIN) == expected
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,6 @@ def test_a_verdict_follows_from_where_the_interval_lies(review: Review, low: flo
         ("undecided", -0.0101, {"pass"}),
     ],
 )
-def test_only_the_policy_for_undecided_is_a_choice(
-    review: Review, verdict: str, gain: float, passing: set[str]
-) -> None:
+def test_only_the_policy_for_undecided_is_a_choice(verdict: Verdict, gain: float, passing: set[str]) -> None:
     policies = ("estimate", "pass", "fail")
-    assert {policy for policy in policies if review("gate.passes", verdict, gain, MARGIN, policy)} == passing
+    assert {policy for policy in policies if passes(verdict, gain, MARGIN, policy)} == passing
