@@ -57,14 +57,13 @@ def test_a_value_at_a_threshold_that_float32_does_not_hold_goes_the_same_way() -
     pipeline.fit(features := features_of(rows), luck.choice(["no", "yes"], 400))
     model, _ = convert(pipeline, NUMBERS, CATEGORIES)
     assert model
-    thresholds = [
-        tree.nodes[~tree.nodes["is_leaf"].astype(bool)][["feature_idx", "num_threshold"]]
-        for stage in boosting._predictors
-        for tree in stage
-    ]
-    near = features.iloc[np.arange(200)].copy()
-    for row, (feature, threshold) in enumerate(np.concatenate(thresholds)[:200].tolist()):
-        near.iloc[row, feature] = np.float32(threshold)
+    trees = [tree.nodes[tree.nodes["is_leaf"] == 0] for stage in boosting._predictors for tree in stage]
+    nodes = np.concatenate(trees)
+    rounded = nodes["num_threshold"].astype("float32")
+    assert (rounded > nodes["num_threshold"]).any(), "all of them are held"
+    near = features.iloc[np.arange(len(nodes)) % len(features)].reset_index(drop=True)
+    for row, feature in enumerate(nodes["feature_idx"]):
+        near.iat[row, feature] = rounded[row]
     np.testing.assert_allclose(onnx_answer(model, NUMBERS, CATEGORIES)(near), answer_of(pipeline, near), atol=1e-6)
 
 
