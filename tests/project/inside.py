@@ -42,14 +42,10 @@ from mlops_actions.setup import describe
 from mlops_actions.setup.profile.writing import read_writing
 from mlops_actions.setup.tuning.folds import make_folds
 from mlops_actions.setup.tuning.search import CANDIDATES, RESULT, tune
-from mlops_actions.stages import compute, export, featurize, history, ingest, prepare, train
+from mlops_actions.stages import compute, featurize, history, ingest, prepare, train
 from mlops_actions.stages.predict import predict
 from pipeline import computing, read_trained, run_stages, set_up, train_project
 from pyarrow import parquet
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OrdinalEncoder
-from sklearn.tree import DecisionTreeClassifier
 
 Inside = Callable[..., Any]
 
@@ -371,25 +367,6 @@ def do_params_changes(root: Path, commit: str) -> list[list[str | None]]:
     finally:
         os.chdir(home)
     return [[change.name, change.champion, change.candidate] for change in changes]
-
-
-def do_export(root: Path, column: str, everything: bool) -> dict[str, Any]:
-    """What export prints of a pipeline that refuses values of a column that it never saw, of that or of all columns.
-
-    Or the sentence that refuses it.
-    """
-    config, heard = load_config(root), io.StringIO()
-    features = read_typed(root / TRAIN_FEATURES)
-    target = features.pop(config.data.target)
-    seen = [column] if not everything else [*features]
-    columns = ColumnTransformer([("seen", OrdinalEncoder(), seen)])
-    pipeline = Pipeline([("columns", columns), ("estimator", DecisionTreeClassifier(random_state=0))])
-    pipeline.fit(features, target.to_numpy(object))
-    batch = [read_typed(root / path).head(200) for path in (TEST_ROWS, TEST_FEATURES)]
-    batch[1] = batch[1].drop(columns=config.data.target)
-    with sentence() as said, redirect_stdout(heard):
-        export.build_bundle(config, pipeline, [(batch[0], batch[1])], root / "strict.zip")
-    return {"said": "".join(said), "heard": heard.getvalue()}
 
 
 def plain(cell: Any) -> Any:
