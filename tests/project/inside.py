@@ -6,7 +6,6 @@ import io
 import json
 import os
 import sys
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -16,7 +15,7 @@ import pandas as pd
 from mlops_actions import cli
 from mlops_actions.bundle.archive import load_bundle
 from mlops_actions.bundle.features import make_features
-from mlops_actions.core.config import PARAMS, Read, load_config
+from mlops_actions.core.config import PARAMS, load_config
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.owner import module_path
 from mlops_actions.core.params_file import update_params
@@ -27,14 +26,12 @@ from mlops_actions.core.paths import (
     SUMMARY,
     TEST_FEATURES,
     TEST_ROWS,
-    TRAIN_FEATURES,
     TRAIN_ROWS,
 )
 from mlops_actions.data.history_table import join_history
 from mlops_actions.data.prediction_log.log import read_predictions, read_truths
-from mlops_actions.data.reading.sniff import sniff
 from mlops_actions.data.schema import load_schema
-from mlops_actions.data.table import read_batches, read_table, read_typed
+from mlops_actions.data.table import read_table, read_typed
 from mlops_actions.data.values import parse_values
 from mlops_actions.registry.attestation import verify
 from mlops_actions.review.changes import params_changes
@@ -44,8 +41,7 @@ from mlops_actions.setup.tuning.folds import make_folds
 from mlops_actions.setup.tuning.search import CANDIDATES, RESULT, tune
 from mlops_actions.stages import compute, featurize, history, ingest, prepare, train
 from mlops_actions.stages.predict import predict
-from pipeline import computing, read_trained, run_stages, set_up, train_project
-from pyarrow import parquet
+from pipeline import computing, run_stages, set_up, train_project
 
 Inside = Callable[..., Any]
 
@@ -141,39 +137,6 @@ def do_folds(root: Path, column: str) -> list[dict[str, list[Any]]]:
     ]
 
 
-def do_told(root: Path) -> dict[str, Any]:
-    """What training prints of the columns, and what it makes of them."""
-    printed = io.StringIO()
-    with redirect_stdout(printed):
-        config = set_up(root)
-        everything = config.data.model_copy(update={"drop": []})  # what setup drops as well
-        run_stages(config.model_copy(update={"data": everything}))
-    lines = [line for line in printed.getvalue().splitlines() if line.startswith("train: ")]
-    manifest = read_trained(root)["manifest"]
-    with zipfile.ZipFile(root / PIPELINE) as model:
-        text = "".join(model.read(name).decode("latin-1") for name in model.namelist())
-    return {"lines": lines[:-1], "last": lines[-1], "model": text, **{key: manifest[key] for key in ("format", "why")}}
-
-
-def do_same_rows(root: Path, rows: int) -> bool:
-    """Whether reading some rows gives the first of all, from a file of which the rest cannot be read."""
-    path = root / TRAIN_FEATURES
-    everything = read_typed(path)
-    parquet.write_table(parquet.read_table(path), path, row_group_size=100)
-    groups = parquet.ParquetFile(path).metadata
-    spoiled = bytearray(path.read_bytes())
-    for number in range(-(-rows // 100), groups.num_row_groups):
-        start = groups.row_group(number).column(0).data_page_offset
-        spoiled[start : start + 50] = b"?" * 50
-    path.write_bytes(bytes(spoiled))
-    pd.testing.assert_frame_equal(read_typed(path, rows), everything.head(rows))
-    try:
-        read_typed(path)
-    except OSError:
-        return True
-    return False
-
-
 def do_compute(root: Path, place: str, pretend: dict[str, str] | None = None) -> str:
     """The sentence that refuses a place to compute, where this environment has other versions than it has."""
     known = importlib.metadata.version
@@ -252,28 +215,6 @@ def do_predict(root: Path, rows: str, bundle: str = BUNDLE) -> dict[str, list[An
     with sentence() as said:
         return predict(load_config(root), root / rows, load_bundle(root / bundle)).to_dict("list")
     return "".join(said)
-
-
-def do_read(path: Path, read: dict[str, Any] | None = None) -> dict[str, Any] | str:
-    """The header and rows of a file or folder, and how it is read: as given, else as it seems; or the refusal."""
-    with sentence() as said:
-        how = Read(**read) if read else sniff(path)
-        rows = read_table(path, how)
-        cells = [[plain(cell) for cell in row] for row in rows.itertuples(index=False)]
-        return {"read": how.model_dump(), "rows": [list(rows.columns), *cells]}
-    return "".join(said)
-
-
-def do_sniff(path: Path) -> dict[str, Any]:
-    """How a file seems to be written."""
-    return sniff(path).model_dump()
-
-
-def do_batches(path: Path) -> dict[str, Any]:
-    """How many rows each batch of a file has, and whether their column n counts up over all of them."""
-    batches = list(read_batches(path, Read()))
-    numbers = pd.concat(batches)["n"].astype(int)
-    return {"sizes": [len(batch) for batch in batches], "ordered": numbers.tolist() == list(range(len(numbers)))}
 
 
 def do_ingest(root: Path, environment: dict[str, str]) -> str:
@@ -367,14 +308,6 @@ def do_params_changes(root: Path, commit: str) -> list[list[str | None]]:
     finally:
         os.chdir(home)
     return [[change.name, change.champion, change.candidate] for change in changes]
-
-
-def plain(cell: Any) -> Any:
-    """A cell as JSON can hold it."""
-    if pd.isna(cell):
-        return None
-    cell = getattr(cell, "item", lambda: cell)()  # numpy's numbers
-    return cell if isinstance(cell, bool | int | float | str) else str(cell)
 
 
 def do_log(root: Path) -> list[dict[str, Any]]:
