@@ -24,11 +24,12 @@ WORKERS := logical
 test: lint ## lint, then run every test, the fast ones first (ROOM=stats runs a room's, WORKERS=0 one process)
 	@PYTHONHASHSEED=0 $(UV) run --locked pytest --numprocesses $(WORKERS) $(ROOM:%=tests/engine/%)
 
-lint: | $(UV) ## check the template's Python
+lint: | $(UV) ## check the Python, and the types of the engine
 	@$(UV) run --locked ruff check --config pyproject.toml .
 	@$(UV) run --locked ruff format --config pyproject.toml --check .
+	@$(UV) run --locked mypy
 
-format: | $(UV) ## format the template's Python
+format: | $(UV) ## format the Python
 	@$(UV) run --locked ruff check --config pyproject.toml --fix .
 	@$(UV) run --locked ruff format --config pyproject.toml .
 

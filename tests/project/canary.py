@@ -210,7 +210,7 @@ def do_report(
     canary: dict[str, Any] | None = None,
     data: dict[str, Any] | None = None,
     change: str = "",
-    stage: str = "canary",
+    role: str = "canary",
     paired: bool = False,
     since: int = 0,
     cut_off: str | None = None,
@@ -222,7 +222,7 @@ def do_report(
     exec(change, frames)
     config = configure(root, task, gate or {}, canary or {}, data or {})
     began = BEGIN + timedelta(seconds=since)
-    assignment = Assignment(stage, "v1.1.0", "model#canary#2", "", began, "Ada", "to try it")
+    assignment = Assignment(role, "v1.1.0", "model#canary#2", "", began, "Ada", "to try it")
     made = make_report(config, assignment, frames["log"], frames["truths"], paired, cut_off)
     return {**asdict(made), "text": render(made), "same": json.loads(made.to_json()).items() >= asdict(made).items()}
 

@@ -253,14 +253,14 @@ def test_rows_count_since_the_assignment(report: Canary) -> None:
 
 
 def test_a_shadow_is_compared_on_the_champions_own_rows(report: Canary) -> None:
-    found = report(stage="shadow", shadow=True, paired=True)
+    found = report(role="shadow", shadow=True, paired=True)
     agreement, metric = found["agreement"], found["metrics"][0]
     assert agreement["rows"] == pytest.approx(2000, rel=0.06) and agreement["version"] == "v1.1.0"
     assert 0.7 < agreement["equal"] < 1 and 0.1 < agreement["largest_gap"] <= 1
     assert metric["method"] == "always-valid (normal mixture), the same rows" and found["advice"] == "stop"
     other = report()["metrics"][0]
     assert metric["high"] - metric["low"] < 0.8 * (other["high"] - other["low"])
-    assert report(stage="shadow", shadow=True, paired=True, change="log.version = 'v1.1.0'")["agreement"]["equal"] < 1
+    assert report(role="shadow", shadow=True, paired=True, change="log.version = 'v1.1.0'")["agreement"]["equal"] < 1
 
 
 def test_a_shadow_that_gives_the_same_answers_is_not_worse(report: Canary) -> None:
@@ -269,7 +269,7 @@ answers = log[log.role == "champion"].set_index("id").answer
 log.loc[log.role == "shadow", "answer"] = log.id.map(answers)
 log.loc[(log.role == "shadow") & (log.index % 50 == 0), ["answer", "error"]] = [None, "it raised"]
 """
-    found = report(stage="shadow", shadow=True, paired=True, change=same, canary={"max_error_rate": 0.5})
+    found = report(role="shadow", shadow=True, paired=True, change=same, canary={"max_error_rate": 0.5})
     metric = found["metrics"][0]
     assert found["agreement"]["equal"] == 1 and found["agreement"]["largest_gap"] == 0
     assert metric["gain"] == 0 and -0.01 < metric["low"] < 0 < metric["high"] and found["advice"] == "promote"
@@ -296,7 +296,7 @@ def test_truths_that_say_nothing_do_not_count(report: Canary) -> None:
 
 def test_an_answer_without_probabilities_does_not_count_and_of_a_pair_neither_does_the_other(report: Canary) -> None:
     silent = """log.loc[(log.role == "shadow") & (log.index % 50 == 0), "answer"] = '{"prediction": "yes"}'"""
-    found = report(stage="shadow", shadow=True, paired=True, change=silent)
+    found = report(role="shadow", shadow=True, paired=True, change=silent)
     assert found["unusable"] == pytest.approx(40, abs=5) and found["verdict"] == "worse"
 
 
@@ -369,12 +369,12 @@ def live(project: Project, canary: Canary, tmp_path_factory: pytest.TempPathFact
     return there
 
 
-def assign(there: Project, *stages: str) -> None:
-    """Give the second version these stages, such as `canary 01T12:00:00`, and no other version any."""
+def assign(there: Project, *roles: str) -> None:
+    """Give the second version these roles, such as `canary 01T12:00:00`, and no other version any."""
     for tag in there.run("git", "tag", "--list", "model#canary#*", "model#shadow#*").stdout.split():
         there.run("git", "tag", "--delete", tag)
-    for number, (stage, time) in enumerate(map(str.split, stages), start=9):
-        tag = f"model#{stage}#{number}"
+    for number, (role, time) in enumerate(map(str.split, roles), start=9):
+        tag = f"model#{role}#{number}"
         there.run("git", "tag", "--annotate", tag, "--message", "try it", GIT_COMMITTER_DATE=f"2026-11-{time}Z")
 
 
@@ -386,17 +386,17 @@ def mlops(canary: Canary, live: Project) -> Canary:
 
 def test_without_a_canary_the_command_says_so(mlops: Canary, live: Project) -> None:
     assign(live)
-    said = "no version is at stage canary or shadow; `mlops canary start` makes one the canary."
+    said = "no version is canary or shadow; `mlops canary start` makes one the canary."
     assert mlops("canary", "report") == [1, f"mlops canary: {said}\n", ""]
 
 
-def test_the_command_reports_what_the_log_holds_of_the_version_at_the_stage(mlops: Canary, live: Project) -> None:
+def test_the_command_reports_what_the_log_holds_of_the_version_in_the_role(mlops: Canary, live: Project) -> None:
     assign(live, "canary 01T12:00:00")
     status, errors, text = mlops("canary", "report")
     assert (status, errors) == (0, "") and text.startswith("Promote v1.1.0: the gain in ")
     status, errors, text = mlops("canary", "report", "--json")
     found = json.loads(text)
-    assert (status, errors, found["advice"], found["stage"]) == (0, "", "promote", "canary")
+    assert (status, errors, found["advice"], found["role"]) == (0, "", "promote", "canary")
     assert [one["role"] for one in found["traffic"]] == ["champion", "canary"]
 
 
@@ -429,10 +429,10 @@ def test_a_version_that_is_canary_and_shadow_is_judged_by_the_shadows_rows(mlops
     status, errors, text = mlops("canary", "report", "--json")
     assert (status, errors) == (0, "")
     found = json.loads(text)
-    assert found["stage"] == "canary" and found["traffic"][1]["truths"] > 1000
+    assert found["role"] == "canary" and found["traffic"][1]["truths"] > 1000
     assert found["metrics"][0]["why"].startswith("0 of the 100 truths"), "no shadow has answered"
     assign(live, "shadow 01T13:00:00")
-    assert json.loads(mlops("canary", "report", "--json")[2])["stage"] == "shadow"
+    assert json.loads(mlops("canary", "report", "--json")[2])["role"] == "shadow"
 
 
 def test_a_project_that_keeps_no_log_says_so(mlops: Canary, live: Project) -> None:

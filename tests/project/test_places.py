@@ -77,8 +77,8 @@ def test_a_copy_never_runs_the_original(project: Project, original: Project, cop
     copy = copied("Größe 2/a copy")
     own = f"{copy.path}/src/customer_churn/features.py\n"
     assert say(copy, ".venv/bin/python", "-c", WHERE) == own
-    assert say(copy, ".venv/bin/mlops", "stages") == "No version is published yet.\n"
-    activate = f'. .venv/bin/activate && mlops stages && python -c "{WHERE}"'
+    assert say(copy, ".venv/bin/mlops", "roles") == "No version is published yet.\n"
+    activate = f'. .venv/bin/activate && mlops roles && python -c "{WHERE}"'
     assert say(copy, "bash", "-c", activate) == f"No version is published yet.\n{own}"
     commit_and_push(copy)
     settle(copy)
@@ -107,7 +107,7 @@ def test_an_environment_that_uv_made_by_itself_is_made_anew_where_it_is_copied_t
     there = before.copy(before.path.with_name("copy"))
     shutil.rmtree(before.path)
     settle(there)
-    assert say(there, ".venv/bin/mlops", "stages") == "No version is published yet.\n"
+    assert say(there, ".venv/bin/mlops", "roles") == "No version is published yet.\n"
 
 
 def test_a_linked_work_tree_runs_its_own_environment_or_says_that_it_has_none(copied: Callable[[str], Project]) -> None:

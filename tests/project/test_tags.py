@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from gto.api import show
 from mlops_actions.registry.tags import annotate
-from mlops_actions.registry.versions import Version, current_stages, list_assignments, list_versions, next_number
+from mlops_actions.registry.versions import Version, current_roles, list_assignments, list_versions, next_number
 
 Tag = Callable[..., None]
 BOT = ("bot", "bot@example.org")
@@ -43,7 +43,7 @@ def git(*words: str, **variables: str) -> str:
 
 
 def by_gto() -> tuple[list[Version], dict[str, list[str]]]:
-    """The versions, and the versions of each stage, as GTO sees them."""
+    """The versions, and the versions of each role, as GTO sees them."""
     entries = [entry for entry in show(".", "model", versions_per_stage=-1) if not entry["discovered"]]
     held: dict[str, list[str]] = {}
     for entry in entries:
@@ -56,12 +56,12 @@ def by_git() -> tuple[list[Version], dict[str, list[str]]]:
     """The same, as this engine sees them."""
     held: dict[str, list[str]] = {}
     for one in list_assignments():
-        held.setdefault(one.stage, []).append(one.version)
+        held.setdefault(one.role, []).append(one.version)
     return list_versions(), held
 
 
 def in_any_order(held: dict[str, list[str]]) -> dict[str, list[str]]:
-    return {stage: sorted(versions) for stage, versions in held.items()}
+    return {role: sorted(versions) for role, versions in held.items()}
 
 
 def test_what_the_tags_say_is_what_gto_says_of_them(tag: Tag) -> None:
@@ -84,7 +84,7 @@ def test_what_the_tags_say_is_what_gto_says_of_them(tag: Tag) -> None:
     assert ours[0] == theirs[0] and [str(version) for version in ours[0]] == ["v2.0.0", "v1.10.0", "v1.9.0"]
     assert in_any_order(ours[1]) == in_any_order(theirs[1])
     assert ours[1] == {"prod": ["v1.9.0", "v1.10.0"], "shadow": ["v2.0.0", "v2.0.0"]}
-    assert {stage: one.tag for stage, one in current_stages().items()} == {
+    assert {role: one.tag for role, one in current_roles().items()} == {
         "prod": "model#prod",
         "shadow": "model#shadow#12",
     }
@@ -103,7 +103,7 @@ def test_a_tag_is_made_as_gto_makes_it(tag: Tag) -> None:
     (entry,) = show(".", "model")
     assert (entry["author"], entry["author_email"]) == BOT and entry["message"] == message
     assert git("cat-file", "-t", "model@v1.0.0") == "tag"
-    assert current_stages()["prod"].reason == message
+    assert current_roles()["prod"].reason == message
 
 
 def test_what_cannot_be_read_in_a_tag_is_replaced(tag: Tag) -> None:

@@ -39,8 +39,8 @@ def dispatch(repository: Repository, action: str, **inputs: str) -> Run:
     return run
 
 
-def stage_tags(repository: Repository) -> dict[str, tuple[str, str]]:
-    """Each stage's tags in their order: the version that it is on, and its message."""
+def role_tags(repository: Repository) -> dict[str, tuple[str, str]]:
+    """Each role's tags in their order: the version that it is on, and its message."""
     named = {repository.bare.resolve(tag): tag.removeprefix("model@") for tag in repository.tags() if "@" in tag}
     found = [tag for tag in repository.tags() if "#" in tag]
     return {
@@ -52,10 +52,10 @@ def stage_tags(repository: Repository) -> dict[str, tuple[str, str]]:
     }
 
 
-def stages(desk: Desk) -> dict[str, str]:
-    """Which version has which stage, as a clone sees it."""
-    shown = json.loads(desk.run("mlops", "stages", "--json"))
-    return {stage: one["version"] for stage, one in shown.items()}
+def roles(desk: Desk) -> dict[str, str]:
+    """Which version has which role, as a clone sees it."""
+    shown = json.loads(desk.run("mlops", "roles", "--json"))
+    return {role: one["version"] for role, one in shown.items()}
 
 
 def test_a_version_goes_to_production_and_back_by_dispatch(deployed: Repository, clone: Clone) -> None:
@@ -64,17 +64,17 @@ def test_a_version_goes_to_production_and_back_by_dispatch(deployed: Repository,
     assert "No version was promoted yet, so v1.1.0, the newest, is the champion" in early.log
     dispatch(deployed, "promote", version="v1.0.0").expect("success")
     dispatch(deployed, "canary", share="25", reason="Try it").expect("success")
-    assert stages(desk) == {"prod": "v1.0.0", "canary": "v1.1.0"}
+    assert roles(desk) == {"prod": "v1.0.0", "canary": "v1.1.0"}
     run = dispatch(deployed, "promote", reason=EVIL).expect("success")
     assert [step.name for step in run.steps if step.outcome == "success"][-1] == "Promote"
-    assert stages(desk) == {"prod": "v1.1.0"}
+    assert roles(desk) == {"prod": "v1.1.0"}
     dispatch(deployed, "rollback", reason="Too many errors").expect("success")
     dispatch(deployed, "rollback", reason="Too many errors").expect("success")
-    assert stages(desk) == {"prod": "v1.0.0"}
+    assert roles(desk) == {"prod": "v1.0.0"}
     dispatch(deployed, "canary", version="v1.1.0", share="100").expect("success")
     dispatch(deployed, "stop", reason="Still wrong").expect("success")
-    assert stages(desk) == {"prod": "v1.0.0"}
-    assert stage_tags(deployed) == {
+    assert roles(desk) == {"prod": "v1.0.0"}
+    assert role_tags(deployed) == {
         "model#prod#1": ("v1.0.0", "to promote"),
         "model#canary#2": ("v1.1.0", "Try it\n\nShare: 25"),
         "model#prod#3": ("v1.1.0", EVIL),
@@ -100,7 +100,7 @@ def test_a_wrong_input_fails_the_run_with_a_sentence(
 ) -> None:
     run = dispatch(deployed, "canary", **inputs).expect("failure")
     assert sentence in run.log and "Traceback" not in run.log
-    assert stage_tags(deployed) == {}
+    assert role_tags(deployed) == {}
 
 
 def test_every_new_version_begins_as_canary_where_a_variable_says_so(
@@ -118,7 +118,7 @@ def test_every_new_version_begins_as_canary_where_a_variable_says_so(
     publish = find_run(runs, "publish").expect("success")
     told = find_run(runs, "deploy").expect("success").log
     assert "No version was promoted yet, so v1.1.0, the newest, is champion, and no canary is started." in told
-    assert stage_tags(published) == {}
+    assert role_tags(published) == {}
 
     desk = clone(published)
     desk.run("mlops", "promote", "v1.0.0", "--reason", "Proved")
@@ -127,8 +127,8 @@ def test_every_new_version_begins_as_canary_where_a_variable_says_so(
     assert [run.conclusion for run in published.deliver(fake)] == ["skipped"], "somebody's own workflow named publish"
     (deploy,) = published.deliver(workflow_run_event(publish))
     deploy.expect("success")
-    assert stages(desk) == {"prod": "v1.0.0", "canary": "v1.1.0"}
-    assert stage_tags(published)["model#canary#2"] == ("v1.1.0", "A new version\n\nShare: 20")
+    assert roles(desk) == {"prod": "v1.0.0", "canary": "v1.1.0"}
+    assert role_tags(published)["model#canary#2"] == ("v1.1.0", "A new version\n\nShare: 20")
     tagger = published.bare.git("for-each-ref", "--format=%(taggername)", "refs/tags/model#canary#2")
     assert tagger == "github-actions[bot]"
 
@@ -181,19 +181,19 @@ def test_a_canary_is_promoted_or_stopped_as_its_report_advises(deployed: Reposit
     run = tick("success", advice="watch", reason="Too few rows.")
     assert "v1.1.0 is watched further: Too few rows." in run.log
     assert run.jobs == {"watch": "success", "canary": "skipped"}, "nobody has to approve that nothing happens"
-    assert stages(desk) == {"prod": "v1.0.0", "canary": "v1.1.0"}
+    assert roles(desk) == {"prod": "v1.0.0", "canary": "v1.1.0"}
 
     run = tick("success", advice="stop", reason="More errors.")
     assert run.jobs == {"watch": "success", "canary": "success"}
-    assert stages(desk) == {"prod": "v1.0.0"}
+    assert roles(desk) == {"prod": "v1.0.0"}
     desk.run("mlops", "canary", "start", "--reason", "Once more")
     tick("success", advice="promote", reason="Better by 2 %.")
-    assert stages(desk) == {"prod": "v1.1.0"}
-    assert stage_tags(deployed)["model#prod#5"] == ("v1.1.0", "Better by 2 %.")
+    assert roles(desk) == {"prod": "v1.1.0"}
+    assert role_tags(deployed)["model#prod#5"] == ("v1.1.0", "Better by 2 %.")
 
     deployed.variables["SERVING_URL"] = "http://127.0.0.1:9"
     assert "There is no canary: nothing to settle." in deployed.tick(schedule)[0].expect("success").log
     desk.run("mlops", "canary", "start", "v1.0.0", "--reason", "The other way")
     (run,) = deployed.tick(schedule)
     assert "http://127.0.0.1:9/canary does not answer" in run.expect("failure").log
-    assert run.jobs["canary"] == "skipped" and stages(desk) == {"prod": "v1.1.0", "canary": "v1.0.0"}
+    assert run.jobs["canary"] == "skipped" and roles(desk) == {"prod": "v1.1.0", "canary": "v1.0.0"}

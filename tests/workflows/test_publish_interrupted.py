@@ -204,7 +204,7 @@ def test_a_version_is_published_where_no_branch_may_be_pushed_and_what_follows_i
     published.bare.git("update-ref", "refs/heads/releases", "refs/heads/main")  # so there is no room for releases/…
     run = merged.publish("mlops push && mlops version")
     assert run.conclusion == "success" and published.tags() == ["model@v1.0.0", "model@v1.1.0"]
-    assert "Once main has other workflows, no workflow can give v1.1.0 a stage: origin refused the branch" in run.log
+    assert "Once main has other workflows, no workflow can give v1.1.0 a role: origin refused the branch" in run.log
 
 
 def test_a_role_is_given_once_a_branch_keeps_its_workflows_whenever_the_run_dies(

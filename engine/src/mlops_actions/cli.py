@@ -244,7 +244,7 @@ def deploy_manifests(args: argparse.Namespace) -> int:
 
 
 def serve(args: argparse.Namespace) -> int:
-    """Answer requests with the versions at the stages prod, canary and shadow, or with one bundle."""
+    """Answer requests with the versions in the roles prod, canary and shadow, or with one bundle."""
     from .core.config import load_config
     from .registry.outputs import place_recorded
     from .serving.server import serve
@@ -278,11 +278,11 @@ def canary_report(args: argparse.Namespace) -> int:
     return 0
 
 
-def stages(args: argparse.Namespace) -> int:
+def roles(args: argparse.Namespace) -> int:
     """Show which version is champion (prod), canary and shadow, since when and why."""
-    from .registry.role_table import show_stages
+    from .registry.role_table import show_roles
 
-    show_stages(args.json)
+    show_roles(args.json)
     return 0
 
 
@@ -311,7 +311,7 @@ def canary_start(args: argparse.Namespace) -> int:
 
 
 def canary_auto(args: argparse.Namespace) -> int:
-    """Start the newest version as canary, if it never had a stage and another one was promoted."""
+    """Start the newest version as canary, if it never had a role and another one was promoted."""
     from .registry.roles import start_new_canary
 
     start_new_canary(args.share)
@@ -329,9 +329,9 @@ def canary_settle(args: argparse.Namespace) -> int:
 def canary_stop(args: argparse.Namespace) -> int:
     """Give all traffic back to the champion."""
     from .registry.roles import stop
-    from .registry.versions import CANARY_STAGE
+    from .registry.versions import CANARY_ROLE
 
-    stop(CANARY_STAGE, args.reason)
+    stop(CANARY_ROLE, args.reason)
     return 0
 
 
@@ -346,9 +346,9 @@ def shadow_start(args: argparse.Namespace) -> int:
 def shadow_stop(args: argparse.Namespace) -> int:
     """End the shadow."""
     from .registry.roles import stop
-    from .registry.versions import SHADOW_STAGE
+    from .registry.versions import SHADOW_ROLE
 
-    stop(SHADOW_STAGE, args.reason)
+    stop(SHADOW_ROLE, args.reason)
     return 0
 
 
@@ -496,7 +496,7 @@ def parser() -> argparse.ArgumentParser:
     telling = verb(feedback)
     telling.add_argument("file", type=Path, help="such as truths.csv")
     telling.add_argument("--log", metavar="DIR", help="where predictions are kept, if not where params.yaml says")
-    verb(stages).add_argument("--json", action="store_true", help="as JSON, for programs")
+    verb(roles).add_argument("--json", action="store_true", help="as JSON, for programs")
     moves(verb(promote), "the canary")
     moves(verb(rollback))
     canary_verbs = group("canary", "Try a version on a share of the traffic.")

@@ -12,17 +12,15 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-# Kept in step with values.py, which a test compares.
-MISSING_WORDS = frozenset(["", "NA", "N/A", "NaN", "nan", "null", "NULL", "<NA>"])
-EPOCHS = {"epoch s": 1_000_000, "epoch ms": 1_000}  # microseconds in one
-NUMBERS = {"1,234.5": (r"[,' \xa0\u202f]", "."), "1.234,5": (r"[.' \xa0\u202f]", ",")}
+from ..data.cells import AHEAD, EPOCHS, MISSING_WORDS, MOMENT, NUMBERS, WHOLE, number_pattern
+
 LARGEST = 3.4028234663852886e38  # of float32, which the model computes with
-AHEAD = dt.timedelta(hours=14)  # no clock on Earth is further ahead of UTC
 SEEN = 4096  # values of a column whose meaning is remembered
 SHOWN = 60  # characters of a value in a sentence
 
-_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?(?:Z|[+-]\d{2}:?\d{2})?", re.ASCII)
-_WHOLE = re.compile(r"(-?[0-9]+)\.0+")
+_MISSING = frozenset(MISSING_WORDS)
+_MOMENT = re.compile(MOMENT)
+_WHOLE = re.compile(WHOLE)
 _EPOCH = dt.datetime(1970, 1, 1)
 _US = dt.timedelta(microseconds=1)
 _400_YEARS = 146_097 * 86_400_000_000  # microseconds
@@ -125,7 +123,7 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, str):
         text = value.strip()
         whole = _WHOLE.fullmatch(text) if text.endswith("0") else None
-        return whole[1] if whole else None if text in MISSING_WORDS else text
+        return whole[1] if whole else None if text in _MISSING else text
     if value is None or isinstance(value, bool):
         return None if value is None else str(value)
     if isinstance(value, int | float):
@@ -194,16 +192,13 @@ def _as_number(column: Mapping[str, Any]) -> Callable[[Any], float | None]:
 
 def _as_plain(column: Mapping[str, Any]) -> Callable[[str], float | None]:
     """Return how a number that is written for people is read: "(€ 1.234,50)" is -1234.5; NaN where it is none."""
-    divider, point = NUMBERS[column.get("format") or "1,234.5"]
-    unit = column.get("unit")
-    digits = rf"(?:[0-9]{{1,3}}(?:{divider}[0-9]{{3}})+|[0-9]+)(?:\{point}[0-9]*)?|\{point}[0-9]+"
-    space = r"[\t\n\f\r \xa0\u202f]*"
-    near = f"{space}(?:{re.escape(unit)})?{space}" if unit else space
-    fits = re.compile(rf"[-+−]?{near}[-+−]?(?:{digits}){near}|\({near}(?:{digits}){near}\)")
+    format, unit = column.get("format"), column.get("unit")
+    _, point = NUMBERS[format or "1,234.5"]
+    fits = re.compile(number_pattern(format, unit))
 
     def parse(value: str) -> float | None:
         text = value.strip()
-        if text in MISSING_WORDS:
+        if text in _MISSING:
             return None
         if not fits.fullmatch(text):
             return math.nan

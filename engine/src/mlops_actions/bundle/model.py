@@ -51,7 +51,7 @@ def open_onnx(model: bytes, source: str, threads: int = 0) -> Answer:
     return answer
 
 
-class Model:
+class ReleasedModel:
     """A released model that needs no code but this: typed rows, a program of features, an ONNX graph."""
 
     def __init__(self, parts: Parts, source: str, enforce: bool = True) -> None:

@@ -9,12 +9,12 @@ from pydantic import Field, field_validator
 
 from ..core.errors import UserError
 from ..core.typed_yaml import Section
-from .values import EPOCHS, NUMBERS, Kind, as_text
+from .cells import AHEAD, EPOCHS, NUMBERS
+from .values import Kind, as_text
 
 if TYPE_CHECKING:
     from pandera.pandas import Check
 
-AHEAD = pd.Timedelta(hours=14)  # no clock on Earth is further ahead of UTC
 _MEANS = {  # the kinds of which a key says something
     "format": ("number", "datetime"),
     "unit": ("number",),

@@ -12,23 +12,23 @@ from ..core.server_report import fetch_report as ask
 from ..core.typed_json import typed
 from ..data.prediction_log.cut_off import CUT_OFF, read_cut_off
 from ..data.prediction_log.log import read_predictions, read_truths
-from ..registry.versions import CANARY_STAGE, CHAMPION_STAGE, SHADOW_STAGE, Assignment, current_stages
+from ..registry.versions import CANARY_ROLE, CHAMPION_ROLE, SHADOW_ROLE, Assignment, current_roles
 from ..stats.verdict import Verdict
 from .advice import Advice, advise
 from .live_metrics import Judged, judge_metrics
-from .traffic import ROLES, Agreement, Stage, Traffic, agree, describe, find_window
+from .traffic import ROLES, Agreement, Challenger, Traffic, agree, describe, find_window
 
 COLUMNS = ["id", "time", "version", "role", "key", "answer", "error", "latency_ms"]
 
 
 @dataclass(frozen=True)
-class Report:
-    """What live traffic says of the version at a stage beside the champion; its first metric is the primary one.
+class CanaryReport:
+    """What live traffic says of the version in a role beside the champion; its first metric is the primary one.
 
     `unusable` is how many truths say nothing, being no number or no class that either version knows.
     """
 
-    stage: Stage
+    role: Challenger
     version: str
     champion: str | None
     since: str
@@ -43,29 +43,29 @@ class Report:
 
     def to_json(self) -> str:
         """Return the report as JSON text; its key `canary` is what `mlops canary settle` acts on."""
-        canary = self.version if self.stage == CANARY_STAGE else None
+        canary = self.version if self.role == CANARY_ROLE else None
         return json.dumps({"canary": canary, **asdict(self)}, indent=1, allow_nan=False) + "\n"
 
 
-def canary_report(config: Config, directory: Path) -> Report:
-    """Return what the log in a folder says of the version at stage `canary`, else of that at stage `shadow`.
+def canary_report(config: Config, directory: Path) -> CanaryReport:
+    """Return what the log in a folder says of the version in the role `canary`, else of that in the role `shadow`.
 
     Raises:
-        UserError: no version holds either stage.
+        UserError: no version holds either role.
     """
-    stages = current_stages()
-    shadow = stages.get(SHADOW_STAGE)
-    assignment = stages.get(CANARY_STAGE, shadow)
+    roles = current_roles()
+    shadow = roles.get(SHADOW_ROLE)
+    assignment = roles.get(CANARY_ROLE, shadow)
     if assignment is None:
-        raise UserError("no version is at stage canary or shadow; `mlops canary start` makes one the canary.")
+        raise UserError("no version is canary or shadow; `mlops canary start` makes one the canary.")
     paired = shadow is not None and shadow.version == assignment.version
     predictions = read_predictions(directory, COLUMNS, assignment.time)
     cut_off = read_cut_off(config.path(str(CUT_OFF))).get(assignment.tag)
-    champion = stages[CHAMPION_STAGE].version
+    champion = roles[CHAMPION_ROLE].version
     return make_report(config, assignment, predictions, read_truths(directory), paired, cut_off, champion)
 
 
-def report_here() -> Report:
+def report_here() -> CanaryReport:
     """Return the report of this project's own log.
 
     Raises:
@@ -77,7 +77,7 @@ def report_here() -> Report:
     return canary_report(config, config.path(config.serving.log.path))
 
 
-def fetch_report(url: str) -> Report:
+def fetch_report(url: str) -> CanaryReport:
     """Return the report of the server at a URL.
 
     Raises:
@@ -85,7 +85,7 @@ def fetch_report(url: str) -> Report:
     """
     content = ask(url)
     try:
-        return typed(Report, {name: value for name, value in content.items() if name != "canary"})
+        return typed(CanaryReport, {name: value for name, value in content.items() if name != "canary"})
     except (AttributeError, ValueError, TypeError, OverflowError):
         raise UserError(f"{url} answered with no report that this version reads; update one of the two.") from None
 
@@ -98,27 +98,27 @@ def make_report(
     paired: bool = False,
     cut_off: str | None = None,
     named: str | None = None,
-) -> Report:
+) -> CanaryReport:
     """Return the report on an assignment by the log's frames.
 
     Args:
         config: the project.
-        assignment: which version, at which stage, since when.
+        assignment: which version, in which role, since when.
         predictions: `COLUMNS` of what was predicted.
         truths: what came true.
         paired: whether the version is a shadow, so that it and the champion answered the same rows.
         cut_off: why the server cut the canary off.
         named: the champion by its tag, for a log that has no record of one.
     """
-    stage: Stage = "canary" if assignment.stage == CANARY_STAGE else "shadow"
+    role: Challenger = "canary" if assignment.role == CANARY_ROLE else "shadow"
     window = find_window(predictions, truths, assignment, config.data.task)
-    metrics, unusable = judge_metrics(config, window, stage, paired)
+    metrics, unusable = judge_metrics(config, window, role, paired)
     traffic = {role: found for role in ROLES if (found := describe(window, role, config.gate.confidence))}
-    champion, own = traffic.get("champion"), traffic.get(stage)
+    champion, own = traffic.get("champion"), traffic.get(role)
     advice, reason = advise(own, champion, metrics, config.serving.canary, cut_off)
-    times = window.rows["time"].iloc[window.roles[stage]]
-    return Report(
-        stage=stage,
+    times = window.rows["time"].iloc[window.roles[role]]
+    return CanaryReport(
+        role=role,
         version=assignment.version,
         champion=champion.version if champion else named,
         since=(times.min() if len(times) else assignment.time).isoformat(),

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from .canary_report import Report
+from .canary_report import CanaryReport
 from .live_metrics import Judged
 from .traffic import Traffic
 
@@ -11,14 +11,14 @@ SAID = {"promote": "Promote", "watch": "Keep watching", "stop": "Stop"}
 MOST_ANSWERS = 10  # classes that are shown
 
 
-def render(report: Report) -> str:
+def render(report: CanaryReport) -> str:
     """Return the report as plain text, the advice first."""
     champion = f"champion {report.champion}" if report.champion else "the champion"
     until = f" to {_moment(report.until)}" if report.until else ""
     lines = [
         f"{SAID[report.advice]} {report.version}: {report.reason}.",
         "",
-        f"{report.stage.capitalize()} {report.version} against {champion}, {_moment(report.since)}{until}",
+        f"{report.role.capitalize()} {report.version} against {champion}, {_moment(report.since)}{until}",
     ]
     if report.traffic:
         lines += ["", *_align(_rows(report.traffic))]
@@ -31,7 +31,7 @@ def render(report: Report) -> str:
     judged = [metric for metric in report.metrics if metric.why is None]
     if judged:
         level = ", ".join(dict.fromkeys(f"{100 * metric.confidence:.4g} %" for metric in judged))
-        lines += ["", *_align(_metrics(report.stage, judged)), f"The bounds ({level}) hold however often one looks."]
+        lines += ["", *_align(_metrics(report.role, judged)), f"The bounds ({level}) hold however often one looks."]
     lines += ["", *(f"{metric.name}: {metric.why}." for metric in report.metrics if metric.why)]
     if report.unusable:
         lines.append(f"{report.unusable:,} truths do not count: no number, or no class that either version knows.")
@@ -56,8 +56,8 @@ def _latencies(one: Traffic) -> str:
     return ", ".join("–" if value is None else f"{value:.3g}" for value in values)
 
 
-def _metrics(stage: str, metrics: Sequence[Judged]) -> Iterator[list[str]]:
-    yield ["", "champion", stage, "gain", "bounds", "margin", "verdict"]
+def _metrics(role: str, metrics: Sequence[Judged]) -> Iterator[list[str]]:
+    yield ["", "champion", role, "gain", "bounds", "margin", "verdict"]
     for one in metrics:
         numbers = [f"{one.champion:.4g}", f"{one.canary:.4g}", f"{one.gain:+.4g}", f"{one.low:+.4g} to {one.high:+.4g}"]
         yield [one.name if one.greater_is_better else f"{one.name} ↓", *numbers, f"{one.margin:g}", one.verdict]

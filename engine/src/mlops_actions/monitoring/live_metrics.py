@@ -10,7 +10,7 @@ from ..stats.own_metrics import own_metrics
 from ..stats.sequential import Sample, compare_independent, compare_paired, why_not
 from ..stats.verdict import Verdict, verdict
 from .logged_answers import number_groups, read_truths
-from .traffic import Stage, Window
+from .traffic import Challenger, Window
 
 
 @dataclass(frozen=True)
@@ -34,13 +34,13 @@ class Judged:
     why: str | None = None
 
 
-def judge_metrics(config: Config, window: Window, stage: Stage, paired: bool) -> tuple[list[Judged], int]:
+def judge_metrics(config: Config, window: Window, role: Challenger, paired: bool) -> tuple[list[Judged], int]:
     """Return the primary metric and then the guards, and how many truths say nothing.
 
     Args:
         config: the project.
         window: the rows that are comparable.
-        stage: what the version that is not the champion is.
+        role: what the version that is not the champion is.
         paired: whether to judge it on the champion's own rows, as a shadow, instead of on its own.
     """
     champion, canary, unusable = _sample(config, window, paired)
@@ -48,7 +48,7 @@ def judge_metrics(config: Config, window: Window, stage: Stage, paired: bool) ->
     asked = [Judged(gate.primary, _rises(config, gate.primary), gate.margin, gate.confidence)]
     shared = 1 - (1 - gate.confidence) / max(1, len(gate.guards))  # Bonferroni's: each guard may raise the alarm
     asked += [Judged(name, _rises(config, name), margin, shared) for name, margin in gate.guards.items()]
-    return [_judge(config, one, champion, canary, stage, paired) for one in asked], unusable
+    return [_judge(config, one, champion, canary, role, paired) for one in asked], unusable
 
 
 def _sample(config: Config, window: Window, paired: bool) -> tuple[Sample, Sample, int]:
@@ -97,9 +97,9 @@ def _rises(config: Config, name: str) -> bool:
     return find_metric(name, config.data.task, own_metrics(config)).greater_is_better
 
 
-def _judge(config: Config, asked: Judged, champion: Sample, canary: Sample, stage: Stage, paired: bool) -> Judged:
+def _judge(config: Config, asked: Judged, champion: Sample, canary: Sample, role: Challenger, paired: bool) -> Judged:
     metric, waited_for = find_metric(asked.name, config.data.task, own_metrics(config)), config.serving.canary.truths
-    if why := why_not(metric, champion, canary, waited_for, stage):
+    if why := why_not(metric, champion, canary, waited_for, role):
         return replace(asked, why=why)
     values = [float(metric.compute(sample.truth, sample.said)) for sample in (champion, canary)]
     compare = compare_paired if paired else compare_independent

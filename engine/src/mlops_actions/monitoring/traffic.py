@@ -8,10 +8,10 @@ import pandas as pd
 
 from ..registry.versions import Assignment
 from ..stats.sequential import rate_interval
-from .logged_answers import Answers, read_answers
+from .logged_answers import LoggedAnswers, read_answers
 
 Role = Literal["champion", "canary", "shadow"]
-Stage = Literal["canary", "shadow"]
+Challenger = Literal["canary", "shadow"]  # the role of what is compared with the champion
 ROLES: tuple[Role, ...] = get_args(Role)
 KEPT = ["id", "time", "version", "role", "key", "error", "latency_ms"]
 QUANTILES = (0.5, 0.95, 0.99)
@@ -26,7 +26,7 @@ class Window:
     """
 
     rows: pd.DataFrame
-    answers: Answers
+    answers: LoggedAnswers
     roles: dict[Role, np.ndarray]
     rescued: np.ndarray
 
@@ -89,10 +89,10 @@ def find_window(predictions: pd.DataFrame, truths: pd.DataFrame, assignment: Ass
     one, and since the champion is the one that it is. Of several truths of a row the last counts.
     """
     time, role, version = (predictions[name] for name in ("time", "role", "version"))
-    own = time[(role == assignment.stage) & (version == assignment.version) & (time >= assignment.time)]
+    own = time[(role == assignment.role) & (version == assignment.version) & (time >= assignment.time)]
     inside = time.between(own.min(), own.max())
     versions: dict[str, str | None] = {name: _newest(predictions, inside & (role == name)) for name in ROLES}
-    versions[assignment.stage] = assignment.version
+    versions[assignment.role] = assignment.version
     changed = time[inside & (role == "champion") & (version != versions["champion"])]
     if len(changed):
         inside &= time > changed.max()
@@ -138,7 +138,7 @@ def describe(window: Window, role: Role, confidence: float) -> Traffic | None:
     )
 
 
-def _spread(answers: Answers) -> list[Answered]:
+def _spread(answers: LoggedAnswers) -> list[Answered]:
     """Return the share of each class, the most frequent first, or quantiles of the numbers."""
     said = answers.said.dropna()
     if answers.classes is not None:

@@ -34,7 +34,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowCounts:
     """How many rows the data has, and how they were divided."""
 
     rows: int
@@ -144,7 +144,7 @@ def read_metrics(content: bytes) -> dict[str, float]:
         raise UserError(f"{METRICS} must hold a finite number for each metric; run `mlops train`.") from None
 
 
-def read_rows(content: bytes) -> Rows:
+def read_rows(content: bytes) -> RowCounts:
     """Return the counts in the bytes of data/summary.json.
 
     Raises:
@@ -152,6 +152,6 @@ def read_rows(content: bytes) -> Rows:
     """
     try:
         found = json.loads(content)
-        return typed(Rows, {field.name: found[field.name] for field in fields(Rows)})
+        return typed(RowCounts, {field.name: found[field.name] for field in fields(RowCounts)})
     except (KeyError, RecursionError, TypeError, ValueError):
         raise UserError(f"{SUMMARY} must hold how many rows there are; run `mlops train`.") from None

@@ -13,6 +13,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -170,7 +171,7 @@ def _check(archive: _Archive) -> tuple[dict[str, bytes], dict[str, Path]]:
     named = _named(lock, pipeline)
     objects = archive.extract(named)
     for md5 in [md5 for md5 in objects if md5.endswith(".dir")]:
-        named |= _require(lambda file, path=named[md5]: members(file, path), objects[md5])
+        named |= _require(partial(members, name=named[md5]), objects[md5])
     objects |= archive.extract({md5: path for md5, path in named.items() if md5 not in objects})
     if others := sorted(archive.files.keys() - {*RECORDED, *map(_member, objects)}):
         raise refusal(f"it has {_quoted(others[0])}, which its {LOCK} does not name")

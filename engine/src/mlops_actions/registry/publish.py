@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ..core import github
 from ..core.errors import UserError
@@ -65,7 +66,7 @@ def register(commit: str, newest: Version | None) -> Version | None:
     if pushed.returncode == 0:
         print(f"{made}: {bump.reason}.")
         if unkept:
-            print(f"Once main has other workflows, no workflow can give {made} a stage: {unkept}")
+            print(f"Once main has other workflows, no workflow can give {made} a role: {unkept}")
         return made
     git("tag", "--delete", made.tag)
     if git("ls-remote", "origin", f"refs/tags/{made.tag}"):
@@ -207,16 +208,16 @@ def publish_release(ours: Version, directory: Path, attestation: str | None = No
     print(f"Published {github.server_url()}/{github.repository()}/releases/tag/{ours.tag}")
 
 
-def find_release(of: Version) -> dict | None:
+def find_release(of: Version) -> dict[str, Any] | None:
     """Return the GitHub Release of a version, a draft included, or None."""
-    return next((found for found in github.api("releases?per_page=100") if found["tag_name"] == of.tag), None)
+    return next((release for release in github.api("releases?per_page=100") if release["tag_name"] == of.tag), None)
 
 
-def require_complete(found: dict, assets: list[Path]) -> None:
+def require_complete(release: dict[str, Any], assets: list[Path]) -> None:
     """Raise a UserError where a published release lacks one of `assets`."""
-    there = {asset["name"] for asset in found["assets"]}
+    there = {asset["name"] for asset in release["assets"]}
     if lacking := [asset.name for asset in assets if asset.name not in there]:
-        raise UserError(f"{found['html_url']} lacks {', '.join(lacking)}: delete that release and run this again.")
+        raise UserError(f"{release['html_url']} lacks {', '.join(lacking)}: delete that release and run this again.")
 
 
 def gh_release(verb: str, of: Version, *args: str) -> None:

@@ -1,4 +1,4 @@
-"""`mlops stages`: which version is champion, canary and shadow, since when and why."""
+"""`mlops roles`: which version is champion, canary and shadow, since when and why."""
 
 import json
 import sys
@@ -9,23 +9,23 @@ from rich.table import Table
 from rich.text import Text
 
 from ..core.errors import UserError
-from .versions import Assignment, current_stages, fetch_tags
+from .versions import Assignment, current_roles, fetch_tags
 
 NARROW = 110
 
 
-def show_stages(as_json: bool) -> None:
-    """Print the stages by origin's tags; where it is not reached, by those of the last fetch, with a word."""
+def show_roles(as_json: bool) -> None:
+    """Print the roles by origin's tags; where it is not reached, by those of the last fetch, with a word."""
     try:
         fetch_tags()
     except UserError as error:
-        print(f"These are the stages by the last fetch: {error}", file=sys.stderr)
-    stages = current_stages()
+        print(f"These are the roles by the last fetch: {error}", file=sys.stderr)
+    roles = current_roles()
     if as_json:
-        content = {stage: asdict(one) | {"time": one.time.isoformat()} for stage, one in stages.items()}
+        content = {role: asdict(one) | {"time": one.time.isoformat()} for role, one in roles.items()}
         print(json.dumps(content, indent=2, ensure_ascii=False))
-    elif stages:
-        print_table(list(stages.values()))
+    elif roles:
+        print_table(list(roles.values()))
     else:
         print("No version is published yet.")
 
@@ -36,11 +36,11 @@ def print_table(assignments: list[Assignment]) -> None:
     if not console.is_terminal or console.width < NARROW:
         console = Console(highlight=False, width=NARROW)
     table = Table(box=None, pad_edge=False)
-    for heading in ("stage", "version", "share", "since (UTC)", "by", "reason"):
+    for heading in ("role", "version", "share", "since (UTC)", "by", "reason"):
         table.add_column(heading, justify="right" if heading == "share" else "left", overflow="fold")
     for one in assignments:
         share = "" if one.share is None else f"{one.share:g}%"
         reason = one.reason if one.promoted else f"the newest version; none was promoted yet ({one.reason})"
-        cells = (one.stage, one.version, share, f"{one.time:%Y-%m-%d %H:%M}", one.author, reason)
+        cells = (one.role, one.version, share, f"{one.time:%Y-%m-%d %H:%M}", one.author, reason)
         table.add_row(*(Text(cell) for cell in cells))
     console.print(table)

@@ -1,4 +1,4 @@
-"""The verbs that move versions between the stages: champion (`prod`), canary and shadow.
+"""The verbs that move versions between the roles: champion (`prod`), canary and shadow.
 
 Each fetches origin's tags first. One that is run again finds what it did, says so, and changes nothing.
 """
@@ -7,21 +7,21 @@ from collections.abc import Callable
 
 from ..core.errors import UserError
 from ..core.git import git
-from .tags import Change, push_changes
+from .tags import RoleChange, push_changes
 from .versions import (
-    CANARY_STAGE,
-    CHAMPION_STAGE,
+    CANARY_ROLE,
+    CHAMPION_ROLE,
     MODEL,
-    SHADOW_STAGE,
+    SHADOW_ROLE,
     Assignment,
     Version,
-    current_stages,
+    current_roles,
     fetch_tags,
     list_assignments,
     list_versions,
 )
 
-TITLES = {CHAMPION_STAGE: "champion", CANARY_STAGE: "canary", SHADOW_STAGE: "shadow"}
+TITLES = {CHAMPION_ROLE: "champion", CANARY_ROLE: "canary", SHADOW_ROLE: "shadow"}
 NAMED = 10
 
 
@@ -32,7 +32,7 @@ def promote(name: str, reason: str) -> None:
         UserError: there is no such version, or no canary, or origin refuses.
     """
     fetch_tags()
-    give(CHAMPION_STAGE, find_version(name or canary_to_promote(reason)).name, reason)
+    give(CHAMPION_ROLE, find_version(name or canary_to_promote(reason)).name, reason)
 
 
 def canary_to_promote(reason: str) -> str:
@@ -41,8 +41,8 @@ def canary_to_promote(reason: str) -> str:
     Raises:
         UserError: there is neither.
     """
-    stages, versions = current_stages(), list_versions()
-    champion, canary = stages.get(CHAMPION_STAGE), stages.get(CANARY_STAGE)
+    roles, versions = current_roles(), list_versions()
+    champion, canary = roles.get(CHAMPION_ROLE), roles.get(CANARY_ROLE)
     if canary:
         return canary.version
     if champion and champion.reason == reason and not champion.rolled_back:
@@ -57,7 +57,7 @@ def rollback(reason: str) -> None:
         UserError: there was none, or origin refuses.
     """
     fetch_tags()
-    champion = current_stages().get(CHAMPION_STAGE)
+    champion = current_roles().get(CHAMPION_ROLE)
     if champion is None:
         raise UserError(known([]))
     if champion.rolled_back and champion.reason == reason:
@@ -66,7 +66,7 @@ def rollback(reason: str) -> None:
             "To go back further, give another reason."
         )
         return
-    earlier = earlier_champion([one for one in list_assignments() if one.stage == CHAMPION_STAGE])
+    earlier = earlier_champion([one for one in list_assignments() if one.role == CHAMPION_ROLE])
     if earlier is None:
         raise UserError(
             f"There is nothing to return to: no version was promoted before {champion.version}. "
@@ -75,7 +75,7 @@ def rollback(reason: str) -> None:
             else f"There is nothing to return to: no version was promoted, and {champion.version} is champion because "
             "it is the newest. `mlops promote VERSION` makes any version champion."
         )
-    give(CHAMPION_STAGE, earlier, reason, rolled_back=champion.version)
+    give(CHAMPION_ROLE, earlier, reason, rolled_back=champion.version)
 
 
 def earlier_champion(assignments: list[Assignment]) -> str | None:
@@ -97,17 +97,17 @@ def start_canary(name: str, share: float, reason: str) -> None:
         UserError: there is no such version, it is the champion, or origin refuses.
     """
     fetch_tags()
-    give(CANARY_STAGE, find_challenger(name).name, reason, share=share)
+    give(CANARY_ROLE, find_challenger(name).name, reason, share=share)
 
 
 def start_new_canary(share: float) -> None:
-    """Let the newest version answer a share of the traffic, if it never had a stage and another one is champion.
+    """Let the newest version answer a share of the traffic, if it never had a role and another one is champion.
 
     Raises:
         UserError: origin refuses.
     """
     fetch_tags()
-    champion, versions = current_stages().get(CHAMPION_STAGE), list_versions()
+    champion, versions = current_roles().get(CHAMPION_ROLE), list_versions()
     if champion is None:
         print(f"{known(versions)} No canary is started.")
     elif not champion.promoted:
@@ -116,9 +116,9 @@ def start_new_canary(share: float) -> None:
             f"Once `mlops promote {champion.version}` was run, later versions begin as canaries."
         )
     elif git("tag", "--list", f"{MODEL}#*", "--points-at", versions[0].commit):
-        print(f"{versions[0]}, the newest version, has or had a stage already: no canary is started.")
+        print(f"{versions[0]}, the newest version, has or had a role already: no canary is started.")
     else:
-        give(CANARY_STAGE, versions[0].name, "A new version", share=share)
+        give(CANARY_ROLE, versions[0].name, "A new version", share=share)
 
 
 def start_shadow(name: str, reason: str) -> None:
@@ -128,56 +128,56 @@ def start_shadow(name: str, reason: str) -> None:
         UserError: there is no such version, it is the champion, or origin refuses.
     """
     fetch_tags()
-    give(SHADOW_STAGE, find_challenger(name).name, reason)
+    give(SHADOW_ROLE, find_challenger(name).name, reason)
 
 
-def stop(stage: str, reason: str) -> None:
-    """Leave a stage without any version.
+def stop(role: str, reason: str) -> None:
+    """Leave a role without any version.
 
     Raises:
         UserError: origin refuses.
     """
     fetch_tags()
-    take(stage, reason)
+    take(role, reason)
 
 
-def give(stage: str, version: str, reason: str, share: float | None = None, rolled_back: str | None = None) -> None:
-    """Give a version a stage, for which it leaves the canary's or the shadow's.
+def give(role: str, version: str, reason: str, share: float | None = None, rolled_back: str | None = None) -> None:
+    """Give a version a role, for which it leaves the canary's or the shadow's.
 
     Raises:
-        UserError: somebody else gave the stage away at the same time, or origin refuses.
+        UserError: somebody else gave the role away at the same time, or origin refuses.
     """
     note = f"\n\nShare: {share:g}" if share else f"\n\nRolled back: {rolled_back}" if rolled_back else ""
-    left = {CANARY_STAGE, SHADOW_STAGE} - {stage}
+    left = {CANARY_ROLE, SHADOW_ROLE} - {role}
 
-    def needed() -> list[Change]:
-        now = current_stages().get(stage)
+    def needed() -> list[RoleChange]:
+        now = current_roles().get(role)
         has_it = now is not None and now.promoted and (now.version, now.share) == (version, share)
-        leaving = {one.stage for one in list_assignments() if one.version == version and one.stage in left}
+        leaving = {one.role for one in list_assignments() if one.version == version and one.role in left}
         return [
-            *([] if has_it else [Change(version, stage, True, reason + note)]),
-            *(Change(version, other, False, reason) for other in sorted(leaving)),
+            *([] if has_it else [RoleChange(version, role, True, reason + note)]),
+            *(RoleChange(version, other, False, reason) for other in sorted(leaving)),
         ]
 
-    change(needed, f"{version} is {TITLES[stage]}" + (f" with {share:g}% of the traffic" if share else ""))
+    change(needed, f"{version} is {TITLES[role]}" + (f" with {share:g}% of the traffic" if share else ""))
 
 
-def take(stage: str, reason: str) -> None:
-    """Take a stage from every version that has it.
+def take(role: str, reason: str) -> None:
+    """Take a role from every version that has it.
 
     Raises:
-        UserError: somebody else gave the stage away at the same time, or origin refuses.
+        UserError: somebody else gave the role away at the same time, or origin refuses.
     """
 
-    def needed() -> list[Change]:
-        # By GTO's count a version has its stage still when another gets it, and would be back without that one.
-        having = {one.version for one in list_assignments() if one.stage == stage}
-        return [Change(version, stage, False, reason) for version in sorted(having)]
+    def needed() -> list[RoleChange]:
+        # By GTO's count a version has its role still when another gets it, and would be back without that one.
+        having = {one.version for one in list_assignments() if one.role == role}
+        return [RoleChange(version, role, False, reason) for version in sorted(having)]
 
-    change(needed, f"There is no {TITLES[stage]}")
+    change(needed, f"There is no {TITLES[role]}")
 
 
-def change(needed: Callable[[], list[Change]], outcome: str) -> None:
+def change(needed: Callable[[], list[RoleChange]], outcome: str) -> None:
     """Make the changes that are needed for an outcome, and say that it is so.
 
     Raises:
@@ -192,7 +192,7 @@ def change(needed: Callable[[], list[Change]], outcome: str) -> None:
         if needed():
             raise UserError(
                 "Somebody else moved a version at the same time, and nothing was changed here: "
-                "see `mlops stages`, then run this again."
+                "see `mlops roles`, then run this again."
             )
     print(f"{outcome} already.")
 
@@ -217,7 +217,7 @@ def find_challenger(name: str) -> Version:
         UserError: it is, or there is no such version.
     """
     version = find_version(name)
-    champion = current_stages()[CHAMPION_STAGE]
+    champion = current_roles()[CHAMPION_ROLE]
     if version.name != champion.version:
         return version
     if champion.promoted:

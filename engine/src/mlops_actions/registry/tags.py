@@ -1,4 +1,4 @@
-"""Tags as GTO makes them; those that move versions between stages are pushed together: all of a move or nothing."""
+"""Tags as GTO makes them; those that move versions between roles are pushed together: all of a move or nothing."""
 
 import os
 import re
@@ -15,16 +15,16 @@ PATIENCE = 30  # seconds by which clocks may differ
 
 
 @dataclass(frozen=True)
-class Change:
-    """One tag to be: a version gets a stage, or loses it."""
+class RoleChange:
+    """One tag to be: a version gets a role, or loses it."""
 
     version: str
-    stage: str
+    role: str
     gets: bool
     message: str
 
 
-def push_changes(changes: list[Change]) -> bool:
+def push_changes(changes: list[RoleChange]) -> bool:
     """Tag the changes and push them together; return False, with nothing changed, where somebody else came first.
 
     Raises:
@@ -44,7 +44,7 @@ def push_changes(changes: list[Change]) -> bool:
     raise refusal(", ".join(names), pushed.stderr)
 
 
-def make_tag(change: Change) -> str:
+def make_tag(change: RoleChange) -> str:
     """Return the name of the tag that was made, here only, for a change.
 
     Raises:
@@ -52,8 +52,8 @@ def make_tag(change: Change) -> str:
     """
     commit = next((version.commit for version in list_versions() if version.name == change.version), None)
     if commit is None:
-        raise UserError(f"{change.version} is no version any more: see `mlops stages`, then run this again.")
-    name = f"{MODEL}#{change.stage}{'' if change.gets else '!'}#{next_number()}"
+        raise UserError(f"{change.version} is no version any more: see `mlops roles`, then run this again.")
+    name = f"{MODEL}#{change.role}{'' if change.gets else '!'}#{next_number()}"
     annotate(name, commit, change.message, tagger())
     return name
 
@@ -85,7 +85,7 @@ def tagger() -> tuple[str, str]:
 
 
 def await_clock() -> None:
-    """Return once this clock is past the newest stage tag, as GTO orders tags by their seconds.
+    """Return once this clock is past the newest role tag, as GTO orders tags by their seconds.
 
     Raises:
         UserError: the clock is far behind.

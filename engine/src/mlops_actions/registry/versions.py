@@ -1,4 +1,4 @@
-"""The model's versions, annotated tags `model@v1.2.3`, and the stages given to them, `model#prod#1`.
+"""The model's versions, annotated tags `model@v1.2.3`, and the roles given to them, `model#prod#1`.
 
 The tags are named and counted as GTO does it, so that `gto show` agrees; git alone reads and writes them, as the jobs
 that may push them install no third party's package that they can do without.
@@ -17,16 +17,16 @@ from ..core.errors import UserError
 from ..core.git import complaint, git, remote_url, run_briefly
 
 MODEL = "model"
-CHAMPION_STAGE = "prod"
-CANARY_STAGE = "canary"
-SHADOW_STAGE = "shadow"
-STAGES = (CHAMPION_STAGE, CANARY_STAGE, SHADOW_STAGE)
+CHAMPION_ROLE = "prod"
+CANARY_ROLE = "canary"
+SHADOW_ROLE = "shadow"
+ROLES = (CHAMPION_ROLE, CANARY_ROLE, SHADOW_ROLE)
 TAGS = (f"refs/tags/{MODEL}@*", f"refs/tags/{MODEL}#*")
 PATIENCE = 10  # seconds that origin has to tell its tags where they are wanted, not needed
 
 _NUMBER = r"(?:0|[1-9]\d*)"
 _NAME = re.compile(
-    rf"{MODEL}(?:@(?P<version>v{_NUMBER}\.{_NUMBER}\.{_NUMBER})|#(?P<stage>[a-zA-Z0-9](?:[\w/-]*[a-zA-Z0-9])?))"
+    rf"{MODEL}(?:@(?P<version>v{_NUMBER}\.{_NUMBER}\.{_NUMBER})|#(?P<role>[a-zA-Z0-9](?:[\w/-]*[a-zA-Z0-9])?))"
     r"(?P<cancels>!?)(?:#(?P<number>\d+))?"
 )
 _FIELDS = ("refname:lstrip=2", "*objectname", "taggerdate:unix", "taggername", "contents")
@@ -51,13 +51,13 @@ class Version:
 
 @dataclass(frozen=True)
 class Assignment:
-    """A version at a stage: by which tag, since when, by whom and why.
+    """A version in a role: by which tag, since when, by whom and why.
 
     A canary has its share of the traffic, in percent; a champion that came back by a rollback, the version that left.
     Before the first promotion the newest version is the champion, by the tag that registers it.
     """
 
-    stage: str
+    role: str
     version: str
     tag: str
     commit: str
@@ -69,13 +69,13 @@ class Assignment:
 
     @property
     def promoted(self) -> bool:
-        """Return whether somebody gave it the stage."""
+        """Return whether somebody gave it the role."""
         return self.tag.startswith(f"{MODEL}#")
 
 
 @dataclass(frozen=True)
 class Tag:
-    """An annotated tag that registers a version or gives a stage, or that takes back what such a one did."""
+    """An annotated tag that registers a version or gives a role, or that takes back what such a one did."""
 
     name: str
     commit: str
@@ -83,7 +83,7 @@ class Tag:
     author: str
     message: str
     version: str | None
-    stage: str | None
+    role: str | None
     cancels: bool
 
 
@@ -134,7 +134,7 @@ def is_shallow() -> bool:
 
 @contextmanager
 def tags_to_itself() -> Iterator[None]:
-    """Keep this clone's other processes, such as a server that follows the stages, from the model's tags meanwhile.
+    """Keep this clone's other processes, such as a server that follows the roles, from the model's tags meanwhile.
 
     Raises:
         UserError: the clone cannot be written.
@@ -161,28 +161,28 @@ def newest_version() -> Version | None:
 
 def champion_version() -> Version | None:
     """Return the version in production, else the newest, else None before the first."""
-    champion = current_stages().get(CHAMPION_STAGE)
+    champion = current_roles().get(CHAMPION_ROLE)
     return Version(champion.version, champion.commit) if champion else None
 
 
 def list_assignments() -> list[Assignment]:
-    """Return each assignment of a stage to a version that still has it by GTO's count, the oldest first."""
+    """Return each assignment of a role to a version that still has it by GTO's count, the oldest first."""
     return _assignments(read_tags())
 
 
-def current_stages() -> dict[str, Assignment]:
-    """Return the champion (`prod`), the canary and the shadow there are, by their stage; {} before the first version.
+def current_roles() -> dict[str, Assignment]:
+    """Return the champion (`prod`), the canary and the shadow there are, by their role; {} before the first version.
 
     Who is champion is nothing else besides.
     """
     tags = read_tags()
     newest = _versions(tags)[:1]
-    before_any = [_assignment(CHAMPION_STAGE, version.name, _registration(version, tags)) for version in newest]
-    last = {one.stage: one for one in [*before_any, *_assignments(tags)]}
+    before_any = [_assignment(CHAMPION_ROLE, version.name, _registration(version, tags)) for version in newest]
+    last = {one.role: one for one in [*before_any, *_assignments(tags)]}
     return {
-        stage: last[stage]
-        for stage in STAGES
-        if stage in last and (stage == CHAMPION_STAGE or last[stage].version != last[CHAMPION_STAGE].version)
+        role: last[role]
+        for role in ROLES
+        if role in last and (role == CHAMPION_ROLE or last[role].version != last[CHAMPION_ROLE].version)
     }
 
 
@@ -196,7 +196,7 @@ def read_tags() -> list[Tag]:
 
 
 def next_number() -> int:
-    """Return the number that the next tag gets which gives or takes a stage."""
+    """Return the number that the next tag gets which gives or takes a role."""
     names = git("for-each-ref", "--format=%(refname:lstrip=2)", *TAGS).splitlines()
     numbers = [int(parsed["number"]) for name in names if (parsed := _NAME.fullmatch(name)) and parsed["number"]]
     return max(numbers, default=0) + 1
@@ -213,7 +213,7 @@ def _tag(name: str, commit: str, time: str, author: str, message: str) -> Tag | 
     if parsed is None or not commit:
         return None
     when = dt.datetime.fromtimestamp(int(time or 0), dt.UTC)
-    return Tag(name, commit, when, author, message, parsed["version"], parsed["stage"], bool(parsed["cancels"]))
+    return Tag(name, commit, when, author, message, parsed["version"], parsed["role"], bool(parsed["cancels"]))
 
 
 def _versions(tags: list[Tag]) -> list[Version]:
@@ -228,20 +228,20 @@ def _registration(version: Version, tags: list[Tag]) -> Tag:
 
 def _assignments(tags: list[Tag]) -> list[Assignment]:
     names = {version.commit: version.name for version in reversed(_versions(tags))}
-    given = [(names[tag.commit], tag.stage, tag) for tag in tags if tag.stage and tag.commit in names]
-    last = {(version, stage): tag for version, stage, tag in given}
+    given = [(names[tag.commit], tag.role, tag) for tag in tags if tag.role and tag.commit in names]
+    last = {(version, role): tag for version, role, tag in given}
     return [
-        _assignment(stage, version, tag)
-        for version, stage, tag in given
-        if not tag.cancels and not last[version, stage].cancels
+        _assignment(role, version, tag)
+        for version, role, tag in given
+        if not tag.cancels and not last[version, role].cancels
     ]
 
 
-def _assignment(stage: str, version: str, tag: Tag) -> Assignment:
+def _assignment(role: str, version: str, tag: Tag) -> Assignment:
     note = re.search(r"\n+(Share|Rolled back): (\S+)$", tag.message)
     kind, value = note.groups() if note else ("", "")
     return Assignment(
-        stage=stage,
+        role=role,
         version=version,
         tag=tag.name,
         commit=tag.commit,

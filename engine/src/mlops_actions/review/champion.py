@@ -47,7 +47,7 @@ class Champion:
 
 
 def find_champion(against: str | None = None) -> Champion | None:
-    """Return the version at stage `prod`, else the newest, else None; or whatever `against` names.
+    """Return the version in the role `prod`, else the newest, else None; or whatever `against` names.
 
     Raises:
         UserError: `against` is no version, branch or commit, or nothing was trained there.

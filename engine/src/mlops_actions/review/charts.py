@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from unicodedata import east_asian_width
 
 from .markdown import AXES, PLOT_TITLES, SHARES, number, signed
-from .report import Confusion, Curve, Metric, Model, Plot, Report, Slice
+from .report import Confusion, Curve, MetricChange, Model, Plot, Report, Slice
 from .svg import FONT, SIZE, Axis, element, group, line, measure, path, span, words
 
 WIDTH, HEIGHT = 420, 290  # CSS pixels
@@ -47,7 +47,7 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Interval:
+class ScaledInterval:
     """The gain of one metric or slice in units of its margin, so that all share one axis and its limit, −1.
 
     A margin of zero is no unit: such a gain is in units of its interval's far end, and its limit is 0.
@@ -73,7 +73,7 @@ def make_charts(report: Report) -> Iterator[Chart]:
         yield _matrices(report, report.confusion)
 
 
-def find_intervals(report: Report) -> Iterator[Interval]:
+def find_intervals(report: Report) -> Iterator[ScaledInterval]:
     """Return the primary metric, the guards and the first, worst slices, as far as they have an interval."""
     metrics = {metric.name: metric for metric in report.metrics}
     for rule in ("champion", "guard"):
@@ -90,8 +90,8 @@ def find_intervals(report: Report) -> Iterator[Interval]:
 
 
 def _interval(
-    name: str, kind: str, of: Metric | Slice, greater: bool, margin: float, failed: bool
-) -> Iterator[Interval]:
+    name: str, kind: str, of: MetricChange | Slice, greater: bool, margin: float, failed: bool
+) -> Iterator[ScaledInterval]:
     if of.champion is None or of.candidate is None or of.low is None or of.high is None:
         return
     change = of.candidate - of.champion
@@ -100,10 +100,10 @@ def _interval(
     low, gain, high = (value / unit for value in (of.low, change, of.high))
     if not greater:
         low, gain, high = -high, -gain, -low
-    yield Interval(name, kind, gain, low, high, -1.0 if margin else 0.0, said, failed)
+    yield ScaledInterval(name, kind, gain, low, high, -1.0 if margin else 0.0, said, failed)
 
 
-def _intervals(intervals: list[Interval]) -> Chart:
+def _intervals(intervals: list[ScaledInterval]) -> Chart:
     """Return each interval below its name and numbers, coloured and shaped by whether it fails."""
     left = max(-FARTHEST, min(-1.5, *(one.low * 1.05 for one in intervals)))
     right = min(FARTHEST, max(0.5, *(one.high * 1.05 for one in intervals)))

@@ -24,7 +24,6 @@ MAX_SIDE = 2000  # pixels
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SAMPLES = {2: 3, 3: 1, 6: 4}  # a pixel, by colour type: RGB, palette, RGBA
 ONCE = {b"IHDR": 13, b"PLTE": 768, b"tRNS": 256, b"pHYs": 9, b"sRGB": 1, b"gAMA": 4, b"IEND": 0}  # bytes at most
-WHO = {"name": "github-actions[bot]", "email": "41898282+github-actions[bot]@users.noreply.github.com"}
 
 
 def pictures() -> None:
@@ -168,7 +167,8 @@ def store(pictures: Mapping[str, bytes], pull_request: int) -> str | None:
         if before and github.api(f"git/commits/{before}")["tree"]["sha"] == tree:
             return before
         said = f"Pictures of the report on pull request {pull_request}"
-        commit = github.send("POST", "git/commits", message=said, tree=tree, parents=[], author=WHO)["sha"]
+        author = dict(zip(("name", "email"), github.BOT, strict=True))
+        commit = github.send("POST", "git/commits", message=said, tree=tree, parents=[], author=author)["sha"]
         if before:
             github.send("PATCH", f"git/refs/{ref}", sha=commit, force=True)
         else:

@@ -29,7 +29,7 @@ from .http import JSON, Gone, Receive, Refused, Scope, Send, encode, header, rea
 from .lanes import Broken, Overloaded
 from .prometheus import Metrics
 from .state import STATE, State, read_state
-from .worker import Engine, Unready
+from .worker import ServedVersions, Unready
 
 LOOK = 0.5  # seconds between looks at the state
 AGAIN = 30.0  # seconds until a version that could not be served is tried once more
@@ -37,13 +37,13 @@ REPORTED = 60.0  # seconds that a report may take
 RETRY = (b"retry-after", b"1")
 LEFT = 499  # nginx's number for a request that was never whole: its client left, or took too long and was left
 
-Answer = Callable[[Engine, Scope, bytes], Awaitable[tuple[int, Any]]]
+Handler = Callable[[ServedVersions, Scope, bytes], Awaitable[tuple[int, Any]]]
 
 
 class Endpoint:
     """An answer to requests, with what every answer has: bounds, a metric, errors as JSON."""
 
-    def __init__(self, engine: Engine, path: str, answer: Answer, kind: str = "application/json") -> None:
+    def __init__(self, engine: ServedVersions, path: str, answer: Handler, kind: str = "application/json") -> None:
         """`path` is what metrics call it, `kind` the content type."""
         self.engine, self.path, self._answer = engine, path, answer
         self._kind = (b"content-type", kind.encode())
@@ -74,7 +74,7 @@ class Endpoint:
         self.engine.metrics.ended(self.path, status, time.perf_counter() - started)
 
 
-async def predict(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def predict(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return the answer for one row, an object, or for a list of them, each of which has its answer or its error."""
     content = read_json(body)
     rows = content if isinstance(content, list) else [content]
@@ -96,7 +96,7 @@ def problem(found: Problem) -> dict[str, Any]:
     return {"error": f"{what} {found.reason}", "column": found.column, "reason": found.reason}
 
 
-async def feedback(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def feedback(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Keep what turned out to be true of predictions: {"id": …, "truth": …}, or a list of them, all or none."""
     if engine.journal is None:
         raise Refused(409, "no log is kept (params.yaml: serving.log.path is null), so there is nothing to join")
@@ -106,7 +106,7 @@ async def feedback(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]
     return 202, {"kept": len(truths)}
 
 
-async def report_canary(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def report_canary(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return the canary report, made by a process of its own, one at a time."""
     async with engine.reporting:
         command = [sys.executable, "-m", PACKAGE, "canary", "report", "--json"]
@@ -123,7 +123,7 @@ async def report_canary(engine: Engine, scope: Scope, body: bytes) -> tuple[int,
     return 200, said
 
 
-async def show_metrics(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def show_metrics(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return the counters, for Prometheus."""
     return 200, await asyncio.to_thread(engine.metrics.page, engine)
 
@@ -141,7 +141,7 @@ class App(Starlette):
 
 def make_app(settings: Serving, fixed: State | None = None) -> Starlette:
     """Yield the application; with `fixed` it serves that state, else what the follower writes."""
-    engine = Engine(settings, None, Metrics())
+    engine = ServedVersions(settings, None, Metrics())
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -159,7 +159,7 @@ def make_app(settings: Serving, fixed: State | None = None) -> Starlette:
         if engine.journal:
             await asyncio.to_thread(engine.journal.close)
 
-    def route(method: str, path: str, answer: Answer, *how: Any) -> Route:
+    def route(method: str, path: str, answer: Handler, *how: Any) -> Route:
         return Route(path, Endpoint(engine, path, answer, *how), methods=[method])
 
     app = App(
@@ -203,7 +203,7 @@ def _look() -> State | None:
         return None
 
 
-async def _follow(engine: Engine, fixed: State | None) -> None:
+async def _follow(engine: ServedVersions, fixed: State | None) -> None:
     """Take over each new state, and what other workers find out about the canary."""
     seen = STATE.stat().st_mtime_ns if STATE.exists() else 0
     again = time.monotonic() + AGAIN

@@ -1,4 +1,4 @@
-"""Follows the stages on origin: what is promoted there is served here, without a restart.
+"""Follows the roles on origin: what is promoted there is served here, without a restart.
 
 The server looks at the tags' list, which costs little; when it has changed, a process of its own finds out what to
 serve, fetches the bundles and writes the state, so that the server itself never holds DVC, GTO or pandas.
@@ -22,13 +22,13 @@ from ..registry.download import fetch_asset
 from ..registry.outputs import locked, output_file, place_output
 from ..registry.stamp import is_stamped, stamp
 from ..registry.versions import (
-    CANARY_STAGE,
-    CHAMPION_STAGE,
+    CANARY_ROLE,
+    CHAMPION_ROLE,
     MODEL,
-    SHADOW_STAGE,
+    SHADOW_ROLE,
     Assignment,
     Version,
-    current_stages,
+    current_roles,
     fetch_tags,
 )
 from .state import Served, State, read_state, write_state
@@ -75,12 +75,12 @@ class Follower(threading.Thread):
     def _say(self, problem: str) -> None:
         """Print a problem once; "" is that there is none."""
         if problem not in ("", self._said) and not self._ended.is_set():
-            print(f"serve: the stages cannot be followed now, and what was served goes on: {problem}", flush=True)
+            print(f"serve: the roles cannot be followed now, and what was served goes on: {problem}", flush=True)
         self._said = problem
 
 
 def find_state() -> State:
-    """Return what origin's stages say is to be served, with the bundles on this machine.
+    """Return what origin's roles say is to be served, with the bundles on this machine.
 
     Raises:
         UserError: origin cannot be reached, no store has a bundle, or one lacks the attestation that it must have.
@@ -88,10 +88,9 @@ def find_state() -> State:
     settings = load_config().serving.attestation
     if remote_url():
         fetch_tags()
-    stages = current_stages()
+    roles = current_roles()
     champion, canary, shadow = (
-        _served(stages[stage], settings) if stage in stages else None
-        for stage in (CHAMPION_STAGE, CANARY_STAGE, SHADOW_STAGE)
+        _served(roles[role], settings) if role in roles else None for role in (CHAMPION_ROLE, CANARY_ROLE, SHADOW_ROLE)
     )
     return State(champion, canary, shadow)
 

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from ..bundle.contract import Contract, Problem
-from ..bundle.model import Answers, Model, among, answers_of, check_reference, ordered
+from ..bundle.model import Answers, ReleasedModel, among, answers_of, check_reference, ordered
 from ..bundle.parts import Parts, needs_code, read_parts
 from ..core.config import ServingLimits
 from ..core.engine import Engine, engine_of
@@ -126,8 +126,8 @@ class OnnxLane(Lane):
     def __init__(self, served: Served, parts: Parts, limits: ServingLimits) -> None:
         """Check that the model answers as its reference says."""
         super().__init__(served, parts, limits)
-        check_reference(Model(parts, served.bundle, enforce=False).answer, parts, served.bundle)
-        self._model = Model(parts, served.bundle)
+        check_reference(ReleasedModel(parts, served.bundle, enforce=False).answer, parts, served.bundle)
+        self._model = ReleasedModel(parts, served.bundle)
         self._due = False  # whether what has come in this turn of the loop is about to be answered together
         self._alone, self._at_once = True, 0  # whether the last turn brought one request; those answered in this one
 

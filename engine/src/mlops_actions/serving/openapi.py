@@ -5,10 +5,11 @@ from typing import Any
 
 from swagger_ui_bundle import swagger_ui_path
 
-from ..bundle.contract import LARGEST, MISSING_WORDS
+from ..bundle.contract import LARGEST
+from ..data.cells import MISSING_WORDS
 from .http import Scope
 from .inference import KINDS
-from .worker import Engine
+from .worker import ServedVersions
 
 ASSETS = swagger_ui_path
 _TYPES = {"number": ["number"], "boolean": ["boolean"], "datetime": ["string"]}
@@ -22,7 +23,7 @@ _KEY = {
 }
 
 
-async def page(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def page(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return the page that shows the document and sends requests."""
     assets = html.escape(scope.get("root_path", "") + "/docs/assets")
     return (
@@ -44,7 +45,7 @@ async def page(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
     )
 
 
-async def document(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def document(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return the OpenAPI document of the champion."""
     lane = engine.lane()
     example = lane.example
@@ -185,7 +186,7 @@ def _as_tensors(row: dict[str, Any], contract: dict[str, Any]) -> dict[str, Any]
     return {"inputs": tensors}
 
 
-def _rows(engine: Engine) -> dict[str, Any]:
+def _rows(engine: ServedVersions) -> dict[str, Any]:
     return {"type": "array", "items": _ref("Row"), "minItems": 1, "maxItems": engine.settings.limits.waiting}
 
 

@@ -106,7 +106,7 @@ class Protocol(HttpToolsProtocol):
 
 
 def serve(settings: Serving, bundle: Path | None = None) -> None:
-    """Answer requests until a signal ends it: with `bundle` that one version, else those at the stages.
+    """Answer requests until a signal ends it: with `bundle` that one version, else those in a role.
 
     Raises:
         UserError: the address cannot be had, or the bundle is refused.

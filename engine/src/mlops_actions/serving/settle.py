@@ -1,4 +1,4 @@
-"""`mlops canary settle`: what the canary report advises is done, if it is about the versions that have the stages."""
+"""`mlops canary settle`: what the canary report advises is done, if it is about the versions that have the roles."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,14 +7,14 @@ from ..core import github
 from ..core.errors import UserError
 from ..core.server_report import fetch_report
 from ..registry.roles import give, take
-from ..registry.versions import CANARY_STAGE, CHAMPION_STAGE, current_stages, fetch_tags
+from ..registry.versions import CANARY_ROLE, CHAMPION_ROLE, current_roles, fetch_tags
 
 ADVICE = ("promote", "watch", "stop")
 REASON = 500  # letters
 
 
 @dataclass(frozen=True)
-class Report:
+class CanaryAdvice:
     """What a server says of its canary: which versions it compared, what it advises, and why."""
 
     canary: str | None
@@ -36,7 +36,7 @@ def settle(url: str, dry_run: bool) -> None:
     versions = canary_and_champion()  # once more: while the server computed, somebody may have moved one
     if versions != (report.canary, report.champion):
         print(
-            f"The report is about {report.canary} beside {report.champion}, and the stages have "
+            f"The report is about {report.canary} beside {report.champion}, and the roles have "
             f"{' beside '.join(versions) if versions else 'no canary'}: nothing is done."
         )
     elif report.advice == "watch":
@@ -45,20 +45,20 @@ def settle(url: str, dry_run: bool) -> None:
         print(f"The report advises to {report.advice} {report.canary}: {report.reason}")
         github.set_output("advice", report.advice)
     elif report.advice == "promote":
-        give(CHAMPION_STAGE, versions[0], report.reason)
+        give(CHAMPION_ROLE, versions[0], report.reason)
     else:
-        take(CANARY_STAGE, report.reason)
+        take(CANARY_ROLE, report.reason)
 
 
 def canary_and_champion() -> tuple[str, str] | None:
     """Return the versions that are compared by origin's tags, or None where there is no canary."""
     fetch_tags()
-    stages = current_stages()
-    canary = stages.get(CANARY_STAGE)
-    return (canary.version, stages[CHAMPION_STAGE].version) if canary else None
+    roles = current_roles()
+    canary = roles.get(CANARY_ROLE)
+    return (canary.version, roles[CHAMPION_ROLE].version) if canary else None
 
 
-def read_report(url: str) -> Report:
+def read_report(url: str) -> CanaryAdvice:
     """Return the canary report of the server at `url`.
 
     Raises:
@@ -70,7 +70,7 @@ def read_report(url: str) -> Report:
         raise UserError(f"{url} answers with something that is no canary report: {error}.") from error
 
 
-def parse_report(content: Any) -> Report:
+def parse_report(content: Any) -> CanaryAdvice:
     """Return the report in a server's answer.
 
     Raises:
@@ -86,4 +86,4 @@ def parse_report(content: Any) -> Report:
     reason = content.get("reason")
     if not isinstance(reason, str) or not reason.strip():
         raise ValueError("reason is no text")
-    return Report(content["canary"], content["champion"], content["advice"], " ".join(reason.split())[:REASON])
+    return CanaryAdvice(content["canary"], content["champion"], content["advice"], " ".join(reason.split())[:REASON])

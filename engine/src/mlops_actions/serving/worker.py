@@ -37,7 +37,7 @@ class Exchange:
         self.parts: list[tuple[str, str, list[int] | None, float, str | None]] = []
 
 
-class Engine:
+class ServedVersions:
     """The versions that one worker serves."""
 
     def __init__(self, settings: Serving, journal: Journal | None, metrics: Metrics) -> None:

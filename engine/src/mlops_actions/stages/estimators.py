@@ -1,6 +1,5 @@
 """Estimators by the name that params.yaml gives them, with their parameters checked before anything runs."""
 
-import difflib
 import importlib
 import inspect
 from typing import Any
@@ -11,6 +10,7 @@ from sklearn.ensemble import VotingClassifier
 
 from ..core.config import Model, Task
 from ..core.errors import GROUPS, UserError, need
+from ..core.nearest import did_you_mean
 
 SHORT_NAMES = {
     ("classification", "logistic"): "sklearn.linear_model.LogisticRegression",
@@ -47,8 +47,7 @@ def make_estimator(settings: Model, task: Task, defaults: dict[str, dict[str, An
     known = parameters_of(kind)
     for name in settings.params:
         if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            cure = f"did you mean {close[0]}?" if close else f"it takes {', '.join(known)}."
+            cure = did_you_mean(name, known, f"it takes {', '.join(known)}.")
             raise UserError(f"params.yaml: model.params.{name} is not a parameter of {kind.__name__}; {cure}")
     params = defaults.get(settings.estimator, {}) | settings.params
     if "random_state" in known:

@@ -8,9 +8,9 @@ from ..core.config import Config
 from ..core.errors import RowsRefused, UserError
 from ..core.paths import TEST_ROWS, TRAIN_ROWS
 from ..core.typed_yaml import read_yaml
+from ..data.cells import MISSING_WORDS, WHOLE
 from ..data.database import first_line, literal, quote
 from ..data.history_table import bucket_of
-from ..data.values import MISSING_WORDS
 
 BUCKETS = 64
 PIPELINE = "dvc.yaml"
@@ -71,12 +71,12 @@ def _open_file(
 
 
 def _as_in_data(value: str, kind: str, missing: str) -> str:
-    """Return a value of another table as the data has it: see values.py."""
+    """Return a value of another table as the data has it: see data/cells.py."""
     if kind == "DOUBLE":
         return f"CASE WHEN NOT isnan(CAST({value} AS DOUBLE)) THEN CAST({value} AS DOUBLE) + 0.0 END"
     if kind != "VARCHAR":
         return f"CAST({value} AS {kind})"
-    text = rf"regexp_replace(trim(CAST({value} AS VARCHAR)), '^(-?\d+)\.0+$', '\1')"
+    text = rf"regexp_replace(trim(CAST({value} AS VARCHAR)), '{WHOLE}', '\1')"
     return f"CASE WHEN NOT list_contains({missing}, {text}) THEN {text} END"
 
 

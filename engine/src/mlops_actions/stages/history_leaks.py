@@ -6,7 +6,7 @@ import duckdb
 
 from ..core.errors import UserError
 from ..data.database import literal, quote
-from .features_sql import FILE, Query, describe, evaluate
+from .features_sql import FILE, HistoryQuery, describe, evaluate
 
 CUTS = 64  # of a bucket, if its entities give as many: where they are few, each is cut in up to ROUNDS places
 ROUNDS = 8
@@ -22,7 +22,7 @@ class Difference(NamedTuple):
     values: tuple[Any, Any]
 
 
-def refuse_leaks(connection: duckdb.DuckDBPyConnection, query: Query, features: list[str]) -> None:
+def refuse_leaks(connection: duckdb.DuckDBPyConnection, query: HistoryQuery, features: list[str]) -> None:
     """Run the query again without what no row may depend on, and compare it with the table `features`.
 
     Each entity is cut off after one of its moments, or left out where it has but one; events that share a moment come
@@ -39,7 +39,7 @@ def refuse_leaks(connection: duckdb.DuckDBPyConnection, query: Query, features: 
             raise UserError(f"{FILE}: {_explain(connection, query, features, found)}")
 
 
-def _choose_cuts(connection: duckdb.DuckDBPyConnection, query: Query, number: int) -> None:
+def _choose_cuts(connection: duckdb.DuckDBPyConnection, query: HistoryQuery, number: int) -> None:
     entity, time = quote(*query.entity), quote(query.time)
     connection.execute(f"""
         CREATE OR REPLACE TABLE cuts AS
@@ -52,7 +52,12 @@ def _choose_cuts(connection: duckdb.DuckDBPyConnection, query: Query, number: in
 
 
 def _run_again(
-    connection: duckdb.DuckDBPyConnection, query: Query, features: list[str], given: str, order: str, compared: str
+    connection: duckdb.DuckDBPyConnection,
+    query: HistoryQuery,
+    features: list[str],
+    given: str,
+    order: str,
+    compared: str,
 ) -> Difference | None:
     """Return the first difference among the rows `compared` when the query sees the events `given`, in this order."""
     connection.execute(
@@ -83,7 +88,7 @@ def _differs(name: str, kind: str) -> str:
     return f"({ours} IS NULL) <> ({theirs} IS NULL) OR abs({ours} - {theirs}) > {TOLERANCE} * {size}"
 
 
-def _explain(connection: duckdb.DuckDBPyConnection, query: Query, features: list[str], found: Difference) -> str:
+def _explain(connection: duckdb.DuckDBPyConnection, query: HistoryQuery, features: list[str], found: Difference) -> str:
     """Return what the row depends on, found by taking away one thing at a time."""
     row = {name: f"{quote(name)} = {literal(str(value))}" for name, value in zip(query.keys, found.keys, strict=True)}
     this, alone = (f"WHERE {' AND '.join(row[name] for name in names)}" for names in (query.keys, query.entity))

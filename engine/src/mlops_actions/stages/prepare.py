@@ -4,7 +4,6 @@ Typed rows go to scratch files batch by batch; from there DuckDB sorts, joins an
 use. A small dataset takes the same way as a large one.
 """
 
-import difflib
 import json
 import os
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from duckdb import DuckDBPyConnection
 from ..core.config import Config
 from ..core.errors import UserError
 from ..core.files import scratch, write_file
+from ..core.nearest import did_you_mean
 from ..core.paths import SUMMARY, TEST_ROWS, TRAIN_ROWS
 from ..data.batches import BATCH, regroup
 from ..data.database import open_database
@@ -188,8 +188,7 @@ def _check_positive(positive: str | None, classes: list[str]) -> None:
     if positive is None:
         return
     if positive not in classes:
-        near = difflib.get_close_matches(positive, classes, 1)
-        cure = f"did you mean {near[0]!r}?" if near else f"the classes are {', '.join(classes[:20])}."
+        cure = did_you_mean(repr(positive), map(repr, classes), f"the classes are {', '.join(classes[:20])}.")
         raise UserError(f"params.yaml: data.positive is {positive!r}, which is no class of schema.yaml; {cure}")
     if len(classes) != 2:
         raise UserError(

@@ -1,6 +1,5 @@
 """What an estimator is told of the target: how much each row counts, and the scale on which it learns numbers."""
 
-import difflib
 import inspect
 from typing import Any
 
@@ -12,6 +11,7 @@ from sklearn.preprocessing import PowerTransformer
 
 from ..core.config import Config, Model
 from ..core.errors import UserError
+from ..core.nearest import did_you_mean
 
 
 def weigh_rows(config: Config, target: pd.Series, given: pd.Series | None) -> np.ndarray | None:
@@ -88,8 +88,7 @@ def _class_weights(settings: Model, target: pd.Series) -> dict[str, float] | Non
     names = [str(name) for name in counts.index]
     for name in settings.class_weight:
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
-            cure = f"did you mean {near[0]!r}?" if near else f"the classes are {', '.join(sorted(names)[:20])}."
+            cure = did_you_mean(repr(name), map(repr, names), f"the classes are {', '.join(sorted(names)[:20])}.")
             raise UserError(f"params.yaml: model.class_weight names {name!r}, which is no class; {cure}")
     return dict.fromkeys(names, 1.0) | settings.class_weight
 

@@ -1,12 +1,12 @@
 """What the target asks for: the task, the class that counts, and the metric with what a constant answer reaches."""
 
-import difflib
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from ...core.config import Task
 from ...core.errors import UserError
+from ...core.nearest import did_you_mean
 from ...data.rules import Column
 
 MANY_CLASSES = 50
@@ -36,12 +36,9 @@ def find_column(name: str, columns: list[str]) -> None:
     """Refuse a target that no column is, with the nearest name."""
     if name in columns:
         return
-    near = difflib.get_close_matches(name, columns, 1)
     shown = ", ".join(columns[:30]) + (", …" if len(columns) > 30 else "")
-    raise UserError(
-        f"data.target: the dataset has no column {name!r}; "
-        + (f"did you mean {near[0]!r}?" if near else f"use one of {shown}.")
-    )
+    cure = did_you_mean(repr(name), map(repr, columns), f"use one of {shown}.")
+    raise UserError(f"data.target: the dataset has no column {name!r}; {cure}")
 
 
 def guess_task(column: Column, values: pd.Series) -> tuple[Task, str]:

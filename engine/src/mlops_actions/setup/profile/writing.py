@@ -7,8 +7,9 @@ from itertools import product
 
 import pandas as pd
 
+from ...data.cells import NUMBERS
 from ...data.rules import Column
-from ...data.values import NUMBERS, as_text, is_text, kind_of, parse_values
+from ...data.values import as_text, is_text, kind_of, parse_values
 
 Found = tuple[Column, list[str]]
 TRIED = 100  # distinct values that a format must read before all are tried

@@ -94,8 +94,8 @@ def rows(released: Project) -> Rows:
 def champion(origin: Origin) -> Iterator[None]:
     """v1.0.0 in production before each test, and nothing beside it."""
     origin("promote", "v1.0.0", "--reason", f"to begin with {time.monotonic()}")
-    for stage in ("canary", "shadow"):
-        origin(stage, "stop", "--reason", "to begin with")
+    for role in ("canary", "shadow"):
+        origin(role, "stop", "--reason", "to begin with")
     yield
 
 
@@ -274,7 +274,7 @@ def test_a_server_starts_without_its_origin_once_it_has_the_bundle(
     clone.run("git", "remote", "set-url", "origin", tmp_path / "gone")
     with following() as server:
         assert server.ask("/predict", rows[0]).body["version"] == "v1.0.0"
-        wait_until(lambda: "the stages cannot be followed now" in server.said())
+        wait_until(lambda: "the roles cannot be followed now" in server.said())
         assert server.ask("/predict", rows[0]).status == 200
 
 

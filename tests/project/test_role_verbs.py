@@ -75,11 +75,11 @@ class Desk:
         return git(*words, cwd=self.path, **variables)
 
     def tags(self) -> list[str]:
-        """The stage tags that are here, in the order of their numbers."""
+        """The role tags that are here, in the order of their numbers."""
         return in_order(self.git("tag", "--list", "model#*").split())
 
     def published(self) -> list[str]:
-        """The stage tags that origin has, in the same order."""
+        """The role tags that origin has, in the same order."""
         listing = self.git("ls-remote", "--refs", "origin", "refs/tags/model#*").splitlines()
         return in_order(line.split("refs/tags/")[1] for line in listing)
 
@@ -87,7 +87,7 @@ class Desk:
         return self.git("for-each-ref", "--format=%(contents)", f"refs/tags/{tag}")
 
     def tag(self, name: str, version: str, message: str, minute: int) -> None:
-        """Make a stage tag of the past, as GTO does."""
+        """Make a role tag of the past, as GTO does."""
         when = f"2026-01-01T00:{minute:02}:00Z"
         self.git("tag", "-a", name, f"model@{version}^{{}}", "-m", message, GIT_COMMITTER_DATE=when)
         self.git("push", "--quiet", "origin", f"refs/tags/{name}")
@@ -101,15 +101,15 @@ class Desk:
             self.tag(f"model#prod#{number}", version, f"reason {number}{note}", number)
             before = version
 
-    def stages(self) -> dict[str, str]:
-        """Which version has which stage; GTO, asked on its own, must agree."""
-        found = json.loads(self("stages", "--json").expect(0).out)
-        for stage, one in found.items():
-            assert one["stage"] == stage
-        assigned = {stage: one["version"] for stage, one in found.items() if "#" in one["tag"]}
-        shown = {stage: show(self.path, f"model#{stage}") for stage in ("prod", "canary", "shadow")}
-        assert {stage: held[0]["version"] for stage, held in shown.items() if held} == assigned
-        return {stage: one["version"] for stage, one in found.items()}
+    def roles(self) -> dict[str, str]:
+        """Which version has which role; GTO, asked on its own, must agree."""
+        found = json.loads(self("roles", "--json").expect(0).out)
+        for role, one in found.items():
+            assert one["role"] == role
+        assigned = {role: one["version"] for role, one in found.items() if "#" in one["tag"]}
+        shown = {role: show(self.path, f"model#{role}") for role in ("prod", "canary", "shadow")}
+        assert {role: held[0]["version"] for role, held in shown.items() if held} == assigned
+        return {role: one["version"] for role, one in found.items()}
 
 
 @pytest.fixture
@@ -176,25 +176,25 @@ def commit_of(desk: Desk, version: str) -> str:
 
 
 def test_a_version_goes_from_shadow_to_canary_to_champion_and_back(desk: Desk, clone: Callable[[str], Desk]) -> None:
-    assert desk.stages() == {"prod": "v2.0.0"}, "the newest, before any promotion"
+    assert desk.roles() == {"prod": "v2.0.0"}, "the newest, before any promotion"
     desk("promote", "v1.0.0", "--reason", "proved").expect(0, "v1.0.0 is champion now.")
     desk("shadow", "start", "v1.1.0", "--reason", "look first").expect(0, "v1.1.0 is shadow now.")
-    assert desk.stages() == {"prod": "v1.0.0", "shadow": "v1.1.0"}
+    assert desk.roles() == {"prod": "v1.0.0", "shadow": "v1.1.0"}
     desk("canary", "start", "v1.1.0", "--share", "10", "--reason", "try").expect(0, "with 10% of the traffic now")
-    assert desk.stages() == {"prod": "v1.0.0", "canary": "v1.1.0"}, "a version has one part"
+    assert desk.roles() == {"prod": "v1.0.0", "canary": "v1.1.0"}, "a version has one part"
     assert desk.message("model#canary#3") == "try\n\nShare: 10"
     desk("promote", "--reason", "better by 2 %").expect(0, "v1.1.0 is champion now.")
-    assert desk.stages() == {"prod": "v1.1.0"}
+    assert desk.roles() == {"prod": "v1.1.0"}
     desk("canary", "start", "--reason", "the next").expect(0, "v2.0.0 is canary with 10%")
-    assert desk.stages() == {"prod": "v1.1.0", "canary": "v2.0.0"}
+    assert desk.roles() == {"prod": "v1.1.0", "canary": "v2.0.0"}
     desk("rollback", "--reason", "too slow").expect(0, "v1.0.0 is champion now.")
-    assert desk.stages() == {"prod": "v1.0.0", "canary": "v2.0.0"}, "and v1.1.0 is no canary again"
+    assert desk.roles() == {"prod": "v1.0.0", "canary": "v2.0.0"}, "and v1.1.0 is no canary again"
     desk("canary", "stop", "--reason", "wait").expect(0, "There is no canary now.")
-    assert desk.stages() == {"prod": "v1.0.0"}
+    assert desk.roles() == {"prod": "v1.0.0"}
 
     numbers = [int(tag.rpartition("#")[2]) for tag in desk.tags()]
     assert numbers == list(range(1, len(numbers) + 1)) and desk.tags() == desk.published()
-    assert clone("bob").stages() == {"prod": "v1.0.0"}
+    assert clone("bob").roles() == {"prod": "v1.0.0"}
     for tag, commit in ((tag, desk.git("rev-parse", f"{tag}^{{}}")) for tag in desk.tags()):
         assert desk.git("cat-file", "-t", f"refs/tags/{tag}") == "tag", "annotated"
         assert commit in {commit_of(desk, version) for version in VERSIONS}
@@ -204,26 +204,26 @@ def test_a_canary_that_took_the_place_of_another_leaves_nobody_there_when_it_sto
     desk("promote", "v1.0.0", "--reason", "first")
     for version in VERSIONS[1:]:
         desk("canary", "start", version, "--reason", "try").expect(0)
-    assert desk.stages()["canary"] == "v2.0.0"
+    assert desk.roles()["canary"] == "v2.0.0"
     desk("canary", "stop", "--reason", "enough").expect(0)
-    assert "canary" not in desk.stages(), "nor by GTO's count is v1.1.0 back"
+    assert "canary" not in desk.roles(), "nor by GTO's count is v1.1.0 back"
 
 
 def test_the_table_and_the_json_say_who_when_and_why(desk: Desk) -> None:
-    said = desk("stages").expect(0, "prod", "v2.0.0", "none was promoted yet", "bot")
+    said = desk("roles").expect(0, "prod", "v2.0.0", "none was promoted yet", "bot")
     assert "canary" not in said.out
     desk("promote", "v1.0.0", "--reason", "  proved\n in May  ")
     desk("canary", "start", "--share", "2.5%", "--reason", "try")
-    lines = desk("stages").expect(0).out.splitlines()
+    lines = desk("roles").expect(0).out.splitlines()
     today = f"{datetime.now(UTC):%Y-%m-%d}"
-    assert [line.split()[0] for line in lines] == ["stage", "prod", "canary"]
+    assert [line.split()[0] for line in lines] == ["role", "prod", "canary"]
     assert all(word in lines[1] for word in ("v1.0.0", today, "Ada", "proved in May"))
     assert all(word in lines[2] for word in ("v2.0.0", "2.5%", today, "Ada", "try"))
-    canary = json.loads(desk("stages", "--json").out)["canary"]
+    canary = json.loads(desk("roles", "--json").out)["canary"]
     when = datetime.fromisoformat(canary.pop("time"))
     assert 0 <= (datetime.now(UTC) - when).total_seconds() < 60
     assert canary == {
-        "stage": "canary",
+        "role": "canary",
         "version": "v2.0.0",
         "tag": "model#canary#2",
         "commit": commit_of(desk, "v2.0.0"),
@@ -249,16 +249,16 @@ def test_the_table_and_the_json_say_who_when_and_why(desk: Desk) -> None:
 def test_a_share_is_read_from_the_last_line_alone(desk: Desk, message: str, share: float | None, reason: str) -> None:
     desk.tag("model#prod#1", "v1.0.0", "first", 1)
     desk.tag("model#canary#2", "v1.1.0", message, 2)
-    canary = json.loads(desk("stages", "--json").out)["canary"]
+    canary = json.loads(desk("roles", "--json").out)["canary"]
     assert (canary["share"], canary["reason"]) == (share, reason)
 
 
 def test_who_is_champion_is_no_canary_whoever_tagged_it(desk: Desk) -> None:
     desk.tag("model#prod#1", "v1.0.0", "first", 1)
     desk.tag("model#canary#2", "v1.0.0", "by hand\n\nShare: 5", 2)
-    assert json.loads(desk("stages", "--json").out).keys() == {"prod"}
-    desk.tag("model#staging#3", "v2.0.0", "a stage that nobody serves", 3)
-    assert json.loads(desk("stages", "--json").out).keys() == {"prod"}
+    assert json.loads(desk("roles", "--json").out).keys() == {"prod"}
+    desk.tag("model#staging#3", "v2.0.0", "a role that nobody serves", 3)
+    assert json.loads(desk("roles", "--json").out).keys() == {"prod"}
 
 
 # Rolling back
@@ -279,7 +279,7 @@ def test_a_rollback_undoes_the_promotion(desk: Desk, past: str, champion: str) -
     desk.champions(past)
     left = past.split()[-1].removeprefix("<")
     desk("rollback", "--reason", "errors").expect(0, f"{champion} is champion now.")
-    assert desk.stages()["prod"] == champion
+    assert desk.roles()["prod"] == champion
     assert desk.message(desk.tags()[-1]) == f"errors\n\nRolled back: {left}"
 
 
@@ -388,9 +388,9 @@ def test_no_reason_is_no_move(desk: Desk, words: tuple[str, ...], reason: tuple[
 def test_before_the_first_version_everything_says_so(tmp_path: Path, desk: Desk) -> None:
     git("init", "--quiet", "--bare", tmp_path / "empty.git", cwd=tmp_path)
     desk.git("remote", "set-url", "origin", str(tmp_path / "empty.git"))
-    said = desk("stages").expect(0, f"{NOBODY}.")
+    said = desk("roles").expect(0, f"{NOBODY}.")
     assert "model@v1.0.0, model@v1.1.0, model@v2.0.0: not on origin, and so dropped here." in said.err
-    assert json.loads(desk("stages", "--json").out) == {}
+    assert json.loads(desk("roles", "--json").out) == {}
     for words in (("promote",), ("promote", "v1.0.0"), ("rollback",), ("canary", "start"), ("shadow", "start")):
         desk(*words, "--reason", "x").expect(1, NOBODY)
     desk("canary", "auto", "--share", "10").expect(0, NOBODY)
@@ -414,8 +414,8 @@ def test_every_new_version_begins_as_canary_once(desk: Desk) -> None:
     for words in ((), ("canary", "stop", "--reason", "bad")):
         if words:
             desk(*words).expect(0)
-        desk("canary", "auto", "--share", "10").expect(0, "v2.0.0, the newest version, has or had a stage already")
-    assert "canary" not in desk.stages()
+        desk("canary", "auto", "--share", "10").expect(0, "v2.0.0, the newest version, has or had a role already")
+    assert "canary" not in desk.roles()
 
 
 # Others at the same time, and the end of a process in the middle
@@ -483,7 +483,7 @@ def test_what_a_dead_process_left_is_never_taken_for_the_champion(
     desk.champions("v1.0.0")
     shim = before_push("kill -9 $PPID; exit 1")
     finish(python(desk, "promote", "v1.1.0", "--reason", "better", path=shim))
-    assert desk.stages() == {"prod": "v1.0.0"}
+    assert desk.roles() == {"prod": "v1.0.0"}
 
 
 def test_a_process_that_dies_after_the_push_is_done(desk: Desk, before_push: Callable[[str], str]) -> None:
@@ -493,7 +493,7 @@ def test_a_process_that_dies_after_the_push_is_done(desk: Desk, before_push: Cal
     assert finish(python(desk, *words, path=before_push(push))).code == -9
     assert desk.published() == ["model#prod#1", "model#prod#2", "model#prod#3"]
     desk(*words).expect(0, "v1.0.0 is champion already, in place of v1.1.0")
-    assert desk.stages() == {"prod": "v1.0.0"}
+    assert desk.roles() == {"prod": "v1.0.0"}
 
 
 def test_of_two_who_promote_different_versions_the_second_is_told(
@@ -505,7 +505,7 @@ def test_of_two_who_promote_different_versions_the_second_is_told(
     late = finish(python(desk, "promote", "v2.0.0", "--reason", "ada's", path=shim))
     late.expect(1, "Somebody else moved a version at the same time, and nothing was changed here")
     assert desk.tags() == desk.published() == ["model#prod#1", "model#prod#2"]
-    assert desk.message("model#prod#2") == "bob's" and desk.stages() == {"prod": "v1.1.0"}
+    assert desk.message("model#prod#2") == "bob's" and desk.roles() == {"prod": "v1.1.0"}
 
 
 def test_two_rollbacks_at_once_go_back_once(
@@ -515,7 +515,7 @@ def test_two_rollbacks_at_once_go_back_once(
     shim = before_push(elsewhere(clone("bob"), "rollback", "--reason", "bob's"))
     late = finish(python(desk, "rollback", "--reason", "ada's", path=shim))
     late.expect(0, "v1.1.0 is champion already.")
-    assert desk.published()[3:] == ["model#prod#4"] and desk.stages() == {"prod": "v1.1.0"}
+    assert desk.published()[3:] == ["model#prod#4"] and desk.roles() == {"prod": "v1.1.0"}
 
 
 def test_a_promotion_and_the_end_of_its_canary_arrive_together_or_not_at_all(
@@ -527,7 +527,7 @@ def test_a_promotion_and_the_end_of_its_canary_arrive_together_or_not_at_all(
     late = finish(python(desk, "promote", "v1.1.0", "--reason", "ada's", path=shim))
     late.expect(1, "Somebody else moved a version")
     assert desk.published() == ["model#prod#1", "model#canary#2", "model#prod#3"]
-    assert desk.stages() == {"prod": "v2.0.0", "canary": "v1.1.0"}, "the canary goes on"
+    assert desk.roles() == {"prod": "v2.0.0", "canary": "v1.1.0"}, "the canary goes on"
 
 
 def test_many_who_do_the_same_at_once_do_it_once(desk: Desk, clone: Callable[[str], Desk]) -> None:
@@ -541,11 +541,11 @@ def test_many_who_do_the_same_at_once_do_it_once(desk: Desk, clone: Callable[[st
     assert desk.published() == ["model#prod#1", "model#prod#2"], "tags of one second are the same, too"
 
 
-def test_a_server_that_reads_the_stages_in_the_same_clone_disturbs_no_move(
+def test_a_server_that_reads_the_roles_in_the_same_clone_disturbs_no_move(
     desk: Desk, before_push: Callable[[str], str]
 ) -> None:
     desk.champions("v1.0.0")
-    reader = shlex.join(["timeout", "2", sys.executable, "-m", "mlops_actions", "stages"])
+    reader = shlex.join(["timeout", "2", sys.executable, "-m", "mlops_actions", "roles"])
     end = finish(python(desk, "promote", "v1.1.0", "--reason", "better", path=before_push(f"{reader} >&2")))
     end.expect(0, "v1.1.0 is champion now.")
     assert desk.published() == ["model#prod#1", "model#prod#2"]
@@ -574,14 +574,14 @@ def test_a_move_does_not_wait_for_the_hook_that_sends_data(desk: Desk) -> None:
     desk("promote", "v1.0.0", "--reason", "first").expect(0, "v1.0.0 is champion now.")
 
 
-def test_without_origin_nothing_moves_and_the_last_known_stages_are_shown(desk: Desk, origin: Path) -> None:
+def test_without_origin_nothing_moves_and_the_last_known_roles_are_shown(desk: Desk, origin: Path) -> None:
     desk.champions("v1.0.0")
     origin.rename(origin.with_name("gone"))
     desk("promote", "v1.1.0", "--reason", "better").expect(1, "`git fetch` failed")
-    desk("stages").expect(0, "These are the stages by the last fetch", "v1.0.0")
+    desk("roles").expect(0, "These are the roles by the last fetch", "v1.0.0")
     desk.git("remote", "remove", "origin")
     desk("promote", "v1.1.0", "--reason", "better").expect(1, "git remote add origin URL")
-    assert json.loads(desk("stages", "--json").expect(0).out)["prod"]["version"] == "v1.0.0"
+    assert json.loads(desk("roles", "--json").expect(0).out)["prod"]["version"] == "v1.0.0"
     assert desk.tags() == ["model#prod#1"]
 
 
@@ -599,7 +599,7 @@ def test_a_clock_that_is_a_little_behind_is_waited_for_and_a_wrong_one_refused(d
 
     tag_ahead(1, 3)
     desk("promote", "v1.1.0", "--reason", "better").expect(0, "v1.1.0 is champion now.")
-    assert desk.stages() == {"prod": "v1.1.0"}
+    assert desk.roles() == {"prod": "v1.1.0"}
     tag_ahead(3, 3600)
     desk("promote", "v2.0.0", "--reason", "better").expect(1, "model#prod#3 was made 36", "set the clock right or")
     assert desk.tags()[-1] == "model#prod#3"
@@ -648,14 +648,14 @@ def trying(desk: Desk) -> Desk:
 
 def test_the_advice_of_the_report_is_done(trying: Desk, web: ThreadingHTTPServer) -> None:
     trying("canary", "settle", "--url", report(web)).expect(0, "v1.1.0 is watched further: Too few rows.")
-    assert trying.stages() == {"prod": "v1.0.0", "canary": "v1.1.0"}
+    assert trying.roles() == {"prod": "v1.0.0", "canary": "v1.1.0"}
     trying("canary", "settle", "--url", report(web, advice="promote", reason="Better by 2 %.")).expect(0)
-    assert trying.stages() == {"prod": "v1.1.0"} and trying.message("model#prod#3") == "Better by 2 %."
+    assert trying.roles() == {"prod": "v1.1.0"} and trying.message("model#prod#3") == "Better by 2 %."
     trying("canary", "settle", "--url", "http://127.0.0.1:9").expect(0, "There is no canary: nothing to settle.")
     trying("canary", "start", "--reason", "the next")
     worse = report(web, canary="v2.0.0", champion="v1.1.0", advice="stop", reason="Worse.")
     trying("canary", "settle", "--url", worse).expect(0, "There is no canary now.")
-    assert trying.stages() == {"prod": "v1.1.0"} and trying.message(trying.tags()[-1]) == "Worse."
+    assert trying.roles() == {"prod": "v1.1.0"} and trying.message(trying.tags()[-1]) == "Worse."
 
 
 @pytest.mark.parametrize("advice", ["promote", "stop", "watch"])
@@ -666,7 +666,7 @@ def test_a_dry_run_tells_the_next_job_what_would_be_done_and_does_nothing(
     (tmp_path / "output").touch()
     trying("canary", "settle", "--dry-run", "--url", report(web, advice=advice)).expect(0)
     assert (tmp_path / "output").read_text() == ("" if advice == "watch" else f"advice={advice}\n")
-    assert trying.stages() == {"prod": "v1.0.0", "canary": "v1.1.0"}
+    assert trying.roles() == {"prod": "v1.0.0", "canary": "v1.1.0"}
 
 
 SWAPPED = {"canary": "v1.0.0", "champion": "v1.1.0"}
@@ -678,8 +678,8 @@ def test_a_report_about_other_versions_moves_nothing(
     trying: Desk, web: ThreadingHTTPServer, about: dict[str, object], advice: str
 ) -> None:
     said = trying("canary", "settle", "--url", report(web, advice=advice, **about)).expect(0, "nothing is done")
-    assert "the stages have v1.1.0 beside v1.0.0" in said.out
-    assert trying.stages() == {"prod": "v1.0.0", "canary": "v1.1.0"}
+    assert "the roles have v1.1.0 beside v1.0.0" in said.out
+    assert trying.roles() == {"prod": "v1.0.0", "canary": "v1.1.0"}
 
 
 def test_a_canary_that_is_stopped_while_the_server_computes_is_not_promoted(
@@ -694,8 +694,8 @@ def test_a_canary_that_is_stopped_while_the_server_computes_is_not_promoted(
         answer(handler)
 
     monkeypatch.setattr(web.RequestHandlerClass, "do_GET", stop_first)
-    trying("canary", "settle", "--url", address).expect(0, "the stages have no canary: nothing is done.")
-    assert trying.stages() == {"prod": "v1.0.0"}
+    trying("canary", "settle", "--url", address).expect(0, "the roles have no canary: nothing is done.")
+    assert trying.roles() == {"prod": "v1.0.0"}
 
 
 ANSWERS = {
@@ -738,7 +738,7 @@ def test_a_server_that_is_not_reached_gives_a_sentence(
     assert trying.published() == ["model#prod#1", "model#canary#2"]
 
 
-# What else reads the stages
+# What else reads the roles
 
 
 def test_the_champion_is_what_everything_else_is_compared_with(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
