@@ -18,7 +18,6 @@ from mlops_actions.bundle.features import make_features
 from mlops_actions.core.config import PARAMS, load_config
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.owner import module_path
-from mlops_actions.core.params_file import update_params
 from mlops_actions.core.paths import (
     BUNDLE,
     HISTORY,
@@ -229,14 +228,6 @@ def do_ingest(root: Path, environment: dict[str, str]) -> str:
             os.environ.pop(name)
         os.environ.update(before)
     return "".join(said) or printed.getvalue().strip()
-
-
-def do_update(root: Path, values: dict[str, Any], comments: dict[str, str], items: dict[str, list[list[Any]]]) -> str:
-    """The sentence that refuses changes to params.yaml, some with a comment, some lists with one for each item."""
-    changes = {key: (value, comments[key]) if key in comments else value for key, value in values.items()}
-    with sentence() as said:
-        update_params(root / "params.yaml", changes | {key: list(map(tuple, pairs)) for key, pairs in items.items()})
-    return "".join(said)
 
 
 def do_history(root: Path) -> dict[str, Any]:

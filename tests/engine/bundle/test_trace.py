@@ -100,7 +100,7 @@ LEFT_TO_PANDAS = {
     ),
     "a choice by a list": ("rows['x'] = rows['n'].where([True] * 5)", "a choice by something that is no column"),
     "whole numbers": ("rows['x'] = rows['n'].astype(int)", "`astype(<class 'int'>)` of numbers"),
-    "numbers of text": ("rows['x'] = rows['t'].astype(float)", "`astype(<class 'float'>)` of categorys"),
+    "numbers of text": ("rows['x'] = rows['t'].astype(float)", "`astype` of categorys"),
     "text minus text": ("rows['x'] = rows['t'] - rows['t']", "`subtract` of categorys and categorys"),
     "one truth of two": ("if rows['n'] > 0 and rows['m'] > 0:\n    rows['x'] = 1", "a decision by what is in the rows"),
     "a column by a number": ("rows[0] = rows['n']", "a column whose name is not text"),
