@@ -14,23 +14,18 @@ from typing import Any
 import pandas as pd
 from mlops_actions import cli
 from mlops_actions.bundle.archive import load_bundle
-from mlops_actions.bundle.features import make_features
 from mlops_actions.core.config import PARAMS, load_config
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.owner import module_path
 from mlops_actions.core.paths import (
     BUNDLE,
-    HISTORY,
     PIPELINE,
     SUMMARY,
-    TEST_FEATURES,
     TEST_ROWS,
     TRAIN_ROWS,
 )
-from mlops_actions.data.history_table import join_history
 from mlops_actions.data.prediction_log.log import read_predictions, read_truths
-from mlops_actions.data.schema import load_schema
-from mlops_actions.data.table import read_table, read_typed
+from mlops_actions.data.table import read_table
 from mlops_actions.data.values import parse_values
 from mlops_actions.registry.attestation import verify
 from mlops_actions.review.changes import params_changes
@@ -38,7 +33,7 @@ from mlops_actions.setup import describe
 from mlops_actions.setup.profile.writing import read_writing
 from mlops_actions.setup.tuning.folds import make_folds
 from mlops_actions.setup.tuning.search import CANDIDATES, RESULT, tune
-from mlops_actions.stages import compute, featurize, history, ingest, prepare, train
+from mlops_actions.stages import compute, featurize, ingest, prepare, train
 from mlops_actions.stages.predict import predict
 from pipeline import computing, run_stages, set_up, train_project
 
@@ -230,18 +225,6 @@ def do_ingest(root: Path, environment: dict[str, str]) -> str:
     return "".join(said) or printed.getvalue().strip()
 
 
-def do_history(root: Path) -> dict[str, Any]:
-    """What the stage history says, or the sentence that refuses it, and the digest of each of its files."""
-    heard = io.StringIO()
-    with sentence() as said, redirect_stdout(heard):
-        prepare.run(set_up(root))
-        heard.truncate(heard.seek(0))
-        history.run(load_config(root))
-    files = sorted((root / HISTORY).glob("*"))
-    digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-    return {"said": "".join(said) or heard.getvalue().strip(), "digests": digests}
-
-
 def do_featurize(root: Path, code: str | None = None) -> str:
     """The sentence that refuses the features of a project's rows, empty without one; `code` is a features.py."""
     file = module_path(root, "features")
@@ -254,21 +237,6 @@ def do_featurize(root: Path, code: str | None = None) -> str:
     finally:
         file.write_text(usual)
     return "".join(said)
-
-
-def do_serve(root: Path, rows: int) -> list[str]:
-    """The features that differ in any bit from the test rows', when each row comes alone, out of a CSV file."""
-    config = load_config(root)
-    typed, trained = (read_typed(root / name) for name in (TEST_ROWS, TEST_FEATURES))
-    differing = set()
-    for number in range(min(rows, len(typed))):
-        typed.iloc[[number]].drop(columns=config.data.target).to_csv(root / "alone.csv", index=False)
-        row = load_schema(root / "schema.yaml").apply(read_table(root / "alone.csv"), with_target=False)
-        made = make_features(join_history(row, config), config)
-        for name in trained.drop(columns=config.data.target):
-            if made[name].to_numpy().tolist().__repr__() != trained[name].iloc[[number]].to_numpy().tolist().__repr__():
-                differing.add(name)
-    return sorted(differing)
 
 
 def do_verb(root: Path, words: list[str]) -> tuple[int, str]:
