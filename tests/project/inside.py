@@ -33,7 +33,7 @@ from mlops_actions.setup import describe
 from mlops_actions.setup.profile.writing import read_writing
 from mlops_actions.setup.tuning.folds import make_folds
 from mlops_actions.setup.tuning.search import CANDIDATES, RESULT, tune
-from mlops_actions.stages import compute, featurize, ingest, prepare, train
+from mlops_actions.stages import compute, featurize, prepare, train
 from mlops_actions.stages.predict import predict
 from pipeline import computing, run_stages, set_up, train_project
 
@@ -209,20 +209,6 @@ def do_predict(root: Path, rows: str, bundle: str = BUNDLE) -> dict[str, list[An
     with sentence() as said:
         return predict(load_config(root), root / rows, load_bundle(root / bundle)).to_dict("list")
     return "".join(said)
-
-
-def do_ingest(root: Path, environment: dict[str, str]) -> str:
-    """What `mlops ingest` prints, or the sentence that refuses."""
-    before, printed = dict(os.environ), io.StringIO()
-    os.environ.update(environment)
-    try:
-        with sentence() as said, redirect_stdout(printed):
-            ingest.run(load_config(root))
-    finally:
-        for name in environment:
-            os.environ.pop(name)
-        os.environ.update(before)
-    return "".join(said) or printed.getvalue().strip()
 
 
 def do_featurize(root: Path, code: str | None = None) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -36,14 +36,31 @@ class Computed(NamedTuple):
 Compute = Callable[[Project], Computed]
 
 
+@pytest.fixture(scope="module")
+def shop(shop: Shop) -> Shop:
+    """Projects of orders as everywhere, but that their contract is there: none waits for setup."""
+    first = shop()
+    set_up(first.path)
+
+    def open_ready(*words: Any) -> Project:
+        project = shop(*words)
+        project.write("schema.yaml", first.read("schema.yaml"))
+        return project
+
+    return open_ready
+
+
 @pytest.fixture
 def compute(capsys: pytest.CaptureFixture[str]) -> Compute:
-    """`compute(project)`: what the stage history makes of a project that is set up and prepared before."""
+    """`compute(project)`: what the stage history makes of a project whose rows are prepared before."""
 
     def run(project: Project) -> Computed:
-        prepare.run(set_up(project.path))
+        config = load_config(project.path, guesses=True)
+        if not project.has_file("schema.yaml"):
+            set_up(project.path)
+        prepare.run(config)
         capsys.readouterr()
-        history.run(load_config(project.path))
+        history.run(config)
         files = sorted((project.path / HISTORY).glob("*"))
         digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
         return Computed(capsys.readouterr().out.strip(), digests)
@@ -53,7 +70,7 @@ def compute(capsys: pytest.CaptureFixture[str]) -> Compute:
 
 def features_that_differ_alone(project: Project, rows: int) -> set[str]:
     """Return the features that differ in any bit from the test rows', when each row comes alone, out of a CSV file."""
-    config = load_config(project.path)
+    config = load_config(project.path, guesses=True)
     schema, file = load_schema(config.path("schema.yaml")), config.path("alone.csv")
     typed, trained = read_typed(config.path(TEST_ROWS)), read_typed(config.path(TEST_FEATURES))
     names = [name for name in trained if name != config.data.target]
@@ -92,7 +109,7 @@ def test_a_row_has_what_was_known_before_its_time_and_nothing_else(
 ) -> None:
     project = shop(None, SQL, setting("history.delay", delay))
     assert compute(project).line.startswith("history: 5 features of customer")
-    featurize.run(load_config(project.path))
+    featurize.run(load_config(project.path, guesses=True))
     made = parts(project, "features")
     expected = recompute(parts(project, "prepared"), pd.Timedelta(days=20 if delay else 0))
     assert expected["orders"].notna().mean() > 0.5
@@ -136,7 +153,7 @@ def test_a_project_without_history_has_an_empty_one(compute: Compute, fresh: Cal
     computed = compute(project)
     assert computed.line == "history: none, since history.entity in params.yaml is empty"
     assert list(computed.digests) == ["table.json"]
-    featurize.run(load_config(project.path))
+    featurize.run(load_config(project.path, guesses=True))
     assert len(read_typed(project.path / TEST_FEATURES)) == len(read_typed(project.path / TEST_ROWS)) > 0
 
 
@@ -168,7 +185,7 @@ def visits(shop: Shop) -> Shop:
 def test_events_may_be_a_table_of_their_own(compute: Compute, visits: Shop, kind: str) -> None:
     project = visits(kind)
     assert compute(project).line.startswith("history: 2 features of customer")
-    featurize.run(load_config(project.path))
+    featurize.run(load_config(project.path, guesses=True))
     made, events = parts(project, "features"), visited()
     for row, features in zip(parts(project, "prepared").itertuples(), made.itertuples(), strict=True):
         past = events[(events["customer"] == row.customer) & (events["ordered_at"] < row.ordered_at)]
@@ -206,7 +223,7 @@ def test_an_entity_is_looked_up_by_now_and_at_a_moment(
 ) -> None:
     project = shop(None, SQL, knob("drop: []", "drop: [customer, ordered_at]"))
     compute(project)
-    config = load_config(project.path)
+    config = load_config(project.path, guesses=True)
     rows = parts(project, "prepared").query("customer == '007'").sort_values("ordered_at")
     for at, past in ((None, rows), (rows["ordered_at"].iloc[3], rows.iloc[:3]), ("2024-01-01", rows.iloc[:0])):
         known = lookup(config, {"customer": "007"}, at)
@@ -220,6 +237,8 @@ def test_an_entity_is_looked_up_by_now_and_at_a_moment(
         lookup(config, {"client": "7"})
     with pytest.raises(UserError, match="'ordered_at' must hold ISO dates such as 2026-01-31"):
         lookup(config, {"customer": "7"}, "noon")
+    set_up(project.path)
+    capsys.readouterr()
     monkeypatch.chdir(project.path)
     at = str(rows["ordered_at"].iloc[3])
     monkeypatch.setattr("sys.argv", ["mlops", "features", "--key", "customer=007", "--at", at])
