@@ -9,10 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+from mlops_actions.bundle.archive import load_bundle
 from mlops_actions.core.config import Config, load_config
 from mlops_actions.core.paths import BUNDLE, METRICS, PIPELINE
+from mlops_actions.data.table import read_table
 from mlops_actions.setup import describe
 from mlops_actions.stages import evaluate, export, featurize, history, prepare, train
+from mlops_actions.stages.predict import predict
 from mlops_actions.stats.own_metrics import named_metrics
 
 
@@ -45,6 +49,15 @@ def read_trained(root: Path) -> dict[str, Any]:
         manifest = json.loads(bundle.read("manifest.json"))
     digests = {name: hashlib.sha256((root / name).read_bytes()).hexdigest() for name in (PIPELINE, BUNDLE, METRICS)}
     return {"digests": digests, "manifest": manifest, "metrics": json.loads((root / METRICS).read_text())}
+
+
+def predict_own_rows(root: Path) -> pd.DataFrame:
+    """Return what a project's bundle answers to all its raw rows, each of which has an answer."""
+    config = load_config(root)
+    rows = read_table(config.path(config.data.path), config.data.read).drop(columns=config.data.target)
+    predicted = predict(config, rows, load_bundle(root / BUNDLE))
+    assert len(predicted) == len(rows) and predicted.notna().all(axis=None), predicted
+    return predicted
 
 
 @contextmanager

@@ -4,13 +4,20 @@ import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
 from baked import Bake, Project
-from inside import Inside
+from mlops_actions import cli
+from mlops_actions.bundle.archive import load_bundle
+from mlops_actions.core.config import load_config
+from mlops_actions.core.errors import UserError
+from mlops_actions.core.paths import BUNDLE
+from mlops_actions.stages import prepare
+from mlops_actions.stages.predict import predict
+from pipeline import predict_own_rows, set_up, train_project
 from tables import DATA, cell, fill, knob, line, on_rows, remove, setting
+from written import write_table
 
 
 def estimator(name: str) -> Callable[[str], str]:
@@ -102,86 +109,30 @@ BROKEN: dict[str, tuple[str, Callable[[str], str | bytes], str]] = {
 }  # fmt: skip
 
 
+def refusal_of(action: Callable[[], object]) -> str:
+    """Return the one sentence in which an action is refused."""
+    with pytest.raises(UserError) as refusal:
+        action()
+    sentence = str(refusal.value)
+    assert "\n" not in sentence and sentence.endswith((".", "?"))
+    return sentence
+
+
 @pytest.fixture(scope="module")
-def sound(inside: Inside, fresh: Callable[..., Project]) -> Project:
-    """A project that trains."""
+def sound(fresh: Callable[..., Project]) -> Project:
+    """A project that is set up, and would train."""
     project = fresh(300)
-    inside("prepare", project.path)
+    prepare.run(set_up(project.path))
     return project
 
 
 @pytest.mark.parametrize("name", BROKEN)
-def test_broken_data_and_params_get_their_sentence(sound: Project, inside: Inside, tmp_path: Path, name: str) -> None:
+def test_broken_data_and_params_get_their_sentence(sound: Project, tmp_path: Path, name: str) -> None:
     broken, change, sentence = BROKEN[name]
     project = sound.copy(tmp_path / "project")
     content = change(project.read(broken))
     (project.path / broken).write_bytes(content if isinstance(content, bytes) else content.encode())
-    said = inside("try", project.path)
-    assert sentence in said
-    assert "\n" not in said and said.endswith((".", "?"))
-
-
-ROWS = 120
-AS_TOLD: dict[str, list[object]] = {
-    "when": [f"{1 + n % 28:02}.{1 + n % 12:02}.2024" for n in range(ROWS)],
-    "price": [f"{n % 17 + 1}.200,50 €" for n in range(ROWS)],
-    "share": [f"{n % 13} %" for n in range(ROWS)],
-    "size": ["?" if n % 9 == 0 else n % 31 for n in range(ROWS)],
-    "note": [["short", "long", "none"][n % 3] for n in range(ROWS)],
-}
-LABELS: list[object] = [["no", "yes"][n * 5 % 7 % 2] for n in range(ROWS)]
-# What the target or a column holds at setup, in place of what it should.
-AT_SETUP: dict[str, tuple[str, dict[str, list[object]], str, str]] = {
-    "target misspelt": ("classification", {}, "targte", "has no column 'targte'; did you mean 'target'?"),
-    "target unknown": ("classification", {}, "xyz", "has no column 'xyz'; use one of when, price, share, size, note"),
-    "target empty": ("guess", {"target": [""] * ROWS}, "target", "'target' has no value in any row"),
-    "target constant": ("guess", {"target": ["yes"] * ROWS}, "target", "'target' is yes in every row"),
-    "target a constant number": ("regression", {"target": [3] * ROWS}, "target", "'target' is 3 in every row"),
-    "target an identifier": ("classification", {"target": [f"u-{n}" for n in range(ROWS)]}, "target",
-        "'target' has 120 different values, so it identifies rows; choose another column"),
-    "target free text": ("classification", {"target": [f"number {n} is quite good" for n in range(ROWS)]}, "target",
-        "so it is free text; choose another column"),
-    "60 classes": ("classification", {"target": [f"c{n % 60}" for n in range(ROWS)]}, "target",
-        "has 60 different values, too many for classes; choose another column, or merge"),
-    "numbers as classes": ("classification", {"target": [n / 7 for n in range(ROWS)]}, "target",
-        "too many for classes; set data.task to regression"),
-    "text for regression": ("regression", {}, "target", "holds text, such as 'no', which a regression"),
-    "dates for regression": ("regression", {}, "when",
-        "'when' holds dates, which a regression cannot predict; predict a number of days instead"),
-    "mixed target": ("regression", {"target": [*range(ROWS - 1), "many"]}, "target", "holds text, such as 'many'"),
-    "classes of one row": ("guess", {"target": [*map(str, range(9)), *LABELS[9:]], "note": ["x"] * ROWS}, "target",
-        "falls into train; add rows of it or merge it with another"),
-    "infinity": ("guess", {"size": ["inf", *range(ROWS - 1)]}, "target",
-        "'size' must be finite, but 1 row (first: row 1: 'inf') is not"),
-    "one row": ("guess", {name: cells[:1] for name, cells in AS_TOLD.items()} | {"target": ["a"]}, "target",
-        "'target' is a in every row; add rows where it differs"),
-    "the target alone": ("guess", dict.fromkeys(AS_TOLD, []), "target", "has no column but the target 'target'"),
-    "a zero byte in a name": ("guess", {"a\0b": LABELS}, "target", "is not text, although its name says so"),
-}  # fmt: skip
-
-
-def write_table(root: Path, params: str, task: str, columns: dict[str, list[object]], target: str) -> None:
-    table = {name: cells for name, cells in {**AS_TOLD, "target": LABELS, **columns}.items() if cells}
-    (root / "data/raw").mkdir(parents=True)
-    pd.DataFrame(table).to_csv(root / DATA, index=False)
-    text = params.replace("task: guess", f"task: {task}").replace('target: "churn"', f"target: {target}")
-    (root / PARAMS).write_text(text)
-
-
-@pytest.fixture(scope="module")
-def guessing(bake: Bake) -> str:
-    return bake(task="guess").read(PARAMS)
-
-
-@pytest.mark.parametrize("name", AT_SETUP)
-def test_a_hopeless_target_or_column_is_refused_at_setup(
-    inside: Inside, guessing: str, tmp_path: Path, name: str
-) -> None:
-    task, columns, target, sentence = AT_SETUP[name]
-    write_table(tmp_path, guessing, task, columns, target)
-    said = inside("try", tmp_path)
-    assert sentence in said
-    assert "\n" not in said and said.endswith((".", "?"))
+    assert sentence in refusal_of(lambda: train_project(project.path))
 
 
 # What a later row says of one column, of a project in which the table above is set up; then the rule that it breaks.
@@ -206,18 +157,21 @@ LATER: dict[str, tuple[str, object, str, str]] = {
 
 
 @pytest.fixture(scope="module")
-def told(inside: Inside, guessing: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def guessing(bake: Bake) -> Project:
+    return bake(task="guess")
+
+
+@pytest.fixture(scope="module")
+def told(guessing: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose columns are written as people write them, trained."""
-    root = tmp_path_factory.mktemp("told")
-    write_table(root, guessing, "guess", {}, "target")
-    assert inside("try", root) == ""
+    root = write_table(guessing, tmp_path_factory.mktemp("told"), "guess", {}, "target")
+    train_project(root)
+    predict_own_rows(root)
     return root
 
 
 @pytest.mark.parametrize("name", LATER)
-def test_later_rows_are_refused_in_prepare_and_in_predict_alike(
-    inside: Inside, told: Path, tmp_path: Path, name: str
-) -> None:
+def test_later_rows_are_refused_in_prepare_and_in_predict_alike(told: Path, tmp_path: Path, name: str) -> None:
     column, cell, words, sentence = LATER[name]
     root = shutil.copytree(told, tmp_path / "project")
     if words:
@@ -226,32 +180,41 @@ def test_later_rows_are_refused_in_prepare_and_in_predict_alike(
     rows = pd.read_csv(root / DATA, dtype=str, keep_default_na=False)
     rows.loc[1, column] = cell
     rows.to_csv(root / DATA, index=False)
-    rows.drop(columns="target").to_csv(root / "new.csv", index=False)
-    for said in (inside("try", root), inside("predict", root, rows="new.csv")):
-        assert sentence in said and "\n" not in said and said.endswith(".")
+    config, bundle = load_config(root), load_bundle(root / BUNDLE)
+    assert sentence in refusal_of(lambda: prepare.run(config))
+    assert sentence in refusal_of(lambda: predict(config, rows.drop(columns="target"), bundle))
 
 
-def test_what_is_written_for_people_predicts_like_what_is_typed(inside: Inside, told: Path) -> None:
-    """A CSV file with euros, and Parquet with the numbers that prepare made of it."""
+def test_what_is_written_for_people_predicts_like_what_is_typed(told: Path) -> None:
+    """Text with euros, and the numbers that prepare made of it."""
     typed = pd.concat([pd.read_parquet(told / f"data/prepared/{part}.parquet") for part in ("train", "test")])
     assert typed["price"].max() == 17_200.5 and typed["share"].max() == 12 and typed["size"].isna().sum() == 14
     assert str(typed["when"].min()) == "2024-01-01 00:00:00"
-    typed.to_parquet(told / "typed.parquet", index=False)
-    raw = pd.read_csv(told / DATA, dtype=str, keep_default_na=False)
-    raw.drop(columns="target").to_csv(told / "raw.csv", index=False)
-    answers = [inside("predict", told, rows=name)["probability_yes"] for name in ("typed.parquet", "raw.csv")]
+    raw = pd.read_csv(told / DATA, dtype=str, keep_default_na=False).drop(columns="target")
+    config, bundle = load_config(told), load_bundle(told / BUNDLE)
+    answers = [predict(config, rows, bundle)["probability_yes"] for rows in (typed, raw)]
     assert sorted(answers[0]) == sorted(answers[1])
 
 
-def test_before_setup_other_verbs_say_that_it_is_missing(inside: Inside, guessing: str, tmp_path: Path) -> None:
-    write_table(tmp_path, guessing, "guess", {}, "target")
-    code, said = inside("verb", tmp_path, words=["predict", "rows.csv"])
-    assert code == 1 and "data.task is still `guess`; run `mlops setup`" in said
+def run_verb(root: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    """Return the exit code of `mlops WORDS` in a project."""
+    monkeypatch.chdir(root)
+    monkeypatch.setattr("sys.argv", ["mlops", *words])
+    return cli.main()
 
 
-def test_the_command_line_says_one_sentence_and_fails(fresh: Callable[..., Project], mlops: Callable[..., Any]) -> None:
+def test_before_setup_other_verbs_say_that_it_is_missing(
+    guessing: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = write_table(guessing, tmp_path, "guess", {}, "target")
+    assert run_verb(root, monkeypatch, "predict", "rows.csv") == 1
+    assert "data.task is still `guess`; run `mlops setup`" in capsys.readouterr().err
+
+
+def test_the_command_line_says_one_sentence_and_fails(
+    fresh: Callable[..., Project], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     project = fresh(300)
     project.set(**{"model.seed": "many"})
-    done = mlops(project, "stage", "prepare", check=False)
-    assert done.returncode == 1
-    assert done.stderr == "mlops stage: params.yaml: model.seed must be a whole number, not 'many'.\n"
+    assert run_verb(project.path, monkeypatch, "stage", "prepare") == 1
+    assert capsys.readouterr().err == "mlops stage: params.yaml: model.seed must be a whole number, not 'many'.\n"

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 import yaml
-from baked import Bake
-from inside import Inside
+from baked import TEMPLATE
+from cookiecutter.environment import StrictEnvironment
+from cookiecutter.generate import generate_context
+from cookiecutter.prompt import prompt_for_config
 from mlops_actions.core.config import comment_of, keys_of
+from mlops_actions.core.errors import UserError
 from mlops_actions.core.params_file import edit_params, locate, update_params
 from mlops_actions.core.typed_yaml import section_of
 
@@ -32,13 +35,13 @@ PAIR = [
 # The text that a key's value goes into, a change, and what the file holds then.
 TEXTS: dict[str, tuple[str, dict[str, Any], str]] = {
     "a comment stays": ("a: 1 # why\nb: 2\n", {"a": 3}, "a: 3 # why\nb: 2\n"),
-    "a comment is replaced": ("a: 1 # why\n", {"a": {"value": 3, "comment": "because"}}, "a: 3 # because\n"),
+    "a comment is replaced": ("a: 1 # why\n", {"a": (3, "because")}, "a: 3 # because\n"),
     "items get comments": (
         "a:\n  drop: []\n  b: 2\n",
-        {"a.drop": {"items": [["x", "an identifier"], ["z", None]]}},
+        {"a.drop": [("x", "an identifier"), ("z", None)]},
         "a:\n  drop:\n    - x # an identifier\n    - z\n  b: 2\n",
     ),
-    "a list in a list's place": ("a: # why\n- x\n- y\n", {"a": {"items": [["z", "c"]]}}, "a:\n  - z # c\n"),
+    "a list in a list's place": ("a: # why\n- x\n- y\n", {"a": [("z", "c")]}, "a:\n  - z # c\n"),
     "a section that ends in nothing": ("a:\n  b:\n    c: # why\nd: 1\n", {"a": 2}, "a: 2\nd: 1\n"),
     "nothing but a comment": ("a: # why\n\nb: 2\n", {"a": 1}, "a: 1 # why\n\nb: 2\n"),
     "a block list is replaced": ("a:\n  - x # one\n  - y # two\n# next\nb: 2\n", {"a": []}, "a: []\n# next\nb: 2\n"),
@@ -59,32 +62,21 @@ TEXTS: dict[str, tuple[str, dict[str, Any], str]] = {
 
 
 @pytest.fixture(scope="module")
-def young(bake: Bake) -> str:
+def young() -> str:
     """params.yaml as it is generated."""
-    return bake().read("params.yaml")
-
-
-def update(inside: Inside, root: Path, changes: dict[str, Any]) -> str:
-    """What update_params says; `{"value": 1, "comment": "why"}` and `{"items": [[1, "why"]]}` stand for its pairs."""
-    values: dict[str, Any] = {}
-    comments: dict[str, str] = {}
-    items: dict[str, list[list[Any]]] = {}
-    for key, change in changes.items():
-        if isinstance(change, dict) and "items" in change:
-            items[key] = change["items"]
-        elif isinstance(change, dict) and "comment" in change:
-            values[key], comments[key] = change["value"], change["comment"]
-        else:
-            values[key] = change
-    return inside("update", root, values=values, comments=comments, items=items)
+    context = generate_context(str(TEMPLATE / "cookiecutter.json"))
+    context["cookiecutter"] = prompt_for_config(context, no_input=True)
+    text = (TEMPLATE / "{{cookiecutter.project_slug}}/params.yaml").read_text()
+    return StrictEnvironment(context=context, keep_trailing_newline=True).from_string(text).render(**context)
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_a_change_is_exactly_its_lines(inside: Inside, tmp_path: Path, name: str) -> None:
+def test_a_change_is_exactly_its_lines(tmp_path: Path, name: str) -> None:
     before, changes, after = TEXTS[name]
-    (tmp_path / "params.yaml").write_bytes(before.encode())
-    assert update(inside, tmp_path, changes) == ""
-    assert (tmp_path / "params.yaml").read_bytes().decode() == after
+    file = tmp_path / "params.yaml"
+    file.write_bytes(before.encode())
+    update_params(file, changes)
+    assert file.read_bytes().decode() == after
 
 
 def comments_above(text: str) -> dict[str, list[str]]:
@@ -141,8 +133,12 @@ def test_keys_get_their_place_in_whatever_order_they_come(young: str, seed: int)
     assert max(map(len, text.splitlines())) <= 120
 
 
-def test_a_section_that_is_none_gets_a_sentence(inside: Inside, tmp_path: Path) -> None:
-    for text, sentence in (("data: 1\n", "data must be a section"), ("data: [\n", "line 2: not valid YAML")):
-        (tmp_path / "params.yaml").write_text(text)
-        assert sentence in update(inside, tmp_path, {"data.read": 1})
-        assert (tmp_path / "params.yaml").read_text() == text
+@pytest.mark.parametrize(
+    ("text", "sentence"), [("data: 1\n", "data must be a section"), ("data: [\n", "line 2: not valid YAML")]
+)
+def test_a_section_that_is_none_gets_a_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    file = tmp_path / "params.yaml"
+    file.write_text(text)
+    with pytest.raises(UserError, match=sentence):
+        update_params(file, {"data.read": 1})
+    assert file.read_text() == text

@@ -4,13 +4,47 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from inside import Inside
+from baked import Project
+from mlops_actions.core.config import load_config
+from mlops_actions.core.errors import UserError
+from mlops_actions.core.paths import HISTORY
+from mlops_actions.stages import featurize, history, prepare
+from pipeline import set_up
 from shops import PAST, SQL, Shop, orders
 from tables import knob, setting
 
 
 def select(feature: str, more: str = "") -> str:
     return f"SELECT customer, ordered_at, {feature} AS known FROM events {more}"
+
+
+@pytest.fixture(scope="module")
+def shop(shop: Shop) -> Shop:
+    """Projects of orders as everywhere, but that their contract is there: none waits for setup."""
+    first = shop()
+    set_up(first.path)
+
+    def open_ready(*words: Any) -> Project:
+        project = shop(*words)
+        project.write("schema.yaml", first.read("schema.yaml"))
+        return project
+
+    return open_ready
+
+
+def compute_history(project: Project) -> None:
+    """Prepare a project's rows and run its stage history."""
+    config = load_config(project.path, guesses=True)
+    prepare.run(config)
+    history.run(config)
+
+
+def refusal_of(project: Project) -> str:
+    """Return the one sentence in which the history of a project is refused."""
+    with pytest.raises(UserError) as refusal:
+        compute_history(project)
+    assert "\n" not in str(refusal.value)
+    return str(refusal.value)
 
 
 FUTURE, OTHERS = "with the events up to then alone: it looks into the future", "of this entity alone: it mixes entities"
@@ -54,32 +88,33 @@ LEAKS = {
 
 
 @pytest.mark.parametrize("leak", LEAKS)
-def test_a_planted_leak_is_refused(inside: Inside, shop: Shop, leak: str) -> None:
+def test_a_planted_leak_is_refused(shop: Shop, leak: str) -> None:
     sql, expected = LEAKS[leak]
     project = shop(orders(200, 12), sql)
-    found = inside("history", project.path)
-    assert found["said"].startswith("features.sql: ") and expected in found["said"], found
-    assert "customer=0" in found["said"] and "at 2025-" in found["said"]
-    assert "\n" not in found["said"] and "table.json" not in found["digests"]
+    sentence = refusal_of(project)
+    assert sentence.startswith("features.sql: ") and expected in sentence
+    assert "customer=0" in sentence and "at 2025-" in sentence
+    assert not (project.path / HISTORY / "table.json").exists()
 
 
 @pytest.mark.parametrize("customers", [1, 2, 600])
-def test_a_leak_is_found_however_many_entities_there_are(inside: Inside, shop: Shop, customers: int) -> None:
+def test_a_leak_is_found_however_many_entities_there_are(shop: Shop, customers: int) -> None:
     rows = orders(800, customers + 1).dropna()
-    said = inside("history", shop(rows, LEAKS["maximum of all"][0]).path)["said"]
-    assert "looks into the future" in said
+    assert "looks into the future" in refusal_of(shop(rows, LEAKS["maximum of all"][0]))
 
 
-def test_the_order_of_events_that_share_a_moment_must_not_matter(inside: Inside, shop: Shop) -> None:
+def test_the_order_of_events_that_share_a_moment_must_not_matter(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
     rows = orders(200, 12)
     twice = pd.concat([rows, rows.assign(amount=rows["amount"] + 1)])
-    said = inside("history", shop(twice, select(f"lag(amount) OVER ({PAST})")).path)["said"]
-    assert "has different rows for customer=0" in said and "events of one moment must give one row" in said
+    sentence = refusal_of(shop(twice, select(f"lag(amount) OVER ({PAST})")))
+    assert "has different rows for customer=0" in sentence and "events of one moment must give one row" in sentence
     sql = select("first(amount) OVER past", f"WINDOW past AS ({PAST})")
-    assert "another order: it is not determined" in inside("history", shop(twice, sql).path)["said"]
-    assert inside("history", shop(twice, SQL.replace("last(channel)", "max(channel)")).path)["said"].endswith(
-        "computed"
-    )
+    assert "another order: it is not determined" in refusal_of(shop(twice, sql))
+    capsys.readouterr()
+    compute_history(shop(twice, SQL.replace("last(channel)", "max(channel)")))
+    assert capsys.readouterr().out.endswith("computed\n")
 
 
 KNOBS = {
@@ -130,29 +165,30 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("case", BROKEN)
-def test_bad_sql_is_refused_in_a_sentence(inside: Inside, shop: Shop, case: str) -> None:
+def test_bad_sql_is_refused_in_a_sentence(shop: Shop, case: str) -> None:
     sql, expected = BROKEN[case]
-    said = inside("history", shop(orders(60, 6), sql).path)["said"]
-    assert said.startswith("features.sql: ") and expected in said and "\n" not in said, said
+    sentence = refusal_of(shop(orders(60, 6), sql))
+    assert sentence.startswith("features.sql: ") and expected in sentence
 
 
 @pytest.mark.parametrize("case", KNOBS)
-def test_bad_params_are_refused_in_a_sentence(inside: Inside, shop: Shop, case: str) -> None:
+def test_bad_params_are_refused_in_a_sentence(shop: Shop, case: str) -> None:
     old, new, expected = KNOBS[case]
-    said = inside("history", shop(orders(60, 6), SQL, knob(old, new)).path)["said"]
-    assert said.startswith("params.yaml: ") and expected in said and "\n" not in said, said
+    sentence = refusal_of(shop(orders(60, 6), SQL, knob(old, new)))
+    assert sentence.startswith("params.yaml: ") and expected in sentence
 
 
 @pytest.mark.parametrize("delay", [3, "-3D", "soon"])
-def test_a_delay_of_no_length_is_refused(inside: Inside, shop: Shop, delay: Any) -> None:
-    said = inside("history", shop(orders(60, 6), SQL, setting("history.delay", delay)).path)["said"]
-    assert said.startswith("params.yaml: history.delay must be a length of time such as 1d") and "\n" not in said, said
+def test_a_delay_of_no_length_is_refused(shop: Shop, delay: Any) -> None:
+    sentence = refusal_of(shop(orders(60, 6), SQL, setting("history.delay", delay)))
+    assert sentence.startswith("params.yaml: history.delay must be a length of time such as 1d")
 
 
-def test_a_missing_or_odd_file_is_named(inside: Inside, shop: Shop) -> None:
+def test_a_missing_or_odd_file_is_named(shop: Shop) -> None:
     project = shop()
     (project.path / "features.sql").write_bytes(SQL.encode("utf-16"))
-    assert inside("history", project.path)["said"] == "features.sql: is not UTF-8 text; save it as UTF-8."
+    assert refusal_of(project) == "features.sql: is not UTF-8 text; save it as UTF-8."
     (project.path / "features.sql").unlink()
-    assert "features.sql: not found; write it, or empty history.entity" in inside("history", project.path)["said"]
-    assert "data/history: not found; run `mlops train`" in inside("featurize", project.path)
+    assert "features.sql: not found; write it, or empty history.entity" in refusal_of(project)
+    with pytest.raises(UserError, match="data/history: not found; run `mlops train`"):
+        featurize.run(load_config(project.path, guesses=True))

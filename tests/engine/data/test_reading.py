@@ -11,9 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import openpyxl
+import pandas as pd
 import pyarrow as pa
 import pytest
-from inside import Inside
+from mlops_actions.core.config import Read
+from mlops_actions.core.errors import UserError
+from mlops_actions.data.reading.sniff import sniff
+from mlops_actions.data.table import read_batches, read_table
 from pyarrow import parquet
 
 ROWS = [["id", "text", "price"], ["1", "größe, 1", "0.5"], ["2", 'say "no"; | now', "-12345.25"], ["3", "", "7"]]
@@ -34,7 +38,19 @@ def zstd(data: bytes) -> bytes:
     return pa.compress(data, "zstd", asbytes=True)
 
 
-PLAIN = {"delimiter": None, "decimal": ".", "encoding": "utf-8", "sheet": None}
+def read_rows(path: Path, read: Read | None = None) -> list[list[Any]]:
+    """Return the header and the rows of a file, its cells as Python's own values."""
+    table = read_table(path, read)
+    return [[*table.columns], *([plain(cell) for cell in row] for row in table.itertuples(index=False))]
+
+
+def plain(cell: Any) -> Any:
+    if pd.isna(cell):
+        return None
+    cell = getattr(cell, "item", lambda: cell)()  # NumPy's numbers
+    return cell if isinstance(cell, bool | int | float | str) else str(cell)
+
+
 LINES = (
     '{"id": 1, "text": "größe, 1", "price": 0.5}\n\n'
     '{"price": -12345.25, "id": 2, "text": "say \\"no\\"; | now"}\n{"id": 3, "text": "", "price": 7}\n'
@@ -66,10 +82,12 @@ TEXTS: dict[str, tuple[str, bytes, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", TEXTS)
-def test_text_is_read_as_it_seems_to_be_written(inside: Inside, tmp_path: Path, name: str) -> None:
+def test_text_is_read_as_it_seems_to_be_written(tmp_path: Path, name: str) -> None:
     file, content, guess = TEXTS[name]
     (tmp_path / file).write_bytes(content)
-    assert inside("read", tmp_path / file) == {"read": {**PLAIN, **guess}, "rows": ROWS}
+    read = sniff(tmp_path / file)
+    assert read == Read(**guess)
+    assert read_rows(tmp_path / file, read) == ROWS
 
 
 GUESSES: dict[str, tuple[str, dict[str, str]]] = {
@@ -91,24 +109,24 @@ GUESSES: dict[str, tuple[str, dict[str, str]]] = {
 
 
 @pytest.mark.parametrize("name", GUESSES)
-def test_a_guess_is_right_for_messy_text(inside: Inside, tmp_path: Path, name: str) -> None:
+def test_a_guess_is_right_for_messy_text(tmp_path: Path, name: str) -> None:
     text, guess = GUESSES[name]
     (tmp_path / "a.csv").write_bytes(text.encode("latin-1"))
-    assert inside("sniff", tmp_path / "a.csv") == {**PLAIN, **guess}
+    assert sniff(tmp_path / "a.csv") == Read(**guess)
 
 
-def test_decimal_commas_become_points_in_numbers_only(inside: Inside, tmp_path: Path) -> None:
+def test_decimal_commas_become_points_in_numbers_only(tmp_path: Path) -> None:
     cells = {
         "1,5": "1.5", "-0,25": "-0.25", "1.234": "1234", "1.234.567,8": "1234567.8", "1 234,5": "1234.5",
         "1\u202f234": "1234", "2,": "2.", "1e5": "1e5", " 7,5 ": "7.5", "31.01.2026": "31.01.2026",
         "10.0.0.1": "10.0.0.1", "a,b": "a,b", "1,2,3": "1,2,3", "0.123": "0.123", "": "",
     }  # fmt: skip
     (tmp_path / "a.csv").write_text("n;x\n" + "".join(f"{cell};1\n" for cell in cells))
-    read = {"delimiter": ";", "decimal": ","}
-    assert [row[0] for row in inside("read", tmp_path / "a.csv", read=read)["rows"][1:]] == list(cells.values())
+    read = Read(delimiter=";", decimal=",")
+    assert read_table(tmp_path / "a.csv", read)["n"].tolist() == list(cells.values())
 
 
-def test_batches_are_of_one_size_and_hold_the_rows_in_order(inside: Inside, tmp_path: Path) -> None:
+def test_batches_are_of_one_size_and_hold_the_rows_in_order(tmp_path: Path) -> None:
     numbers = list(range(150_000))
     (tmp_path / "a.csv").write_text("n,x\n" + "".join(f"{n},{n % 7}\n" for n in numbers))
     (tmp_path / "a.jsonl").write_text("".join(f'{{"n": {n}, "x": "{n % 7}"}}\n' for n in numbers))
@@ -118,7 +136,9 @@ def test_batches_are_of_one_size_and_hold_the_rows_in_order(inside: Inside, tmp_
     for number, start in enumerate(range(0, 150_000, 30_000)):
         parquet.write_table(table.slice(start, 30_000), tmp_path / f"folder/{number}.parquet")
     for name in ("a.csv", "a.jsonl", "a.parquet", "folder"):
-        assert inside("batches", tmp_path / name) == {"sizes": [65_536, 65_536, 18_928], "ordered": True}, name
+        batches = list(read_batches(tmp_path / name, Read()))
+        assert [len(batch) for batch in batches] == [65_536, 65_536, 18_928], name
+        assert pd.concat(batches)["n"].astype(int).tolist() == numbers, name
 
 
 def parquet_of(**columns: Any) -> Callable[[Path], object]:
@@ -146,10 +166,10 @@ TYPES: dict[str, tuple[pa.Array, object]] = {
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_types_of_parquet_become_plain(inside: Inside, tmp_path: Path, name: str) -> None:
+def test_types_of_parquet_become_plain(tmp_path: Path, name: str) -> None:
     values, wanted = TYPES[name]
     parquet_of(**{"a": values, "a.b": pa.array([0])})(tmp_path / "a.parquet")
-    assert inside("read", tmp_path / "a.parquet")["rows"] == [["a", "a.b"], [wanted, 0]]
+    assert read_rows(tmp_path / "a.parquet") == [["a", "a.b"], [wanted, 0]]
 
 
 def sheet(rows: list[list[object]], other: list[list[object]] | None = None) -> Callable[[Path], object]:
@@ -164,30 +184,30 @@ def sheet(rows: list[list[object]], other: list[list[object]] | None = None) -> 
     return save
 
 
-def test_a_sheet_is_read_as_text(inside: Inside, tmp_path: Path) -> None:
+def test_a_sheet_is_read_as_text(tmp_path: Path) -> None:
     moment = dt.datetime(2026, 1, 31, 10, 30)
     rows = [["id", "when", 2026, None], [1, moment, 1.5, None], [], ["007", dt.datetime(2026, 1, 31), "=1/0", None]]
     sheet(rows, [["a"], [True]])(tmp_path / "a.xlsx")
-    assert inside("read", tmp_path / "a.xlsx")["rows"] == [
+    assert read_rows(tmp_path / "a.xlsx") == [
         ["id", "when", "2026"],
         ["1", "2026-01-31 10:30:00", "1.5"],
         ["007", "2026-01-31", ""],
     ]
-    assert inside("read", tmp_path / "a.xlsx", read={"sheet": "Other"})["rows"] == [["a"], ["True"]]
+    assert read_rows(tmp_path / "a.xlsx", Read(sheet="Other")) == [["a"], ["True"]]
 
 
-def test_the_files_of_a_folder_are_one_table(inside: Inside, tmp_path: Path) -> None:
+def test_the_files_of_a_folder_are_one_table(tmp_path: Path) -> None:
     folder = tmp_path / "rows"
     folder.mkdir()
     (folder / "b.csv").write_text("price;a\n4;3\n")
     (folder / "a.csv").write_text("a;price\n1;2\n")
     (folder / "_SUCCESS").touch()
-    assert inside("read", folder)["rows"] == [["a", "price"], ["1", "2"], ["3", "4"]]
+    assert read_rows(folder, sniff(folder)) == [["a", "price"], ["1", "2"], ["3", "4"]]
     for file in folder.iterdir():
         file.unlink()
     parquet_of(a=[1], b=pa.nulls(1))(folder / "1.parquet")
     parquet_of(b=["x"], a=[1.5])(folder / "2.parquet")
-    assert inside("read", folder)["rows"] == [["a", "b"], [1.0, None], [1.5, "x"]]
+    assert read_rows(folder, sniff(folder)) == [["a", "b"], [1.0, None], [1.5, "x"]]
 
 
 Files = dict[str, Callable[[Path], object]]
@@ -252,25 +272,13 @@ REFUSED: dict[str, tuple[Files, dict[str, str], str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_cannot_be_read_gets_its_sentence(inside: Inside, tmp_path: Path, name: str) -> None:
+def test_what_cannot_be_read_gets_its_sentence(tmp_path: Path, name: str) -> None:
     files, read, sentence = REFUSED[name]
     for file, make in files.items():
         (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
         make(tmp_path / file)
     path = tmp_path / (next(iter(files), "a.csv").split("/")[0])
-    said = inside("read", path, read=read or None)
-    assert isinstance(said, str) and sentence in said
-    assert "\n" not in said and said.endswith(".")
-
-
-def test_what_was_guessed_is_written_into_params(inside: Inside, fresh: Callable[..., Any]) -> None:
-    project = fresh(300)
-    text = project.read("data/raw/dataset.csv").replace(",", ";").replace(".", ",")
-    project.write("data/raw/dataset.csv", text)
-    before = project.read("params.yaml").splitlines()
-    assert inside("try", project.path) == ""
-    after = project.read("params.yaml").splitlines()
-    assert [line for line in after if line not in before and line.startswith("    d")] == [
-        "    delimiter: ; # guess: from the file",
-        "    decimal: ',' # guess: from the file",
-    ]
+    with pytest.raises(UserError) as refusal:
+        read_table(path, Read(**read) if read else sniff(path))
+    assert sentence in str(refusal.value)
+    assert "\n" not in str(refusal.value) and str(refusal.value).endswith(".")
