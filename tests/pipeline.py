@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops_actions.core.config import Config, load_config
-from mlops_actions.core.paths import BUNDLE, METRICS, PIPELINE
+from mlops_actions.core.paths import BUNDLE, METRICS, PIPELINE, SUMMARY
 from mlops_actions.setup import describe
 from mlops_actions.stages import evaluate, export, featurize, history, prepare, train
 from mlops_actions.stats.own_metrics import named_metrics
@@ -55,3 +55,19 @@ def computing(place: str) -> Iterator[None]:
         yield
     finally:
         del os.environ["COMPUTE"]
+
+
+def prepare_data(root: Path) -> dict[str, Any]:
+    """Run the stage prepare of a project that is set up, and return its summary."""
+    prepare.run(load_config(root))
+    summary: dict[str, Any] = json.loads((root / SUMMARY).read_text())
+    return summary
+
+
+def fit_and_score(root: Path) -> dict[str, Any]:
+    """Run the stages of a project that is set up, but for its export, and return the metrics."""
+    config = load_config(root)
+    for stage in (prepare, history, featurize, train, evaluate):
+        stage.run(config)
+    metrics: dict[str, Any] = json.loads((root / METRICS).read_text())
+    return metrics
