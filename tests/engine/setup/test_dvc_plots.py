@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from baked import Project
 from mlops_actions.setup.dvc_plots import write_plots
+from pipeline import fit_and_score, set_up
 
 CURVES = {"roc", "precision_recall", "calibration"}
 PLOTS = {"classification": CURVES | {"confusion"}, "regression": {"predicted_actual", "residuals"}}
@@ -21,11 +22,11 @@ def draw(project: Project, *command: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("task", PLOTS)
-def test_a_tasks_plots_are_drawn_and_no_others(
-    fresh: Callable[..., Project], inside: Callable[..., Any], task: str
-) -> None:
+def test_a_tasks_plots_are_drawn_and_no_others(fresh: Callable[..., Project], task: str) -> None:
     project = fresh(400, task)
-    inside("train", project.path, estimator="logistic" if task == "classification" else "linear")
+    project.set(**{"model.estimator": "logistic" if task == "classification" else "linear"})
+    set_up(project.path)
+    fit_and_score(project.path)
     drawn = draw(project, "show")
     assert drawn.keys() == PLOTS[task]
     assert all(plot["content"]["data"]["values"] for plots in drawn.values() for plot in plots)

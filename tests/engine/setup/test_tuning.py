@@ -1,16 +1,24 @@
 """`mlops tune` judges by the split's own rules, changes params.yaml only for the better, leaves nothing half done."""
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Callable
 from typing import Any
 
+import pandas as pd
 import pytest
 from baked import Project, environment
-from inside import Inside
+from mlops_actions.core.config import load_config
+from mlops_actions.core.errors import UserError
+from mlops_actions.core.paths import TRAIN_ROWS
+from mlops_actions.setup.tuning.folds import make_folds
+from pipeline import prepare_data, search_params, set_up
+from tables import DATA, keep
 
 PARAMS = "params.yaml"
+COLUMNS = ("international_plan", "total_day_minutes", "number_customer_service_calls", "churn")
 Values = dict[str, list[Any]]
 
 
@@ -18,25 +26,25 @@ Values = dict[str, list[Any]]
 def small(fresh: Callable[..., Project]) -> Callable[..., Project]:
     """`small({"C": [1]})`: a project that searches these values for a logistic regression."""
 
-    def make(values: Values, rows: int = 400) -> Project:
-        there = fresh(rows)
+    def make(values: Values) -> Project:
+        there = fresh(400)
+        there.write(DATA, keep(*COLUMNS)(there.read(DATA)))
         there.set(**{"model.estimator": "logistic", "tune.params": values, "tune.folds": 2})
         return there
 
     return make
 
 
-def test_better_params_are_written_and_every_comment_stays(inside: Inside, small: Callable[..., Project]) -> None:
+def test_better_params_are_written_and_every_comment_stays(small: Callable[..., Project]) -> None:
     there = small({"C": [0.02, 0.05], "class_weight": ["balanced"]})
     there.set(**{"model.params": {"C": 1e-6}})
-    done = inside("tune", there.path, place="processes:1")
-    best = done["params"]
-    assert done["said"] == "" and best["class_weight"] == "balanced" and best["C"] in (0.02, 0.05)
-    assert len(done["changed"]) == 2 and all("params: {" in line for line in done["changed"])
-    metrics = done["metrics"]
+    search = search_params(there.path)
+    assert search.params["class_weight"] == "balanced" and search.params["C"] in (0.02, 0.05)
+    assert len(search.changed) == 2 and all("params: {" in line for line in search.changed)
+    metrics = search.metrics
     assert metrics["best"]["roc_auc"] > metrics["present"]["roc_auc"]
     assert (metrics["folds"], metrics["candidates"]) == (2, 2)
-    assert done["table"].splitlines()[0] == "rung,rows,roc_auc,spread,params"
+    assert search.table.splitlines()[0] == "rung,rows,roc_auc,spread,params"
 
 
 @pytest.mark.parametrize(
@@ -44,18 +52,18 @@ def test_better_params_are_written_and_every_comment_stays(inside: Inside, small
     [("no", None, (0.9, 1)), ("yes", None, (0, 0.6)), ("yes", 0.01, (0.9, 1))],
 )
 def test_the_positive_class_and_its_threshold_are_minded(
-    inside: Inside, small: Callable[..., Project], positive: str, threshold: float | None, recall: tuple[float, float]
+    small: Callable[..., Project], positive: str, threshold: float | None, recall: tuple[float, float]
 ) -> None:
     there = small({"C": [1e-9]})
     there.set(**{"data.positive": positive, "gate.primary": "recall", "model.threshold": threshold})
     low, high = recall
-    assert low <= inside("tune", there.path, place="processes:1")["metrics"]["present"]["recall"] <= high
+    assert low <= search_params(there.path).metrics["present"]["recall"] <= high
 
 
-def test_params_that_nothing_beats_stay(inside: Inside, small: Callable[..., Project]) -> None:
-    done = inside("tune", small({"C": [1e-9]}).path, place="processes:1")
-    assert done["changed"] == [] and done["params"] == {}
-    assert done["metrics"]["best"] == done["metrics"]["present"]
+def test_params_that_nothing_beats_stay(small: Callable[..., Project]) -> None:
+    search = search_params(small({"C": [1e-9]}).path)
+    assert search.changed == [] and search.params == {}
+    assert search.metrics["best"] == search.metrics["present"]
 
 
 @pytest.mark.parametrize(
@@ -69,41 +77,51 @@ def test_params_that_nothing_beats_stay(inside: Inside, small: Callable[..., Pro
         ({"C": [-1, -2]}, "params.yaml: every candidate fails"),
     ],
 )
-def test_a_search_that_cannot_be_is_a_sentence(
-    inside: Inside, small: Callable[..., Project], values: Values, sentence: str
-) -> None:
+def test_a_search_that_cannot_be_is_a_sentence(small: Callable[..., Project], values: Values, sentence: str) -> None:
     there = small(values)
     if values.get("C"):
         there.set(**{"model.params": {"C": -3}})
-    assert sentence in inside("refused_tune", there.path)
+    with pytest.raises(UserError, match=re.escape(sentence)):
+        search_params(there.path)
     assert not (there.path / "tuning").exists()
 
 
-def test_a_candidate_that_fails_loses(inside: Inside, small: Callable[..., Project]) -> None:
+def test_a_candidate_that_fails_loses(small: Callable[..., Project]) -> None:
     there = small({"C": [-1, 0.1]})
-    done = inside("tune", there.path, place="processes:1")
-    assert len(done["table"].splitlines()) == 4
-    assert done["params"] in ({}, {"C": 0.1})
+    search = search_params(there.path)
+    assert len(search.table.splitlines()) == 4
+    assert search.params in ({}, {"C": 0.1})
 
 
-def test_groups_never_straddle_folds(inside: Inside, fresh: Callable[..., Project]) -> None:
+def divide(project: Project, column: str) -> list[tuple[list[Any], list[Any]]]:
+    """Return the values of a column of the training rows on both sides of each fold."""
+    set_up(project.path)
+    prepare_data(project.path)
+    config, rows = load_config(project.path), pd.read_parquet(project.path / TRAIN_ROWS)
+    folds = make_folds(config, rows, rows[config.data.target])
+    return [(rows[column].iloc[train].tolist(), rows[column].iloc[test].tolist()) for train, test in folds]
+
+
+def test_groups_never_straddle_folds(fresh: Callable[..., Project]) -> None:
     there = fresh(900)
+    there.write(DATA, keep("state", "total_day_minutes", "churn")(there.read(DATA)))
     there.set(**{"split.key": ["state"]})
-    folds = inside("folds", there.path, column="state")
-    tests = [set(fold["test"]) for fold in folds]
+    folds = divide(there, "state")
+    tests = [set(test) for _, test in folds]
     assert len(folds) == 5 and not any(one & other for one in tests for other in tests if one is not other)
-    assert not any(set(fold["train"]) & set(fold["test"]) for fold in folds)
-    assert inside("folds", there.path, column="state") == folds
+    assert not any(set(train) & set(test) for train, test in folds)
+    assert divide(there, "state") == folds
 
 
-def test_the_past_is_judged_by_no_future_and_no_gap(inside: Inside, fresh: Callable[..., Project]) -> None:
+def test_the_past_is_judged_by_no_future_and_no_gap(fresh: Callable[..., Project]) -> None:
     there = fresh(900)
+    there.write(DATA, keep("account_length", "total_day_minutes", "churn")(there.read(DATA)))
     time = {"method": "time", "column": "account_length", "cutoff": 150, "gap": 3.0}
     there.set(**{f"split.{name}": value for name, value in time.items()})
-    folds = inside("folds", there.path, column="account_length")
+    folds = divide(there, "account_length")
     assert len(folds) == 5
-    for fold in folds:
-        assert max(fold["train"]) < min(fold["test"]) - 3
+    for train, test in folds:
+        assert max(train) < min(test) - 3
 
 
 def test_an_interrupted_search_leaves_nothing(fresh: Callable[..., Project], mlops: Callable[..., Any]) -> None:

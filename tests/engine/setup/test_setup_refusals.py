@@ -10,7 +10,8 @@ from pathlib import Path
 import pyarrow
 import pytest
 from baked import Bake
-from inside import Inside
+from mlops_actions.core.errors import UserError
+from mlops_actions.setup.project import setup
 from pyarrow import parquet
 
 WORKBOOK = b"PK\x03\x04 and no more"
@@ -117,21 +118,27 @@ def bare(bake: Bake) -> Path:
 
 
 @pytest.fixture
-def refuse(inside: Inside, bare: Path, tmp_path: Path) -> Callable[..., str]:
-    """`refuse("rows.csv", "price", "regression")`: the sentence with which setup refuses a dataset of `tmp_path`."""
+def root(bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A generated project in which this process works."""
     unneeded = shutil.ignore_patterns("vendor", "deploy", ".github", "uv.lock", ".git")
     root = shutil.copytree(bare, tmp_path / "project", ignore=unneeded)
+    monkeypatch.chdir(root)
+    return root
 
-    def setup(data: str, target: str = "price", task: str = "regression") -> str:
-        given = {"--data": data, "--target": target, "--task": task}
-        options = [word for name, value in given.items() if value for word in (name, value)]
-        code, said = inside("verb", root, words=["setup", *options])
-        assert code == 1 and said.startswith("mlops setup: ") and said.count("\n") == 1, said
+
+@pytest.fixture
+def refuse(root: Path) -> Callable[..., str]:
+    """`refuse("rows.csv", "price", "regression")`: the sentence with which setup refuses a dataset."""
+
+    def refused(data: str, target: str = "price", task: str = "regression") -> str:
+        with pytest.raises(UserError) as refusal:
+            setup(data, target, task)
+        assert "\n" not in str(refusal.value)
         assert not (root / "schema.yaml").exists()
         assert not [*(root / "data/raw").glob("dataset*.dvc")]
-        return said.strip()
+        return str(refusal.value)
 
-    return setup
+    return refused
 
 
 @pytest.mark.parametrize(("name", "content", "sentence"), FILES)
@@ -198,7 +205,7 @@ def test_a_target_of_the_example_is_refused(refuse: Callable[..., str], target: 
     assert sentence in refuse("", target, task)
 
 
-def test_a_project_without_a_dataset_is_told_how_to_get_one(refuse: Callable[..., str], tmp_path: Path) -> None:
-    (tmp_path / "project/data/raw/dataset.csv").unlink()
+def test_a_project_without_a_dataset_is_told_how_to_get_one(refuse: Callable[..., str], root: Path) -> None:
+    (root / "data/raw/dataset.csv").unlink()
     said = refuse("", "", "")
     assert "data/raw/dataset.csv is not there: `make setup DATA=FILE TARGET=COLUMN` puts a dataset in its" in said

@@ -12,13 +12,14 @@ from typing import Any
 import pytest
 import yaml
 from baked import NO_CML, Bake
-from inside import Inside
 from mlops_actions.core.config import load_config
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.files import remove
 from mlops_actions.core.params_file import update_params
 from mlops_actions.setup import replacement
+from mlops_actions.setup.project import setup
 from mlops_actions.setup.replacement import PENDING, finish_replacement, replace_dataset
+from mlops_actions.stages.transfer import checkout
 
 HOUSES = "rooms,price,town\n" + "".join(f"{n % 7},{n % 7 * 50 + n % 3},{'ab'[n % 2]}\n" for n in range(80))
 # What setup writes into params.yaml, and what its owner does.
@@ -82,9 +83,7 @@ def files_of(root: Path) -> dict[str, bytes]:
     return {name: (root / name).read_bytes() for name in names if not name.startswith((".git/", ".dvc/tmp/"))}
 
 
-def test_a_refused_dataset_gives_way_to_another(
-    inside: Inside, bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_refused_dataset_gives_way_to_another(bake: Bake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in NO_CML.items():
         monkeypatch.setenv(name, value)
     (tmp_path / "ragged.csv").write_text(HOUSES + "1,2\n")
@@ -93,13 +92,11 @@ def test_a_refused_dataset_gives_way_to_another(
     # An estimator that somebody chose: none is looked for, which takes its time.
     project.write("params.yaml", project.read("params.yaml").replace("hist_gradient_boosting\n", "random_forest\n"))
     before = project.read("params.yaml").splitlines()
-    code, said = inside("verb", project.path, words=["setup"])
-    assert code == 1 and "data/raw/dataset.csv: row 81 has 2 values where the header has 3" in said
+    monkeypatch.chdir(project.path)
+    with pytest.raises(UserError, match=r"data/raw/dataset\.csv: row 81 has 2 values where the header has 3"):
+        setup()
 
-    code, said = inside(
-        "verb", project.path, words=["setup", "--data", f"{tmp_path}/my houses.tsv", "--target", "price"]
-    )
-    assert code == 0, said
+    setup(f"{tmp_path}/my houses.tsv", "price")
     assert yaml.safe_load(project.read("schema.yaml"))["target"]["name"] == "price"
     assert project.has_file("data/raw/dataset.tsv.dvc")
     raw = sorted(file.name for file in (project.path / "data/raw").iterdir())
@@ -110,22 +107,21 @@ def test_a_refused_dataset_gives_way_to_another(
 
     project.commit("Begin")
     committed = files_of(project.path)
-    code, said = inside("verb", project.path, words=["setup", "--data", str(tmp_path / "ragged.csv")])
-    assert code == 1 and said == (
-        "mlops setup: schema.yaml is in git, the contract of data/raw/dataset.tsv: for new rows, edit "
+    with pytest.raises(UserError) as refusal:
+        setup(str(tmp_path / "ragged.csv"))
+    assert str(refusal.value) == (
+        "schema.yaml is in git, the contract of data/raw/dataset.tsv: for new rows, edit "
         "data/raw/dataset.tsv and run `uv run dvc add data/raw/dataset.tsv`; to begin anew with other data, delete "
-        "schema.yaml and run this again.\n"
+        "schema.yaml and run this again."
     )
     assert files_of(project.path) == committed
 
     (project.path / "schema.yaml").unlink()
     (tmp_path / "houses.csv").write_text(HOUSES)
-    words = ["setup", "--data", str(tmp_path / "houses.csv"), "--target", "town", "--task", "classification"]
-    code, said = inside("verb", project.path, words=words)
-    assert code == 0, said
+    setup(str(tmp_path / "houses.csv"), "town", "classification")
     assert data_of(project.path)["task"] == "classification"
     assert project.run("git", "ls-files", "data/raw").stdout == "" and project.has_file("data/raw/dataset.csv.dvc")
-    assert inside("verb", project.path, words=["checkout"])[0] == 0, "no record counts as lost"
+    checkout(force=False)  # no record counts as lost
 
 
 def test_a_file_folder_pattern_url_and_query_each_get_their_place(root: Path, tmp_path: Path) -> None:

@@ -3,14 +3,18 @@
 import random
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pandas as pd
 import pytest
 import yaml
 from baked import Bake
-from inside import Inside
+from mlops_actions.core.config import load_config
+from mlops_actions.data.values import parse_values
+from mlops_actions.setup import describe
+from mlops_actions.setup.profile.writing import read_writing
 
 WRITTEN: dict[str, tuple[str, list[Any], dict[str, Any], list[Any]]] = {
     "dollars": ("price", ["$1,234.50", "$12", "-$3.10", "($4.00)"], {"format": "1,234.5", "unit": "$"},
@@ -51,44 +55,87 @@ WRITTEN: dict[str, tuple[str, list[Any], dict[str, Any], list[Any]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", WRITTEN)
-def test_how_cells_are_written_is_found_and_read(inside: Inside, tmp_path: Path, name: str) -> None:
-    column, cells, expected, values = WRITTEN[name]
-    found, guesses, parsed = inside("writing", tmp_path, column=column, cells=cells)
-    assert expected.items() <= found.items()
-    assert ("missing" in found) == (values is not None and None in values)
-    moments = "datetime" in found.values()
+@pytest.mark.parametrize("case", WRITTEN)
+def test_how_cells_are_written_is_found_and_read(case: str) -> None:
+    name, cells, expected, values = WRITTEN[case]
+    series = pd.Series(cells, dtype="str" if isinstance(cells[0], str) else None)
+    column, guesses = read_writing(name, series)
+    written = {"type": column.type, **column.model_dump(exclude_defaults=True)}
+    assert expected.items() <= written.items()
+    assert ("missing" in written) == (values is not None and None in values)
+    parsed, wrong = parse_values(series, column.type, column.format, column.unit, column.missing_values)
+    assert not wrong.any()
     if values is not None:
-        said = [cell and str(pd.Timestamp(cell)) for cell in values] if moments else values
-        assert parsed == said
-    surprising = found.keys() & {"format", "unit", "missing_values"} or found["type"] == "text" or "almost" in name
+        moments = column.type == "datetime"
+        assert [None if pd.isna(cell) else str(cell) if moments else cell for cell in parsed] == [
+            cell and str(pd.Timestamp(cell)) if moments else cell for cell in values
+        ]
+    surprising = written.keys() & {"format", "unit", "missing_values"} or column.type == "text" or "almost" in case
     assert bool(guesses) == bool(surprising), "what is guessed is said, and nothing else"
 
 
-def test_a_date_that_could_be_read_in_two_ways_says_so(inside: Inside, tmp_path: Path) -> None:
+def test_a_date_that_could_be_read_in_two_ways_says_so() -> None:
     for cells, doubt in ((["01/02/2026", "02/03/2026"], True), (["01/31/2026", "02/03/2026"], False)):
-        found, guesses, _ = inside("writing", tmp_path, column="x", cells=cells)
-        assert found["format"] == "%m/%d/%Y"
+        column, guesses = read_writing("x", pd.Series(cells, dtype="str"))
+        assert column.format == "%m/%d/%Y"
         assert ("other way round" in guesses[0]) == doubt
 
 
-@pytest.fixture(scope="module")
-def profile(inside: Inside, bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., dict[str, Any]]:
-    """`profile(frame, "y")`: what setup says and writes of a table whose task is to be found out."""
-    params = bake(task="guess").read("params.yaml").replace('target: "churn"', 'target: "y"')
+@dataclass(frozen=True)
+class Profile:
+    """What setup prints of a table, and the two files that it writes: as text, and read."""
 
-    def look(frame: pd.DataFrame, sample: int | None = None, change: str = "", to: str = "") -> dict[str, Any]:
-        root = tmp_path_factory.mktemp("profile")
-        (root / "data/raw").mkdir(parents=True)
-        frame.to_csv(root / "data/raw/dataset.csv", index=False)
+    printed: str
+    texts: dict[str, str]
+
+    @property
+    def params(self) -> dict[str, Any]:
+        return cast("dict[str, Any]", yaml.safe_load(self.texts["params.yaml"]))
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        return cast("dict[str, Any]", yaml.safe_load(self.texts["schema.yaml"]))
+
+
+Look = Callable[..., Profile]
+
+
+@pytest.fixture(scope="session")
+def params(bake: Bake) -> str:
+    """A params.yaml whose task, metric and threshold are to be guessed."""
+    return bake(task="guess").read("params.yaml").replace('target: "churn"', 'target: "y"')
+
+
+@pytest.fixture
+def profile(
+    params: str,
+    tmp_path_factory: pytest.TempPathFactory,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> Look:
+    """`profile(frame)`: what setup says and writes of a table whose task is to be found out."""
+
+    def look(frame: pd.DataFrame, sample: int = describe.SAMPLE, change: str = "", to: str = "") -> Profile:
         assert change in params
-        (root / "params.yaml").write_text(params.replace(change, to, 1))
-        said = inside("profile", root, sample=sample)
-        texts = {name: (root / name).read_text() for name in ("params.yaml", "schema.yaml") if (root / name).exists()}
-        read = {name.partition(".")[0]: yaml.safe_load(text) for name, text in texts.items()}
-        return {**said, "texts": texts, **read}
+        root = lay_out(tmp_path_factory.mktemp("profile"), frame, params.replace(change, to, 1))
+        monkeypatch.setattr(describe, "SAMPLE", sample)
+        capsys.readouterr()
+        describe.ensure_schema(load_config(root, guesses=True))
+        return Profile(capsys.readouterr().out, texts_of(root))
 
     return look
+
+
+def lay_out(root: Path, frame: pd.DataFrame, params: str) -> Path:
+    """Return a folder with what setup reads first: a dataset and its params."""
+    (root / "data/raw").mkdir(parents=True)
+    frame.to_csv(root / "data/raw/dataset.csv", index=False)
+    (root / "params.yaml").write_text(params)
+    return root
+
+
+def texts_of(root: Path) -> dict[str, str]:
+    return {name: (root / name).read_text() for name in ("params.yaml", "schema.yaml")}
 
 
 def rows(count: int = 200, **columns: Any) -> pd.DataFrame:
@@ -99,9 +146,9 @@ def rows(count: int = 200, **columns: Any) -> pd.DataFrame:
     return pd.DataFrame({**noise, "y": labels, **columns})
 
 
-def remark(found: dict[str, Any], line: str) -> str:
+def remark(profiled: Profile, line: str) -> str:
     """The comment behind the line of params.yaml that begins so."""
-    lines = [one.strip() for one in found["texts"]["params.yaml"].splitlines() if one.strip().startswith(line)]
+    lines = [one.strip() for one in profiled.texts["params.yaml"].splitlines() if one.strip().startswith(line)]
     return lines[0].partition(" # ")[2]
 
 
@@ -119,51 +166,53 @@ def remark(found: dict[str, Any], line: str) -> str:
     ],
 )  # fmt: skip
 def test_what_no_model_should_see_is_dropped_with_the_reason(
-    profile: Callable[..., dict[str, Any]], column: str, cells: list[Any], reason: str
+    profile: Look, column: str, cells: list[Any], reason: str
 ) -> None:
-    found = profile(rows(**{column: cells}))
-    assert found["params"]["data"]["drop"] == [column]
-    assert remark(found, f"- {column}") == f"guess: {reason}"
-    assert re.search(rf"{column} .* dropped", found["printed"]) and reason[:20] in found["printed"]
-    assert column in found["schema"]["columns"], "it stays in the contract"
+    profiled = profile(rows(**{column: cells}))
+    assert profiled.params["data"]["drop"] == [column]
+    assert remark(profiled, f"- {column}") == f"guess: {reason}"
+    assert re.search(rf"{column} .* dropped", profiled.printed) and reason[:20] in profiled.printed
+    assert column in profiled.schema["columns"], "it stays in the contract"
 
 
-def test_a_table_of_sound_columns_loses_none(profile: Callable[..., dict[str, Any]]) -> None:
-    found = profile(rows(year=[1900 + n for n in range(200)], income=[1000 + n * 7919 % 100_003 for n in range(200)]))
-    assert found["params"]["data"]["drop"] == []
-    assert "dropped" not in found["printed"]
+def test_a_table_of_sound_columns_loses_none(profile: Look) -> None:
+    profiled = profile(
+        rows(year=[1900 + n for n in range(200)], income=[1000 + n * 7919 % 100_003 for n in range(200)])
+    )
+    assert profiled.params["data"]["drop"] == []
+    assert "dropped" not in profiled.printed
 
 
-def test_the_last_column_is_kept_and_a_hint_says_why_not(profile: Callable[..., dict[str, Any]]) -> None:
-    found = profile(rows(user=[f"u{n}" for n in range(200)])[["user", "y"]])
-    assert found["params"]["data"]["drop"] == [] and "kept, for no other column is left" in found["printed"]
+def test_the_last_column_is_kept_and_a_hint_says_why_not(profile: Look) -> None:
+    profiled = profile(rows(user=[f"u{n}" for n in range(200)])[["user", "y"]])
+    assert profiled.params["data"]["drop"] == [] and "kept, for no other column is left" in profiled.printed
 
 
-def test_leaks_are_sought_where_a_target_is_a_number(profile: Callable[..., dict[str, Any]]) -> None:
+def test_leaks_are_sought_where_a_target_is_a_number(profile: Look) -> None:
     price = [round(2.7 ** (n % 97 / 10), 3) for n in range(1, 201)]
     near = [number + n % 7 * 30 for n, number in enumerate(price)]
-    found = profile(rows(y=price, cents=[f"{100 * number:,.1f}" for number in price], near=near))
-    assert found["params"]["data"]["drop"] == ["cents"] and "R² 1.0000" in remark(found, "- cents")
+    profiled = profile(rows(y=price, cents=[f"{100 * number:,.1f}" for number in price], near=near))
+    assert profiled.params["data"]["drop"] == ["cents"] and "R² 1.0000" in remark(profiled, "- cents")
 
 
-def test_rows_of_one_customer_stay_together(profile: Callable[..., dict[str, Any]]) -> None:
+def test_rows_of_one_customer_stay_together(profile: Look) -> None:
     who = [n * 7919 % 50 for n in range(200)]
     # What is the same for a customer identifies him, and predicts what is: that is no leak.
-    found = profile(rows(customer_id=who, income=[n * 31 % 997 for n in who], y=["no", "yes"] * 100))
-    assert found["params"]["split"]["key"] == ["customer_id"]
-    assert found["params"]["data"]["drop"] == ["customer_id"]
-    assert "guess:" in remark(found, "key:")
-    assert profile(rows(level=[n % 50 for n in range(200)]))["params"]["split"]["key"] == [], "a number, not a name"
+    profiled = profile(rows(customer_id=who, income=[n * 31 % 997 for n in who], y=["no", "yes"] * 100))
+    assert profiled.params["split"]["key"] == ["customer_id"]
+    assert profiled.params["data"]["drop"] == ["customer_id"]
+    assert "guess:" in remark(profiled, "key:")
+    assert profile(rows(level=[n % 50 for n in range(200)])).params["split"]["key"] == [], "a number, not a name"
 
 
-def test_time_splits_rows_that_lie_in_its_order_and_is_offered_else(profile: Callable[..., dict[str, Any]]) -> None:
+def test_time_splits_rows_that_lie_in_its_order_and_is_offered_else(profile: Look) -> None:
     days = pd.date_range("2025-01-01", periods=200).strftime("%d.%m.%Y").tolist()
     for when in (days, days[::-1]):
-        split = profile(rows(day=when))["params"]["split"]
+        split = profile(rows(day=when)).params["split"]
         assert (split["method"], split["column"], split["cutoff"]) == ("time", "day", "2025-06-10")
-    found = profile(rows(day=[days[n * 7919 % 200] for n in range(200)]))
-    assert found["params"]["split"]["method"] == "hash"
-    assert "time, with column day and cutoff 2025-06-10" in remark(found, "method:")
+    profiled = profile(rows(day=[days[n * 7919 % 200] for n in range(200)]))
+    assert profiled.params["split"]["method"] == "hash"
+    assert "time, with column day and cutoff 2025-06-10" in remark(profiled, "method:")
 
 
 @pytest.mark.parametrize(
@@ -181,34 +230,34 @@ def test_time_splits_rows_that_lie_in_its_order_and_is_offered_else(profile: Cal
     ],
 )
 def test_the_target_decides_task_metric_and_threshold(
-    profile: Callable[..., dict[str, Any]],
+    profile: Look,
     values: list[Any],
     task: str,
     positive: str | None,
     primary: str,
     threshold: float,
 ) -> None:
-    found = profile(rows(400, y=[values[n % len(values)] for n in range(400)]))
-    data, gate = found["params"]["data"], found["params"]["gate"]
+    profiled = profile(rows(400, y=[values[n % len(values)] for n in range(400)]))
+    data, gate = profiled.params["data"], profiled.params["gate"]
     assert (data["task"], data["positive"]) == (task, positive)
     assert gate["primary"] == primary and gate["thresholds"] == {primary: pytest.approx(threshold, abs=0.006)}
     for line in ("task:", "primary:", "thresholds:", *(["positive:"] if positive else [])):
-        assert remark(found, line).startswith("guess: "), line
+        assert remark(profiled, line).startswith("guess: "), line
 
 
-def test_what_somebody_has_set_is_left_alone(profile: Callable[..., dict[str, Any]]) -> None:
+def test_what_somebody_has_set_is_left_alone(profile: Look) -> None:
     table = rows(400, id=[f"u{n}" for n in range(400)], y=["bad", "good"] * 200)
-    found = profile(table, change="drop: []", to='drop: ["b"]')
-    assert found["params"]["data"]["drop"] == ["b", "id"]
-    assert profile(table, change="primary: guess", to="primary: f1")["params"]["gate"]["primary"] == "f1"
-    assert profile(table, change="positive: null", to="positive: good")["params"]["data"]["positive"] == "good"
-    assert profile(table, change="key: []", to="key: [a]")["params"]["split"]["key"] == ["a"]
-    assert profile(table, change="task: guess", to="task: classification")["params"]["data"]["task"] == "classification"
+    profiled = profile(table, change="drop: []", to='drop: ["b"]')
+    assert profiled.params["data"]["drop"] == ["b", "id"]
+    assert profile(table, change="primary: guess", to="primary: f1").params["gate"]["primary"] == "f1"
+    assert profile(table, change="positive: null", to="positive: good").params["data"]["positive"] == "good"
+    assert profile(table, change="key: []", to="key: [a]").params["split"]["key"] == ["a"]
+    assert profile(table, change="task: guess", to="task: classification").params["data"]["task"] == "classification"
 
 
-def test_every_other_line_of_params_stays_as_it_is(profile: Callable[..., dict[str, Any]], bake: Bake) -> None:
-    before = bake(task="guess").read("params.yaml").replace('target: "churn"', 'target: "y"').splitlines()
-    after = profile(rows(400, id=[f"u{n}" for n in range(400)]))["texts"]["params.yaml"].splitlines()
+def test_every_other_line_of_params_stays_as_it_is(profile: Look, params: str) -> None:
+    before = params.splitlines()
+    after = profile(rows(400, id=[f"u{n}" for n in range(400)])).texts["params.yaml"].splitlines()
     changed = [line for line in after if line not in before]
     assert all("# guess: " in line or line == "  drop:" for line in changed), changed
     assert [line for line in before if line not in after] == [
@@ -216,21 +265,18 @@ def test_every_other_line_of_params_stays_as_it_is(profile: Callable[..., dict[s
     ]  # fmt: skip
 
 
-def test_a_second_setup_changes_nothing(inside: Inside, bake: Bake, tmp_path: Path) -> None:
-    (tmp_path / "data/raw").mkdir(parents=True)
-    rows(y=["bad", "good"] * 100).to_csv(tmp_path / "data/raw/dataset.csv", index=False)
-    (tmp_path / "params.yaml").write_text(bake(task="guess").read("params.yaml").replace('"churn"', '"y"'))
-    first = inside("profile", tmp_path)
-    edited = {
-        name: (tmp_path / name).read_text().replace("guess: ", "agreed: ") for name in ("params.yaml", "schema.yaml")
-    }
+def test_a_second_setup_changes_nothing(params: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    root = lay_out(tmp_path, rows(y=["bad", "good"] * 100), params)
+    describe.ensure_schema(load_config(root, guesses=True))
+    assert capsys.readouterr().out
+    edited = {name: text.replace("guess: ", "agreed: ") for name, text in texts_of(root).items()}
     for name, text in edited.items():
-        (tmp_path / name).write_text(text)
-    assert first["printed"] and inside("profile", tmp_path) == {"printed": "", "refused": ""}
-    assert {name: (tmp_path / name).read_text() for name in edited} == edited
+        (root / name).write_text(text)
+    describe.ensure_schema(load_config(root, guesses=True))
+    assert capsys.readouterr().out == "" and texts_of(root) == edited
 
 
-def test_of_many_rows_a_sample_is_looked_at_and_all_are_checked(profile: Callable[..., dict[str, Any]]) -> None:
+def test_of_many_rows_a_sample_is_looked_at_and_all_are_checked(profile: Look) -> None:
     """The odd one is in none of the rows that are sampled, at the even places."""
     count = 4001
     table = rows(count, number=range(count), gaps=range(count), c=["x", "z"] * 2000 + ["x"])
@@ -238,9 +284,9 @@ def test_of_many_rows_a_sample_is_looked_at_and_all_are_checked(profile: Callabl
     table.loc[101, "y"], table.loc[2001, "gaps"] = "maybe", None
     table["number"] = table["number"].astype(object)
     table.loc[2003, "number"] = "many"
-    found = profile(table, sample=1100)
-    assert "1,001 of 4,001 rows, evenly spaced" in found["printed"]
-    columns = found["schema"]["columns"]
-    assert "for 'many' is no number" in found["texts"]["schema.yaml"]
+    profiled = profile(table, sample=1100)
+    assert "1,001 of 4,001 rows, evenly spaced" in profiled.printed
+    columns = profiled.schema["columns"]
+    assert "for 'many' is no number" in profiled.texts["schema.yaml"]
     assert columns["number"]["type"] == "category" and columns["gaps"] == {"type": "number", "missing": True}
-    assert found["schema"]["target"]["values"] == ["maybe", "no", "yes"]
+    assert profiled.schema["target"]["values"] == ["maybe", "no", "yes"]
