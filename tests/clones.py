@@ -13,6 +13,16 @@ import pytest
 from gto.api import register, show
 from mlops_actions import cli
 
+LOCK = """schema: '2.0'
+stages:
+  export:
+    cmd: mlops stage export
+    outs:
+    - path: models/bundle.zip
+      hash: md5
+      md5: {md5}
+      size: 3
+"""
 VERSIONS = ("v1.0.0", "v1.1.0", "v2.0.0")
 GITCONFIG = "[user]\nname = Ada\nemail = ada@example.org\n[init]\ndefaultBranch = main\n[core]\nfsync = none\n"
 
@@ -162,3 +172,40 @@ def clone(tmp_path: Path, origin: Path, run_verb: Callable[[Path, tuple[str, ...
 @pytest.fixture
 def desk(clone: Callable[[str], Desk]) -> Desk:
     return clone("ada")
+
+
+@dataclass(frozen=True)
+class Clone:
+    """Somebody's clone."""
+
+    path: Path
+
+    def git(self, *words: str) -> str:
+        return git(*words, cwd=self.path)
+
+    def commit(self, md5: str) -> str:
+        """Commit a lock file that records this bundle, and return the commit."""
+        (self.path / "dvc.lock").write_text(LOCK.format(md5=md5))
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", f"Record {md5[0]}")
+        return self.git("rev-parse", "HEAD")
+
+    def publish(self, version: str) -> None:
+        """Give HEAD a version, here alone."""
+        self.git("tag", "--annotate", "--message", version, f"model@{version}")
+
+    def versions(self) -> list[str]:
+        return self.git("tag", "--list", "model@*").split()
+
+
+@pytest.fixture
+def publisher(clean_environment: None, tmp_path: Path) -> Clone:
+    """A clone of a bare origin whose version v1.0.0 is on both."""
+    git("init", "--quiet", "--bare", "--initial-branch=main", "origin.git", cwd=tmp_path)
+    git("clone", "--quiet", "origin.git", "publisher", cwd=tmp_path)
+    clone = Clone(tmp_path / "publisher")
+    clone.git("checkout", "--quiet", "-b", "main")
+    clone.commit("a" * 32)
+    clone.publish("v1.0.0")
+    clone.git("push", "--quiet", "origin", "main", "model@v1.0.0")
+    return clone
