@@ -31,12 +31,10 @@ from mlops_actions.core.paths import (
     TRAIN_ROWS,
 )
 from mlops_actions.data.history_table import join_history
-from mlops_actions.data.prediction_log.log import read_predictions, read_truths
 from mlops_actions.data.reading.sniff import sniff
 from mlops_actions.data.schema import load_schema
 from mlops_actions.data.table import read_batches, read_table, read_typed
 from mlops_actions.data.values import parse_values
-from mlops_actions.registry.attestation import verify
 from mlops_actions.review.changes import params_changes
 from mlops_actions.setup import describe
 from mlops_actions.setup.profile.writing import read_writing
@@ -57,13 +55,6 @@ Inside = Callable[..., Any]
 def as_json(value: Any) -> Any:
     """Return what remains of a value in JSON."""
     return json.loads(json.dumps(value))
-
-
-def do_verify(root: Path, repository: str, trusted_root: str | None) -> str:
-    """The sentence that refuses the attestation beside the project's bundle, or none."""
-    with sentence() as said:
-        verify(root / BUNDLE, repository, Path(trusted_root) if trusted_root else None)
-    return said[0] if said else ""
 
 
 def do_prepare(root: Path) -> list[str]:
@@ -398,16 +389,6 @@ def plain(cell: Any) -> Any:
         return None
     cell = getattr(cell, "item", lambda: cell)()  # numpy's numbers
     return cell if isinstance(cell, bool | int | float | str) else str(cell)
-
-
-def do_log(root: Path) -> list[dict[str, Any]]:
-    """The predictions that a server kept."""
-    return read_predictions(root / "predictions").drop(columns="time").to_dict("records")
-
-
-def do_truths(root: Path) -> list[dict[str, Any]]:
-    """The truths that came back to a server."""
-    return read_truths(root / "predictions").drop(columns="time").to_dict("records")
 
 
 @contextmanager
