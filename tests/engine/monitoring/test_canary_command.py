@@ -12,7 +12,7 @@ import pytest
 from baked import Project, bare_project
 from mlops_actions import cli
 from mlops_actions.core.errors import UserError
-from mlops_actions.monitoring.canary_report import Report, fetch_report, report_here
+from mlops_actions.monitoring.canary_report import CanaryReport, fetch_report, report_here
 from mlops_actions.monitoring.canary_text import render
 from traffic import make_log, write_log
 
@@ -153,12 +153,12 @@ def answering(status: int, body: str) -> Iterator[str]:
 
 
 @pytest.fixture
-def made(live: Project) -> Report:
+def made(live: Project) -> CanaryReport:
     assign(live, "canary 01T12:00:00")
     return report_here()
 
 
-def test_another_machines_report_is_printed_the_same(made: Report, mlops: Command) -> None:
+def test_another_machines_report_is_printed_the_same(made: CanaryReport, mlops: Command) -> None:
     with answering(200, made.to_json()) as url:
         assert mlops("canary", "report", "--url", url) == (0, "", render(made))
         status, _, text = mlops("canary", "report", "--url", f"{url}/", "--json")

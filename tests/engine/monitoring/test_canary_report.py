@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from baked import bare_project
-from mlops_actions.core.config import Canary, Config, Data, Gate, Model, Serving
-from mlops_actions.monitoring.canary_report import Report, make_report
+from mlops_actions.core.config import CanaryLimits, Config, Data, Gate, Model, Serving
+from mlops_actions.monitoring.canary_report import CanaryReport, make_report
 from mlops_actions.monitoring.canary_text import render
 from mlops_actions.registry.versions import Assignment
 from traffic import BEGIN, make_log
 
 Frames = tuple[pd.DataFrame, pd.DataFrame]
-Make = Callable[..., Report]
+Make = Callable[..., CanaryReport]
 Change = Callable[[pd.DataFrame, pd.DataFrame], Frames]
 
 
@@ -35,7 +35,7 @@ def report_of(
     since: int = 0,
     cut_off: str | None = None,
     **traffic: Any,
-) -> Report:
+) -> CanaryReport:
     """Return the report on a made-up log, changed, since so many seconds after its begin; see traffic.py for it."""
     primary = "mae" if task == "regression" else "accuracy"
     config = Config(
@@ -43,7 +43,7 @@ def report_of(
         data=Data(path="rows.csv", target="churn", task=task, positive=positive),
         model=Model(estimator="logistic"),
         gate=Gate(**{"primary": primary, "margin": 0.01} | (gate or {})),
-        serving=Serving(canary=Canary(**canary or {})),
+        serving=Serving(canary=CanaryLimits(**canary or {})),
     )
     assignment = Assignment(role, "v1.1.0", "model#canary#2", "", BEGIN + timedelta(seconds=since), "Ada", "to try it")
     log, truths = change(*make_log(task, **traffic))
@@ -56,7 +56,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Make:
     return partial(report_of, bare_project(tmp_path_factory.mktemp("shop") / "shop").path)
 
 
-def holds_all(found: Report) -> bool:
+def holds_all(found: CanaryReport) -> bool:
     """Return whether the report's JSON has all of it."""
     return json.loads(found.to_json()).items() >= json.loads(json.dumps(asdict(found))).items()
 

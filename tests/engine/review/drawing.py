@@ -6,7 +6,7 @@ from functools import cache, partial
 import numpy as np
 from mlops_actions.review.page import write_page
 from mlops_actions.review.plots import count_confusion, draw_pictures, make_plots
-from mlops_actions.review.report import FORMAT, Change, Metric, Note, Report, Rows, Ruling, Slice
+from mlops_actions.review.report import FORMAT, MetricChange, Note, Report, Ruling, Slice, TestRows, ValueChange
 from mlops_actions.stats.metrics import Predictions
 
 EVIL = "</script><img src=x onerror=\"document.title='pwned'\"><!--"
@@ -101,21 +101,21 @@ def make_report(truth: np.ndarray, champion: Predictions | None, candidate: Pred
         primary="roc_auc",
         margin=0.01,
         confidence=0.95,
-        params=[Change("model.params.C", None, "0.5"), Change(EVIL, EVIL, EVIL)],
+        params=[ValueChange("model.params.C", None, "0.5"), ValueChange(EVIL, EVIL, EVIL)],
         schema=[],
-        data=[Change("rows", "5000", "5300")],
+        data=[ValueChange("rows", "5000", "5300")],
         stages=[],
         incomparable=None,
         notes=[Note("new_classes", [EVIL])],
-        rows=Rows(len(truth), len(truth), 0, 0, 0, 0),
+        rows=TestRows(len(truth), len(truth), 0, 0, 0, 0),
         metrics=[
-            Metric("roc_auc", True, 0.8, 0.81, 0.002, 0.018),
-            Metric("log_loss", False, 0.4, 0.46, 0.05, 0.07),
-            Metric("accuracy", True, 0.7, 0.7, None, None),
-            Metric("brier_score", False, 0.1, 0.09, -0.02, 0.0),
+            MetricChange("roc_auc", True, 0.8, 0.81, 0.002, 0.018),
+            MetricChange("log_loss", False, 0.4, 0.46, 0.05, 0.07),
+            MetricChange("accuracy", True, 0.7, 0.7, None, None),
+            MetricChange("brier_score", False, 0.1, 0.09, -0.02, 0.0),
         ]
         if compared
-        else [Metric("roc_auc", True, None, 0.81, None, None)],
+        else [MetricChange("roc_auc", True, None, 0.81, None, None)],
         rulings=[
             Ruling("guard", "log_loss", False, "worse", 0.46, 0.4, 0.02),
             Ruling("guard", "brier_score", True, "better", 0.09, 0.1, 0.0),

@@ -10,7 +10,10 @@ from typing import Any
 import pandas
 import pytest
 from baked import Project, run
-from inside import Inside
+from mlops_actions.bundle.archive import load_bundle
+from mlops_actions.core.config import load_config
+from mlops_actions.core.paths import BUNDLE
+from mlops_actions.stages.predict import predict
 from serving import Server, serve
 from tables import DATA
 
@@ -38,15 +41,13 @@ def test_a_row_gets_its_prediction_probabilities_version_and_id(server: Server, 
     assert body["version"] and body["id"] != server.ask("/predict", rows[0]).body["id"]
 
 
-def test_every_row_is_answered_as_the_command_predicts_it(
-    server: Server, trained: Project, rows: Rows, inside: Inside
-) -> None:
-    expected = inside("predict", trained.path, rows=DATA)
+def test_every_row_is_answered_as_the_command_predicts_it(server: Server, trained: Project, rows: Rows) -> None:
+    expected = predict(load_config(trained.path), trained.path / DATA, load_bundle(trained.path / BUNDLE))
     said = server.ask("/predict", rows).body["predictions"]
-    assert [one["prediction"] for one in said] == expected["prediction"]
-    assert [one["probabilities"]["yes"] for one in said] == pytest.approx(expected["probability_yes"], abs=1e-6)
+    assert [one["prediction"] for one in said] == list(expected["prediction"])
+    assert [one["probabilities"]["yes"] for one in said] == pytest.approx(list(expected["probability_yes"]), abs=1e-6)
     alone = [server.ask("/predict", row).body["probabilities"]["yes"] for row in rows[:20]]
-    assert alone == pytest.approx(expected["probability_yes"][:20], abs=1e-6)
+    assert alone == pytest.approx(list(expected["probability_yes"][:20]), abs=1e-6)
 
 
 def test_one_bad_row_does_not_sink_a_batch(server: Server, rows: Rows) -> None:

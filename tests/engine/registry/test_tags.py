@@ -1,11 +1,11 @@
 """Tags are written and read by git alone, and mean what GTO takes them for."""
 
 import os
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from clones import git
 from gto.api import show
 from mlops_actions.registry.tags import annotate
 from mlops_actions.registry.versions import Version, current_roles, list_assignments, list_versions, next_number
@@ -35,11 +35,6 @@ def tag(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tag:
         git("tag", *options, name, commits[commit], GIT_COMMITTER_DATE=when)
 
     return make
-
-
-def git(*words: str, **variables: str) -> str:
-    done = subprocess.run(["git", *words], env=os.environ | variables, capture_output=True, text=True, check=True)
-    return done.stdout.strip()
 
 
 def by_gto() -> tuple[list[Version], dict[str, list[str]]]:

@@ -17,8 +17,9 @@ from typing import Any
 import pandas
 import pytest
 from baked import Project
-from inside import Inside
 from local_github.sigstore import Job, Sigstore
+from mlops_actions.data.prediction_log.log import read_predictions
+from releases import mlops_in, retrain, tag_version
 from serving import Server, children, command_of, serve, wait_until
 from tables import DATA, knob
 
@@ -29,42 +30,41 @@ Said = Callable[..., str]
 class Origin:
     """A bare repository, and the desk from which versions are published and moved."""
 
-    def __init__(self, desk: Project, bare: Path, mlops: Callable[..., Any]) -> None:
-        self.desk, self.bare, self.mlops = desk, bare, mlops
+    def __init__(self, desk: Project, bare: Path) -> None:
+        self.desk, self.bare = desk, bare
 
-    def __call__(self, *words: str) -> str:
-        return self.mlops(self.desk, *words).stdout
+    def __call__(self, *words: str) -> None:
+        """Run `mlops WORDS` at the desk."""
+        mlops_in(self.desk, *words)
 
-    def publish(self, version: str) -> None:
-        """Register what is committed as a version."""
+    def send(self, version: str) -> None:
+        """Bring a version to origin."""
         self("push")
-        self.desk.run("git", "tag", "--annotate", f"--message={version}", f"model@{version}")
         self.desk.run("git", "push", "--quiet", "--no-verify", "origin", "main", f"model@{version}")
 
-    def retrain(self, version: str, file: str, change: Callable[[str], str]) -> None:
+    def publish(self, version: str, file: str, change: Callable[[str], str]) -> None:
         """Publish a version whose `file` is changed."""
         self.desk.write(file, change(self.desk.read(file)))
-        self("train")
-        self.desk.commit(version)
-        self.publish(version)
+        retrain(self.desk)
+        tag_version(self.desk, version)
+        self.send(version)
 
 
 @pytest.fixture(scope="module")
-def origin(released: Project, mlops: Callable[..., Any], tmp_path_factory: pytest.TempPathFactory) -> Origin:
+def origin(versioned: Project, tmp_path_factory: pytest.TempPathFactory) -> Origin:
     """v1.0.0; v1.1.0, regularised; v2.0.0, which refuses other plans than yes and no; v2.1.0, which needs pandas."""
     root = tmp_path_factory.mktemp("origin")
-    shutil.copytree(released.path, root / "desk", symlinks=True)
+    shutil.copytree(versioned.path, root / "desk", symlinks=True)
     desk, bare = Project(root / "desk"), root / "origin.git"
     desk.run("git", "init", "--quiet", "--bare", "--initial-branch", "main", bare)
     desk.run("git", "remote", "add", "origin", bare)
-    made = Origin(desk, bare, mlops)
-    made("push")
-    desk.run("git", "push", "--quiet", "--no-verify", "origin", "main", "model@v1.0.0")
-    made.retrain("v1.1.0", "params.yaml", knob("params: {}", "params: {C: 0.001}"))
+    made = Origin(desk, bare)
+    made.send("v1.0.0")
+    made.publish("v1.1.0", "params.yaml", knob("params: {}", "params: {C: 0.001}"))
     plan = "international_plan: {type: category, missing: false"
-    made.retrain("v2.0.0", "schema.yaml", knob(plan, f'{plan}, values: ["no", "yes"]'))
+    made.publish("v2.0.0", "schema.yaml", knob(plan, f'{plan}, values: ["no", "yes"]'))
     added = "    rows['odd'] = rows['total_day_calls'].apply(lambda calls: calls % 7)\n    return rows\n"
-    made.retrain("v2.1.0", "src/customer_churn/features.py", lambda text: text.replace("    return rows\n", added))
+    made.publish("v2.1.0", "src/customer_churn/features.py", lambda text: text.replace("    return rows\n", added))
     return made
 
 
@@ -86,8 +86,8 @@ def following(
 
 
 @pytest.fixture(scope="module")
-def rows(released: Project) -> Rows:
-    return json.loads(pandas.read_csv(released.path / DATA).drop(columns="churn").to_json(orient="records"))
+def rows(versioned: Project) -> Rows:
+    return json.loads(pandas.read_csv(versioned.path / DATA).drop(columns="churn").to_json(orient="records"))
 
 
 @pytest.fixture(autouse=True)
@@ -101,6 +101,11 @@ def champion(origin: Origin) -> Iterator[None]:
 
 def roles(server: Server) -> dict[str, str]:
     return server.ask("/v2/health/ready").body["roles"]
+
+
+def kept(there: Path) -> Rows:
+    """The predictions in a project's log."""
+    return read_predictions(there / "predictions").to_dict("records")
 
 
 def versions(server: Server, rows: Rows, keys: list[str]) -> dict[str, str]:
@@ -193,7 +198,7 @@ def test_rows_of_one_request_go_by_the_keys_that_params_name(
 
 
 def test_the_shadow_sees_every_request_answers_none_and_harms_nobody(
-    origin: Origin, following: Callable[..., Any], rows: Rows, tmp_path: Path, inside: Inside
+    origin: Origin, following: Callable[..., Any], rows: Rows, tmp_path: Path
 ) -> None:
     origin("shadow", "start", "v2.1.0", "--reason", "to watch it")
     with following() as server:
@@ -202,9 +207,7 @@ def test_the_shadow_sees_every_request_answers_none_and_harms_nobody(
         answers += server.ask("/predict", rows[100:120]).body["predictions"]
         assert {answer["version"] for answer in answers} == {"v1.0.0"}
         log = tmp_path / "clone"
-        seen = wait_until(
-            lambda: len(found := [one for one in inside("log", log) if one["role"] == "shadow"]) >= 120 and found
-        )
+        seen = wait_until(lambda: len(found := [one for one in kept(log) if one["role"] == "shadow"]) >= 120 and found)
         by_id = {answer["id"]: answer for answer in answers}
         assert {one["id"] for one in seen} == by_id.keys() and {one["version"] for one in seen} == {"v2.1.0"}
         said = [(json.loads(one["answer"])["probabilities"], by_id[one["id"]]["probabilities"]) for one in seen]
@@ -221,7 +224,7 @@ def test_the_shadow_sees_every_request_answers_none_and_harms_nobody(
 
 
 def test_a_canary_that_refuses_what_the_champion_answers_is_cut_off_and_stays_it(
-    origin: Origin, following: Callable[..., Any], rows: Rows, tmp_path: Path, inside: Inside
+    origin: Origin, following: Callable[..., Any], rows: Rows, tmp_path: Path
 ) -> None:
     origin("canary", "start", "v2.0.0", "--share", "100", "--reason", "to try it")
     odd = {**rows[0], "international_plan": "maybe"}
@@ -234,7 +237,7 @@ def test_a_canary_that_refuses_what_the_champion_answers_is_cut_off_and_stays_it
         assert "the canary v2.0.0 is cut off: 2 of its last" in server.said()
         assert roles(server) == {"champion": "v1.0.0"}
         assert "mlops_canary_cut_off 1.0" in server.ask("/metrics").body
-        failed = wait_until(lambda: [one for one in inside("log", tmp_path / "clone") if isinstance(one["error"], str)])
+        failed = wait_until(lambda: [one for one in kept(tmp_path / "clone") if isinstance(one["error"], str)])
         assert "refuses what the champion answers: the column 'international_plan'" in failed[0]["error"]
         report = server.ask("/canary").body
         assert (report["canary"], report["champion"], report["advice"]) == ("v2.0.0", "v1.0.0", "stop")
@@ -299,9 +302,9 @@ def test_what_was_served_is_forgotten_once_an_attestation_is_required_that_it_la
 
 
 def test_the_report_of_live_traffic_tells_what_truths_say(
-    origin: Origin, following: Callable[..., Any], rows: Rows, released: Project
+    origin: Origin, following: Callable[..., Any], rows: Rows, versioned: Project
 ) -> None:
-    truth = pandas.read_csv(released.path / DATA)["churn"]
+    truth = pandas.read_csv(versioned.path / DATA)["churn"]
     origin("canary", "start", "v1.1.0", "--share", "50", "--reason", "to try it")
     with following() as server:
         assert server.ask("/canary").status in (200, 409)

@@ -4,6 +4,7 @@ import hashlib
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import threading
@@ -11,23 +12,28 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pandas
 import pytest
 from baked import Project
-from inside import Inside
+from mlops_actions.bundle.archive import load_bundle
+from mlops_actions.core.config import Serving, load_config
+from mlops_actions.core.errors import UserError
+from mlops_actions.data.prediction_log.log import read_predictions, read_truths
+from mlops_actions.serving.server import serve as run_server
+from mlops_actions.stages.predict import predict
+from pipeline import train_project
 from serving import STARTED, Server, children, command_of, is_running, memory, serve, wait_until
 from tables import DATA
 
-Serving = Callable[..., Any]
+Serve = Callable[..., Any]
 BUNDLE = ("--bundle", "models/bundle.zip")
 
 
 @pytest.fixture
-def serving() -> Serving:
+def serving() -> Serve:
     """`with serving(project, "--workers", "2") as server`: its bundle, served."""
     return lambda project, *words: serve(project, *BUNDLE, *words)
 
@@ -48,16 +54,29 @@ def copied(trained: Project, tmp_path: Path, fresh: Callable[..., Project]) -> C
 
 
 @pytest.fixture(scope="module")
+def server(trained: Project) -> Iterator[Server]:
+    """A server as it is without a change of params."""
+    with serve(trained, *BUNDLE) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
 def rows(trained: Project) -> list[dict[str, Any]]:
     return json.loads(pandas.read_csv(trained.path / DATA).drop(columns="churn").to_json(orient="records"))
 
 
-def kept(project: Project, inside: Inside) -> list[dict[str, Any]]:
-    return inside("log", project.path)
+def kept(project: Project) -> list[dict[str, Any]]:
+    """The predictions in a project's log."""
+    return read_predictions(project.path / "predictions").to_dict("records")
+
+
+def truths_of(project: Project) -> list[dict[str, Any]]:
+    """The truths that came back."""
+    return read_truths(project.path / "predictions").to_dict("records")
 
 
 def test_every_prediction_is_kept_with_what_was_asked_and_answered(
-    copied: Callable[..., Project], serving: Serving, rows: list[dict[str, Any]], inside: Inside
+    copied: Callable[..., Project], serving: Serve, rows: list[dict[str, Any]]
 ) -> None:
     project = copied()
     with serving(project) as server:
@@ -65,36 +84,18 @@ def test_every_prediction_is_kept_with_what_was_asked_and_answered(
         several = server.ask("/predict", [rows[1], {"state": 1}, rows[2]]).body["predictions"]
         truth = server.ask("/feedback", [{"id": one["id"], "truth": "yes"}, {"id": several[2]["id"], "truth": "no"}])
         assert (truth.status, truth.body) == (202, {"kept": 2})
-        wait_until(lambda: len(kept(project, inside)) == 3, 10)
-    said = {line["id"]: line for line in kept(project, inside)}
+        wait_until(lambda: len(kept(project)) == 3, 10)
+    said = {line["id"]: line for line in kept(project)}
     assert list(said) == [one["id"], several[0]["id"], several[2]["id"]]
     first = said[one["id"]]
     assert json.loads(first["row"]) == rows[0] and first["key"] == "ada" and first["role"] == "champion"
     assert json.loads(first["answer"]) == {name: one[name] for name in ("prediction", "probabilities")}
     assert json.loads(said[several[2]["id"]]["row"]) == rows[2]
-    assert {line["id"]: line["truth"] for line in inside("truths", project.path)} == {
+    assert {line["id"]: line["truth"] for line in truths_of(project)} == {
         one["id"]: "yes",
         several[2]["id"]: "no",
     }
     assert not list((project.path / "predictions").glob("journal-*")), "the end made Parquet of the journal"
-
-
-def test_truths_come_as_a_file_all_or_none(copied: Callable[..., Project], mlops: Any, inside: Inside) -> None:
-    project = copied()
-    ids = [f"0192f3c1a4b7c2e9010000-{number}" for number in range(3)]
-    project.write("truths.csv", "id,truth\n" + "".join(f"{id},yes\n" for id in ids))
-    assert mlops(project, "feedback", "truths.csv").stdout == "3 truths are kept.\n"
-    assert [one["id"] for one in inside("truths", project.path)] == ids
-    for text, said in (
-        (f"id,truth\n{ids[0]},no\n{ids[1]},maybe\n", "truth in row 2 must be one of no, yes, not 'maybe'"),
-        (f"id,truth\n{ids[0]},\n", "truth in row 1 must be one of no, yes"),
-        ("id,truth\n17,yes\n", "id in row 1 must be the id of a prediction, not '17'"),
-        ("id,label\n17,yes\n", "lacks the column 'truth'"),
-    ):
-        project.write("truths.csv", text)
-        done = mlops(project, "feedback", "truths.csv", check=False)
-        assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr
-    assert {one["truth"] for one in inside("truths", project.path)} == {"yes"}
 
 
 @pytest.mark.parametrize(
@@ -106,17 +107,14 @@ def test_truths_come_as_a_file_all_or_none(copied: Callable[..., Project], mlops
         ({"id": "0192f3c1a4b7c2e9010000-0", "truth": None}, "must be what the target turned out to be"),
     ],
 )
-def test_a_truth_that_is_none_is_refused(
-    copied: Callable[..., Project], serving: Serving, truth: Any, said: str
-) -> None:
-    with serving(copied()) as server:
-        status, body, _ = server.ask("/feedback", truth)
-        assert status == 422 and said in body["error"]
-        assert server.ask("/feedback", [truth]).body["error"].startswith("truth 0: ")
+def test_a_truth_that_is_none_is_refused(server: Server, truth: Any, said: str) -> None:
+    status, body, _ = server.ask("/feedback", truth)
+    assert status == 422 and said in body["error"]
+    assert server.ask("/feedback", [truth]).body["error"].startswith("truth 0: ")
 
 
 def test_a_killed_server_loses_the_last_second_of_its_log_at_most(
-    copied: Callable[..., Project], serving: Serving, rows: list[dict[str, Any]], inside: Inside
+    copied: Callable[..., Project], serving: Serve, rows: list[dict[str, Any]]
 ) -> None:
     project = copied()
     with serving(project) as server:
@@ -139,15 +137,15 @@ def test_a_killed_server_loses_the_last_second_of_its_log_at_most(
     with journal.open("ab") as file:
         file.write(b"\0\0\1\0 half a record")
     safe = [id for at, id in answered if at < killed - 1]
-    assert len(safe) > 50 and set(safe) <= {line["id"] for line in kept(project, inside)}
+    assert len(safe) > 50 and set(safe) <= {line["id"] for line in kept(project)}
     with serving(project) as server:
         wait_until(lambda: "ends in half a record: its server was killed" in server.said(), 2 * STARTED)
         wait_until(lambda: not journal.exists())
-    assert set(safe) <= {line["id"] for line in kept(project, inside)}
+    assert set(safe) <= {line["id"] for line in kept(project)}
 
 
 def test_too_many_waiting_rows_get_503_and_when_to_try_again(
-    copied: Callable[..., Project], serving: Serving, rows: list[dict[str, Any]]
+    copied: Callable[..., Project], serving: Serve, rows: list[dict[str, Any]]
 ) -> None:
     with serving(copied({"serving.limits.waiting": 40})) as server:
         before = memory(server.process.pid)
@@ -169,17 +167,14 @@ def test_too_many_waiting_rows_get_503_and_when_to_try_again(
         assert server.ask("/predict", rows[0]).status == 200
 
 
-def test_a_body_of_100_mb_is_refused_without_being_held(copied: Callable[..., Project], serving: Serving) -> None:
-    with serving(copied()) as server:
-        before = memory(server.process.pid)
-        status, body, _ = server.ask("/predict", b" " * 100_000_000)
-        assert (status, body["error"]) == (413, "the body is larger than 10 MB; send fewer rows at once")
-        assert memory(server.process.pid) < before + 25
+def test_a_body_of_100_mb_is_refused_without_being_held(server: Server) -> None:
+    before = memory(server.process.pid)
+    status, body, _ = server.ask("/predict", b" " * 100_000_000)
+    assert (status, body["error"]) == (413, "the body is larger than 10 MB; send fewer rows at once")
+    assert memory(server.process.pid) < before + 25
 
 
-def test_a_head_leaves_with_its_body_or_alone_where_there_is_none(
-    copied: Callable[..., Project], serving: Serving, rows: list[dict[str, Any]]
-) -> None:
+def test_a_head_leaves_with_its_body_or_alone_where_there_is_none(server: Server, rows: list[dict[str, Any]]) -> None:
     def read(connection: socket.socket, until: bytes) -> bytes:
         said = b""
         while not said.endswith(until):
@@ -187,7 +182,7 @@ def test_a_head_leaves_with_its_body_or_alone_where_there_is_none(
             said += more
         return said
 
-    with serving(copied()) as server, socket.create_connection(("127.0.0.1", server.port), 10) as connection:
+    with socket.create_connection(("127.0.0.1", server.port), 10) as connection:
         connection.sendall(b"HEAD /v2/health/live HTTP/1.1\r\nHost: a\r\n\r\n")
         assert read(connection, b"\r\n\r\n").startswith(b"HTTP/1.1 200 ")
         body = json.dumps(rows[0]).encode()
@@ -202,7 +197,7 @@ def test_a_head_leaves_with_its_body_or_alone_where_there_is_none(
 
 
 def test_slow_clients_are_left_behind_and_nobody_waits_for_them(
-    copied: Callable[..., Project], serving: Serving, rows: list[dict[str, Any]]
+    copied: Callable[..., Project], serving: Serve, rows: list[dict[str, Any]]
 ) -> None:
     with serving(copied({"serving.limits.seconds": 2})) as server:
         mute, slow = (socket.create_connection(("127.0.0.1", server.port), 30) for _ in range(2))
@@ -219,7 +214,7 @@ def test_slow_clients_are_left_behind_and_nobody_waits_for_them(
 
 
 def test_a_stopped_server_answers_what_it_was_asked(
-    copied: Callable[..., Project], serving: Serving, rows: list[dict[str, Any]]
+    copied: Callable[..., Project], serving: Serve, rows: list[dict[str, Any]]
 ) -> None:
     with serving(copied()) as server, ThreadPoolExecutor(8) as pool:
         connections = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=30) for _ in range(8)]
@@ -239,7 +234,7 @@ def test_a_stopped_server_answers_what_it_was_asked(
 
 
 def test_a_killed_worker_is_replaced_and_the_others_go_on(
-    copied: Callable[..., Project], serving: Serving, rows: list[dict[str, Any]]
+    copied: Callable[..., Project], serving: Serve, rows: list[dict[str, Any]]
 ) -> None:
     with serving(copied(), "--workers", "2") as server:
         workers = [pid for pid in children(server.process.pid) if "spawn_main" in command_of(pid)]
@@ -261,35 +256,24 @@ def test_a_killed_worker_is_replaced_and_the_others_go_on(
 
 
 @pytest.fixture(scope="module")
-def by_pandas(inside: Inside, fresh: Callable[..., Project]) -> Project:
-    """A project whose features.py is not compiled, and refuses a row."""
+def by_pandas(fresh: Callable[..., Project]) -> Project:
+    """A trained project whose features.py is not compiled, and refuses a row."""
     project = fresh(400)
     features = "src/customer_churn/features.py"
     text = project.read(features)
     added = "    rows['odd'] = rows['total_day_calls'].apply(lambda calls: 1 / calls if calls else float('inf'))\n"
     project.write(features, text.replace("    return rows\n", added + "    return rows\n"))
     project.set(**{"serving.limits.seconds": 4})
+    train_project(project.path)
     return project
 
 
-@contextmanager
-def pandas_server(project: Project, mlops: Any) -> Iterator[Server]:
-    if not (project.path / "models/bundle.zip").exists():
-        project.write("params.yaml", project.read("params.yaml").replace("task: guess", "task: classification"))
-        project.run("git", "init", "--quiet", "--initial-branch", "main")
-        mlops(project, "setup", check=False)
-        for stage in ("prepare", "history", "featurize", "train", "evaluate", "export"):
-            mlops(project, "stage", stage)
-    with serve(project, *BUNDLE) as server:
-        yield server
-
-
 def test_a_bundle_that_needs_pandas_is_answered_by_a_process_beside_the_server(
-    by_pandas: Project, mlops: Any, rows: list[dict[str, Any]]
+    by_pandas: Project, serving: Serve, rows: list[dict[str, Any]]
 ) -> None:
-    with pandas_server(by_pandas, mlops) as server:
-        mlops(by_pandas, "predict", DATA, "--out", "said.parquet")
-        expected = pandas.read_parquet(by_pandas.path / "said.parquet")["probability_yes"]
+    root = by_pandas.path
+    expected = predict(load_config(root), root / DATA, load_bundle(root / "models/bundle.zip"))["probability_yes"]
+    with serving(by_pandas) as server:
         bad = {**rows[0], "total_day_calls": 0}
         said = server.ask("/predict", [*rows, bad]).body["predictions"]
         assert [one["probabilities"]["yes"] for one in said[:-1]] == pytest.approx(list(expected), abs=1e-6)
@@ -343,28 +327,25 @@ def unknown_step(files: dict[str, bytes]) -> None:
         (lambda files: files.pop("reference.json"), "not a model bundle"),
     ],
 )
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [1, 2])
 def test_a_bundle_that_is_not_what_it_should_be_is_refused_in_one_sentence(
-    copied: Callable[..., Project], mlops: Any, change: Callable[[dict[str, bytes]], None], said: str, workers: str
+    copied: Callable[..., Project], change: Callable[[dict[str, bytes]], None], said: str, workers: int
 ) -> None:
     project = copied()
     rewritten(project, change)
-    done = mlops(project, "serve", *BUNDLE, "--port", "0", "--workers", workers, check=False)
-    assert done.returncode == 1 and said in done.stderr and "Traceback" not in done.stderr + done.stdout
+    with pytest.raises(UserError, match=re.escape(said)):
+        run_server(Serving(port=0, workers=workers), project.path / "models/bundle.zip")
 
 
-def test_an_address_in_use_is_one_sentence(copied: Callable[..., Project], mlops: Any) -> None:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        taken.listen()
-        port = str(taken.getsockname()[1])
-        done = mlops(copied(), "serve", *BUNDLE, "--port", port, check=False)
-    assert done.returncode == 1 and f"127.0.0.1:{port} cannot be listened on" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_an_address_in_use_is_one_sentence(trained: Project) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=f"127.0.0.1:{port} cannot be listened on"):
+            run_server(Serving(port=port), trained.path / "models/bundle.zip")
 
 
 def test_the_server_is_small_and_answers_soon(
-    copied: Callable[..., Project], serving: Serving, rows: list[dict[str, Any]]
+    copied: Callable[..., Project], serving: Serve, rows: list[dict[str, Any]]
 ) -> None:
     with serving(copied()) as server, ThreadPoolExecutor(16) as pool:
         assert {reply.status for reply in pool.map(lambda row: server.ask("/predict", row), rows)} == {200}
