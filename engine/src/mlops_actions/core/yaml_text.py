@@ -24,8 +24,11 @@ def flow(value: Any) -> str:
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     if not isinstance(value, str):
         return json.dumps(value)
-    if _BARE.fullmatch(value) and value.lower() not in _RESERVED:
-        return value
+    return value if _BARE.fullmatch(value) and value.lower() not in _RESERVED else quoted(value)
+
+
+def quoted(text: str) -> str:
+    """Return a text in quotes, whatever is in it."""
     return "".join(
-        letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in json.dumps(value, ensure_ascii=False)
+        letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in json.dumps(text, ensure_ascii=False)
     )

@@ -10,7 +10,7 @@ import pandas as pd
 from ..core.errors import UserError
 from ..core.files import write_file
 from ..core.typed_yaml import Section, parse, parse_yaml, read_yaml
-from ..core.yaml_text import flow
+from ..core.yaml_text import flow, quoted
 from .rules import Column, Target, check_column, check_rows, name_rows
 from .values import as_text, parse_values
 
@@ -172,11 +172,19 @@ def _holds(column: Column) -> str:
 
 
 def _flow(column: Column) -> str:
-    """Return a column's keys as a YAML flow mapping: the name of a target, the type and what may be missing first."""
+    """Return a column's keys as a YAML flow mapping, the most important first; texts of the data are in quotes."""
     items = column.model_dump(exclude_defaults=True)
     named = {"name": items.pop("name")} if isinstance(column, Target) else {}
     missing = {} if isinstance(column, Target) and not column.missing else {"missing": column.missing}
-    return flow(named | {"type": items.pop("type")} | missing | items)
+    parts = [f"{key}: {flow(value)}" for key, value in (named | {"type": items.pop("type")}).items()]
+    parts += [f"{key}: {_of_data(value)}" for key, value in (missing | items).items()]
+    return f"{{{', '.join(parts)}}}"
+
+
+def _of_data(value: object) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(quoted, value))}]"
+    return quoted(value) if isinstance(value, str) else flow(value)
 
 
 def remark(text: str) -> str:

@@ -6,6 +6,7 @@ import math
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -82,7 +83,7 @@ def _keys(connection: duckdb.DuckDBPyConnection, query: HistoryQuery, source: st
     another one needs company.
     """
     columns = connection.execute("DESCRIBE typed").fetchall()
-    recipe = repr((query, [column[:2] for column in columns], REVISIONS["history"], duckdb.__version__))
+    recipe = repr((astuple(query), [column[:2] for column in columns], REVISIONS["history"], duckdb.__version__))
     names = quote(*(name for name, *_ in columns))
     try:
         parts = connection.execute(f"""
