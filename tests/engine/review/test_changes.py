@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from baked import Project, bare_project
+from baked import TEMPLATE, Project, bare_project
 from mlops_actions.core.config import load_config
 from mlops_actions.core.paths import STAGE_TIMES, STAGES, SUMMARY
 from mlops_actions.review.changes import data_changes, params_changes, same_recipe, schema_changes, stages_run
@@ -17,10 +17,23 @@ gate: {primary: accuracy}
 """
 
 
+MODEL = TEMPLATE / "{{cookiecutter.project_slug}}/src/{{cookiecutter.package_name}}/model.py"
+LOCK = """\
+version = 1
+
+[[package]]
+name = "mlops-actions"
+version = "1.0.0"
+source = { registry = "https://pypi.org/simple" }
+"""
+
+
 @pytest.fixture
 def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     """A repository with one commit."""
     shop = bare_project(tmp_path / "shop", PARAMS)
+    shop.write("uv.lock", LOCK)
+    shop.write("src/shop/model.py", MODEL.read_text())
     shop.path.joinpath(SUMMARY).parent.mkdir(parents=True, exist_ok=True)
     shop.write(str(SUMMARY), json.dumps({"rows": 100, "train_rows": 80, "columns": {"age": {"mean": 40}}}))
     shop.write("schema.yaml", "columns: {age: {min: 18}}\n")
@@ -60,6 +73,22 @@ def test_knobs_that_this_engine_does_not_know_are_shown_as_they_are_written(shop
     shop.commit("A knob of another engine")
     shop.write("params.yaml", PARAMS)
     assert changed_params()["colour.name"] == ('"red"', None)
+
+
+def test_where_the_code_differs_the_champions_own_tells_its_knobs(shop: Project) -> None:
+    shop.write("src/shop/features.py", '"""Other features."""\n')
+    assert changed_params() == {}
+    shop.write("params.yaml", PARAMS.replace("C: 1.0", "C: 0.5"))
+    assert changed_params() == {"model.params.C": ("1.0", "0.5")}
+
+
+def test_code_of_the_champions_that_does_not_run_any_more_leaves_its_knobs_to_this_code(shop: Project) -> None:
+    shop.write("pyproject.toml", "[tool.mlops\n")
+    shop.commit("Break the project")
+    shop.run("git", "checkout", "--quiet", "HEAD^", "--", "pyproject.toml")
+    shop.write("src/shop/features.py", '"""Other features."""\n')
+    shop.write("params.yaml", PARAMS.replace("C: 1.0", "C: 0.5"))
+    assert changed_params() == {"model.params.C": ("1.0", "0.5")}
 
 
 def test_facts_of_the_data_and_lines_of_its_contract_differ_by_their_path(shop: Project) -> None:
