@@ -12,13 +12,15 @@ from duels import begin, record
 from mlops_actions.core.config import Config, load_config
 from mlops_actions.core.paths import TEST_ROWS, TRAIN_ROWS
 from mlops_actions.review.champion import Champion
-from mlops_actions.review.compare import change_of, compare_models, groups_of
+from mlops_actions.review.compare import change_of, compare_models, groups_of, notes_of
 from mlops_actions.review.gate import rule
 from mlops_actions.review.judge import describe, judge, write
 from mlops_actions.review.markdown import render
-from mlops_actions.review.report import Note
+from mlops_actions.review.report import Note, Redefined, Rows
+from mlops_actions.review.rivals import Rivals
 from mlops_actions.stages import evaluate, export, featurize, train
-from mlops_actions.stats.metrics import METRICS
+from mlops_actions.stats.intervals import Interval
+from mlops_actions.stats.metrics import METRICS, Predictions
 from pipeline import train_project
 from tables import DATA
 
@@ -86,6 +88,20 @@ def test_rows_on_which_the_champion_was_trained_do_not_decide(duel: Project) -> 
     assert found.confusion and sum(map(sum, found.confusion.candidate)) == len(test)
 
 
+def test_a_metric_of_ones_own_that_is_new_is_the_first_thing_that_is_said(duel: Project) -> None:
+    champion = champion_of(duel)
+    duel.write(
+        "src/customer_churn/metrics.py", "def share(truth, predicted):\n    return float((truth == 'no').mean())\n"
+    )
+    config = load_config()
+    report = judge(describe(config, champion), config, champion)
+    (share,) = [metric for metric in report.metrics if metric.name == "share"]
+    assert report.redefined == [Redefined("share", None, pytest.approx(share.champion))]
+    second = [line for line in render(report, run_url=None, commit=None).splitlines() if line][1]
+    begin = "**This changes `metrics.py`**, by which both are judged. By its own and by this one the champion has: "
+    assert second.startswith(f"{begin}`share` – and 0.")
+
+
 def test_a_champion_that_was_trained_on_every_row_is_not_compared(duel: Project) -> None:
     champion = champion_of(duel)
     pd.read_parquet(TRAIN_ROWS)[:60].to_parquet(TEST_ROWS)
@@ -145,8 +161,6 @@ def test_a_first_model_is_measured_alone(duel: Project) -> None:
 
 
 def test_the_change_of_an_error_is_its_gain_the_other_way_round() -> None:
-    from mlops_actions.stats.intervals import Interval
-
     interval = Interval(0.1, 0.05, 0.2, 0.02, 9, "")
     assert change_of(METRICS["roc_auc"], interval) == (0.05, 0.2)
     assert change_of(METRICS["log_loss"], interval) == (-0.2, -0.05)
@@ -171,11 +185,6 @@ def test_rows_are_grouped_by_a_key_that_some_share(duel: Project, key: list[str]
 
 
 def test_a_model_that_gives_one_answer_and_classes_that_are_absent_are_noted(duel: Project) -> None:
-    from mlops_actions.review.compare import notes_of
-    from mlops_actions.review.report import Rows
-    from mlops_actions.review.rivals import Rivals
-    from mlops_actions.stats.metrics import Predictions
-
     constant = Predictions(np.tile([0.2, 0.3, 0.5], (4, 1)), ["maybe", "no", "yes"])
     theirs = Predictions(np.random.default_rng(0).dirichlet(np.ones(3), 4), ["no", "once", "yes"])
     rows, nothing = Rows(4, 4, 0, 0, 0, 0), pd.DataFrame()
