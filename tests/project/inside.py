@@ -23,10 +23,8 @@ from mlops_actions.core.paths import (
     TEST_ROWS,
     TRAIN_ROWS,
 )
-from mlops_actions.data.prediction_log.log import read_predictions, read_truths
 from mlops_actions.data.table import read_table
 from mlops_actions.data.values import parse_values
-from mlops_actions.registry.attestation import verify
 from mlops_actions.review.changes import params_changes
 from mlops_actions.setup import describe
 from mlops_actions.setup.profile.writing import read_writing
@@ -42,13 +40,6 @@ Inside = Callable[..., Any]
 def as_json(value: Any) -> Any:
     """Return what remains of a value in JSON."""
     return json.loads(json.dumps(value))
-
-
-def do_verify(root: Path, repository: str, trusted_root: str | None) -> str:
-    """The sentence that refuses the attestation beside the project's bundle, or none."""
-    with sentence() as said:
-        verify(root / BUNDLE, repository, Path(trusted_root) if trusted_root else None)
-    return said[0] if said else ""
 
 
 def do_prepare(root: Path) -> list[str]:
@@ -238,16 +229,6 @@ def do_params_changes(root: Path, commit: str) -> list[list[str | None]]:
     finally:
         os.chdir(home)
     return [[change.name, change.champion, change.candidate] for change in changes]
-
-
-def do_log(root: Path) -> list[dict[str, Any]]:
-    """The predictions that a server kept."""
-    return read_predictions(root / "predictions").drop(columns="time").to_dict("records")
-
-
-def do_truths(root: Path) -> list[dict[str, Any]]:
-    """The truths that came back to a server."""
-    return read_truths(root / "predictions").drop(columns="time").to_dict("records")
 
 
 @contextmanager

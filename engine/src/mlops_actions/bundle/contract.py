@@ -140,8 +140,8 @@ class _Known(dict[Any, Any]):
     def __missing__(self, value: Any) -> Any:
         if len(self) >= SEEN:
             self.clear()
-        found = self[value] = self._read(value)
-        return found
+        typed = self[value] = self._read(value)
+        return typed
 
 
 def _reader(column: Mapping[str, Any], enforce: bool) -> Reader:
@@ -149,7 +149,7 @@ def _reader(column: Mapping[str, Any], enforce: bool) -> Reader:
     read = _checked(kinds.get(column["type"], _as_category)(column), column, enforce)
     if column["type"] not in ("number", "boolean"):
         return read
-    return lambda value: math.nan if (found := read(value)) is None else found
+    return lambda value: math.nan if (typed := read(value)) is None else typed
 
 
 def _is_plain(column: Mapping[str, Any], enforce: bool) -> bool:
@@ -278,15 +278,15 @@ def _checked(convert: Callable[[Any], Any], column: Mapping[str, Any], enforce: 
     missing = column.get("missing", False)
 
     def check(value: Any) -> Any:
-        found = convert(value)
-        if found is None:
+        typed = convert(value)
+        if typed is None:
             if not missing:
                 raise Wrong(f"is missing ({shown(value)}), which schema.yaml does not allow")
             return None
         for breaks, must in rules:
-            if breaks(found):
+            if breaks(typed):
                 raise Wrong(f"must {must}, but is {shown(value)}")
-        return found
+        return typed
 
     return check
 
@@ -297,11 +297,11 @@ def _rules(column: Mapping[str, Any]) -> list[tuple[Callable[[Any], bool], str]]
     moment, boolean = column["type"] == "datetime", column["type"] == "boolean"
     read = (lambda text: _parse_moment(text, None, None)) if moment else float
     if "min" in column:
-        least, said = read(column["min"]), column["min"] if moment else f"{column['min']:g}"
-        rules.append((lambda value: value < least, f"be {said} or later" if moment else f"be at least {said}"))
+        least, lowest = read(column["min"]), column["min"] if moment else f"{column['min']:g}"
+        rules.append((lambda value: value < least, f"be {lowest} or later" if moment else f"be at least {lowest}"))
     if "max" in column:
-        most, told = read(column["max"]), column["max"] if moment else f"{column['max']:g}"
-        rules.append((lambda value: value > most, f"be {told} or earlier" if moment else f"be at most {told}"))
+        most, highest = read(column["max"]), column["max"] if moment else f"{column['max']:g}"
+        rules.append((lambda value: value > most, f"be {highest} or earlier" if moment else f"be at most {highest}"))
     if not column.get("future", True):
         rules.append((_is_ahead, "be no later than now"))
     if (allowed := column.get("values")) is not None:

@@ -95,9 +95,11 @@ class _Column:
         """Return the column after one more step; an argument that is no column is a constant."""
         if name not in STEPS:
             raise Untraceable(f"`{name}`")
-        if any(isinstance(one, _Column) and one.kind == "boolean" for one in (self, *arguments)):
+        if any(isinstance(argument, _Column) and argument.kind == "boolean" for argument in (self, *arguments)):
             raise Untraceable(f"`{name}` {_TRUTHS}")
-        steps = [one.step if isinstance(one, _Column) else self.tracer.constant(one) for one in arguments]
+        steps = [
+            argument.step if isinstance(argument, _Column) else self.tracer.constant(argument) for argument in arguments
+        ]
         return _Column(self.tracer, self.tracer.add(name, self.step, *steps), kind)
 
     def _binary(self, name: str, other: Any, turned: bool = False) -> "_Column":
@@ -276,7 +278,7 @@ class _Frame:
 
     def __getitem__(self, name: Any) -> Any:
         if isinstance(name, list | pd.Index):
-            return _Frame(self.tracer, {one: self.columns_by_name[one] for one in name})
+            return _Frame(self.tracer, {column: self.columns_by_name[column] for column in name})
         if not isinstance(name, str):
             raise Untraceable("a selection of rows")
         return self.columns_by_name[name]
@@ -333,7 +335,9 @@ class _Frame:
         kinds = {kind for name in names for kind in _SELECTED.get(str(name), ())}
         if not all(str(name) in _SELECTED for name in names):
             raise Untraceable(f"`select_dtypes({include!r})`")
-        return _Frame(self.tracer, {name: one for name, one in self.columns_by_name.items() if one.kind in kinds})
+        return _Frame(
+            self.tracer, {name: column for name, column in self.columns_by_name.items() if column.kind in kinds}
+        )
 
 
 def _choose(tracer: _Tracer, condition: Any, chosen: Any, other: Any) -> _Column:
@@ -341,7 +345,7 @@ def _choose(tracer: _Tracer, condition: Any, chosen: Any, other: Any) -> _Column
     if not isinstance(condition, _Column):
         raise Untraceable("a choice by something that is no column")
     _require(condition, "where", "bool")
-    kinds = {_kind_of(one) for one in (chosen, other)} - {"nothing"}
+    kinds = {_kind_of(value) for value in (chosen, other)} - {"nothing"}
     kinds = {"category" if kind == "text" else kind for kind in kinds}
     if len(kinds) != 1 or "boolean" in kinds:
         raise Untraceable(f"a choice between {' and '.join(sorted(kinds))}")

@@ -86,8 +86,8 @@ def is_text(counts: pd.Series) -> bool:
 
 def as_span(text: float | str) -> pd.Timedelta | None:
     """Return a span of time such as 7d, 1.5 h, 30min or 90s; None where it is none."""
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?) ?(w|d|h|min|s)", str(text).lower())
-    return pd.Timedelta(round(float(found[1]) * _SECONDS[found[2]] * 1e6), "us") if found else None
+    span = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?) ?(w|d|h|min|s)", str(text).lower())
+    return pd.Timedelta(round(float(span[1]) * _SECONDS[span[2]] * 1e6), "us") if span else None
 
 
 def _number(values: pd.Series, format: str | None = None, unit: str | None = None) -> Parsed:

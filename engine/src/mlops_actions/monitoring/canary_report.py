@@ -113,7 +113,7 @@ def make_report(
     role: Challenger = "canary" if assignment.role == CANARY_ROLE else "shadow"
     window = find_window(predictions, truths, assignment, config.data.task)
     metrics, unusable = judge_metrics(config, window, role, paired)
-    traffic = {role: found for role in ROLES if (found := describe(window, role, config.gate.confidence))}
+    traffic = {role: described for role in ROLES if (described := describe(window, role, config.gate.confidence))}
     champion, own = traffic.get("champion"), traffic.get(role)
     advice, reason = advise(own, champion, metrics, config.serving.canary, cut_off)
     times = window.rows["time"].iloc[window.roles[role]]

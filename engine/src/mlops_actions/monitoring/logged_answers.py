@@ -43,16 +43,16 @@ class LoggedAnswers:
 def read_answers(texts: pd.Series, task: str) -> LoggedAnswers:
     """Return the answers in a column of JSON texts, missing ones included."""
     table = _parse(texts, task)
-    said = table["prediction"].to_pandas()
+    predicted = table["prediction"].to_pandas()
     if task == "regression":
-        return LoggedAnswers(said, said.to_numpy(float), None)
+        return LoggedAnswers(predicted, predicted.to_numpy(float), None)
     if "probabilities" not in table.column_names or not pa.types.is_struct(table["probabilities"].type):
-        return LoggedAnswers(said, np.empty((len(said), 0)), [])
+        return LoggedAnswers(predicted, np.empty((len(predicted), 0)), [])
     probabilities = table["probabilities"].combine_chunks()
     columns = dict(zip((field.name for field in probabilities.type), probabilities.flatten(), strict=True))
     classes = sorted(columns)
     values = [columns[name].to_numpy(zero_copy_only=False).astype(float) for name in classes]
-    return LoggedAnswers(said, np.column_stack(values), classes)
+    return LoggedAnswers(predicted, np.column_stack(values), classes)
 
 
 def _parse(texts: pd.Series, task: str) -> pa.Table:

@@ -91,4 +91,7 @@ def _fetched_by_dvc(md5: str, path: str, rev: str | None) -> Path:
     with readable_errors():
         repo = Repo()
         repo.fetch(targets=[path], revs=[rev] if rev else None, workspace=rev is None)
-        return Path(repo.cache.local.oid_to_path(md5))
+        file = Path(repo.cache.local.oid_to_path(md5))
+    if not file.exists():  # DVC warns of it at most
+        raise UserError(f"{path} is neither on this machine nor in the DVC remote: run `mlops push` where it is.")
+    return file

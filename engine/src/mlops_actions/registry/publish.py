@@ -113,7 +113,7 @@ def forward_branch(commit: str) -> None:
 
 def version_at(commit: str) -> Version | None:
     """Return the version registered on `commit`, or None."""
-    return next((found for found in list_versions() if found.commit == commit), None)
+    return next((version for version in list_versions() if version.commit == commit), None)
 
 
 def is_ancestor(commit: str, of: str) -> bool:
@@ -156,10 +156,10 @@ def prepare_release(ours: Version, directory: Path) -> bool:
     assets = write_assets(ours, directory)
     if names_image(ours):
         github.set_output("image", str(ours))
-    found = find_release(ours)
-    if found and not found["draft"]:
-        require_complete(found, assets)
-        print(f"{found['html_url']} is published already.")
+    release = find_release(ours)
+    if release and not release["draft"]:
+        require_complete(release, assets)
+        print(f"{release['html_url']} is published already.")
         return False
     return True
 
@@ -196,12 +196,12 @@ def publish_release(ours: Version, directory: Path, attestation: str | None = No
     if attestation:
         assets.append(beside(directory / Path(BUNDLE).name))
         shutil.copyfile(attestation, assets[-1])
-    found = find_release(ours)
-    if found is None:
+    release = find_release(ours)
+    if release is None:
         notes = f"--notes-file={directory / CARD}"
         gh_release("create", ours, "--draft", "--verify-tag", f"--title={MODEL} {ours}", notes)
-    elif not found["draft"]:
-        print(f"{found['html_url']} is published already.")
+    elif not release["draft"]:
+        print(f"{release['html_url']} is published already.")
         return
     gh_release("upload", ours, "--clobber", *map(str, assets))
     gh_release("edit", ours, "--draft=false")

@@ -57,10 +57,10 @@ def _by_their_code(commit: str) -> Knobs | None:
         check_out(commit, Path(directory))
         try:
             home = Path(directory)
-            found = json.loads(run_theirs(engine_of(home), home, "params", "--json"))
+            knobs = json.loads(run_theirs(engine_of(home), home, "params", "--json"))
         except (Incomparable, UserError):  # it is older than the verb, or does not run any more
             return None
-    return {name: Knob(**knob) for name, knob in found.items()}
+    return {name: Knob(**knob) for name, knob in knobs.items()}
 
 
 def _by_this_code(commit: str, rows: int | None) -> Knobs:

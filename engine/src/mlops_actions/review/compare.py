@@ -113,7 +113,12 @@ def notes_of(config: Config, rivals: Rivals, truth: np.ndarray) -> list[Note]:
             Note("gone_classes", sorted(known - set(ours.classes))),
         ]
     models = [("candidate", ours), ("champion", theirs)]
-    notes.append(Note("constant", [name for name, said in models if said is not None and _is_constant(said.values)]))
+    notes.append(
+        Note(
+            "constant",
+            [name for name, predictions in models if predictions is not None and _is_constant(predictions.values)],
+        )
+    )
     return [note for note in notes if note.names]
 
 
@@ -131,14 +136,14 @@ def _measured(
     measures: list[Metric], truth: np.ndarray, rivals: Rivals, intervals: dict[str, Interval]
 ) -> list[MetricChange]:
     models = align(truth, *filter(None, (rivals.champion, rivals.candidate)))
-    found = []
+    changes = []
     for measure in measures:
         values = [_defined(measure.compute(truth, model)) for model in models]
         interval = intervals.get(measure.name)
         low, high = change_of(measure, interval) if interval else (None, None)
         champion = values[0] if len(models) == 2 else None
-        found.append(MetricChange(measure.name, measure.greater_is_better, champion, values[-1], low, high))
-    return found
+        changes.append(MetricChange(measure.name, measure.greater_is_better, champion, values[-1], low, high))
+    return changes
 
 
 def _defined(value: float) -> float | None:

@@ -43,12 +43,12 @@ def meets_threshold(metric: MetricChange, limit: float) -> Ruling:
 
 def not_worse(comparison: "Comparison", metric: MetricChange, gate: Gate) -> Ruling:
     """Return the verdict on the primary metric: a non-inferiority test with the margin that params.yaml states."""
-    found: Verdict = "undefined"
+    ruling: Verdict = "undefined"
     passed = metric.candidate is not None
     if interval := comparison.intervals.get(metric.name):
-        found = verdict(interval.low, interval.high, gate.margin)
-        passed = passes(found, interval.gain, gate.margin, gate.undecided)
-    return Ruling("champion", metric.name, passed, found, metric.candidate, metric.champion, gate.margin)
+        ruling = verdict(interval.low, interval.high, gate.margin)
+        passed = passes(ruling, interval.gain, gate.margin, gate.undecided)
+    return Ruling("champion", metric.name, passed, ruling, metric.candidate, metric.champion, gate.margin)
 
 
 def guard(comparison: "Comparison", metric: MetricChange, margin: float, confidence: float) -> Ruling:
@@ -56,13 +56,13 @@ def guard(comparison: "Comparison", metric: MetricChange, margin: float, confide
 
     Its p-value is corrected together with those of the slices: who looks many times finds something by chance.
     """
-    found: Verdict = "undefined"
+    ruling: Verdict = "undefined"
     passed = metric.candidate is not None
     if interval := comparison.intervals.get(metric.name):
-        found = verdict(interval.low, interval.high, margin)
+        ruling = verdict(interval.low, interval.high, margin)
         passed = comparison.harms[metric.name] >= 1 - confidence
-        found = "worse" if not passed else "undecided" if found == "worse" else found
-    return Ruling("guard", metric.name, passed, found, metric.candidate, metric.champion, margin)
+        ruling = "worse" if not passed else "undecided" if ruling == "worse" else ruling
+    return Ruling("guard", metric.name, passed, ruling, metric.candidate, metric.champion, margin)
 
 
 def limit_of(cost: Cost, gate: Gate) -> float | None:

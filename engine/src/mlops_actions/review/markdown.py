@@ -336,10 +336,10 @@ def picture(name: str, report: Report, pictures: Mapping[str, str]) -> str:
 
 def describe(name: str, report: Report) -> str:
     """Return what a picture shows, for those who do not see it; no word of it is the report's own."""
-    found = {metric.name: metric for metric in report.metrics}
+    metrics = {metric.name: metric for metric in report.metrics}
     title = PLOT_TITLES[name]
     numbers = {"roc": "roc_auc", "precision_recall": "average_precision", "calibration": "brier_score"}
-    metric = found.get(
+    metric = metrics.get(
         numbers.get(name, {"predicted_actual": "r2", "residuals": "rmse", "confusion": "accuracy"}.get(name, ""))
     )
     if metric is None:

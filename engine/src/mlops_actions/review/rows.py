@@ -90,8 +90,8 @@ def _pair(
         once = (counts[0] == 1) & (counts[1] == 1) & (counts[2] == 0)
         place = np.empty(size, int)
         place[theirs] = np.arange(len(theirs))
-        found = np.flatnonzero(once[ours])
-        partner[found] = place[ours[found]]
+        unique = np.flatnonzero(once[ours])
+        partner[unique] = place[ours[unique]]
     ours = np.flatnonzero(partner >= 0) if truth else np.array([], int)
     theirs = partner[ours]
     if len(ours):

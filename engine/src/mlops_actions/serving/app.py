@@ -55,22 +55,22 @@ class Endpoint:
         headers: tuple[tuple[bytes, bytes], ...] = ()
         try:
             body = await read_body(receive, self._largest)
-            status, said = await self._answer(self.engine, scope, body)
+            status, answer = await self._answer(self.engine, scope, body)
         except Gone:
             self.engine.metrics.ended(self.path, LEFT, time.perf_counter() - started)
             return
         except Refused as refused:
-            status, said = refused.status, refused.body
+            status, answer = refused.status, refused.body
         except Unready as error:
-            status, said, headers = 503, {"error": str(error)}, (RETRY,)
+            status, answer, headers = 503, {"error": str(error)}, (RETRY,)
         except Overloaded:
-            status, said, headers = 503, {"error": "too many rows wait; try again in a second"}, (RETRY,)
+            status, answer, headers = 503, {"error": "too many rows wait; try again in a second"}, (RETRY,)
         except TimeoutError:
-            status, said, headers = 503, {"error": "no answer in time; try again in a second"}, (RETRY,)
+            status, answer, headers = 503, {"error": "no answer in time; try again in a second"}, (RETRY,)
         except Broken as error:
-            status, said = 500, {"error": f"the model failed: {error}"}
+            status, answer = 500, {"error": f"the model failed: {error}"}
         kind = self._kind if status == 200 else JSON
-        await send_bytes(send, said if isinstance(said, bytes) else encode(said), status, (kind, *headers))
+        await send_bytes(send, answer if isinstance(answer, bytes) else encode(answer), status, (kind, *headers))
         self.engine.metrics.ended(self.path, status, time.perf_counter() - started)
 
 
@@ -82,18 +82,18 @@ async def predict(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[in
         raise Refused(422, "the list has no rows; send one at least")
     engine.require_few(rows)
     exchange = await engine.predict(rows, header(scope, b"x-request-key"))
-    said = [problem(outcome) if isinstance(outcome, Problem) else outcome for outcome in exchange.outcomes]
+    answers = [problem(outcome) if isinstance(outcome, Problem) else outcome for outcome in exchange.outcomes]
     if all(isinstance(outcome, Problem) for outcome in exchange.outcomes):
-        return 422, {"predictions": said} if content is rows else said[0]
-    answer = encode({"predictions": said} if content is rows else said[0])
+        return 422, {"predictions": answers} if content is rows else answers[0]
+    answer = encode({"predictions": answers} if content is rows else answers[0])
     engine.keep(exchange, body, answer)
     return 200, answer
 
 
-def problem(found: Problem) -> dict[str, Any]:
+def problem(reason: Problem) -> dict[str, Any]:
     """Return a problem as it is sent."""
-    what = "the row" if found.column is None else f"the column {found.column!r}"
-    return {"error": f"{what} {found.reason}", "column": found.column, "reason": found.reason}
+    what = "the row" if reason.column is None else f"the column {reason.column!r}"
+    return {"error": f"{what} {reason.reason}", "column": reason.column, "reason": reason.reason}
 
 
 async def feedback(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
@@ -114,13 +114,13 @@ async def report_canary(engine: ServedVersions, scope: Scope, body: bytes) -> tu
         process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
         try:
             async with asyncio.timeout(REPORTED):
-                said, problem = await process.communicate()
+                report, problem = await process.communicate()
         finally:
             if process.returncode is None:
                 process.kill()
     if process.returncode:
         raise Refused(409, problem.decode(errors="replace").strip().splitlines()[-1])
-    return 200, said
+    return 200, report
 
 
 async def show_metrics(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
@@ -176,8 +176,14 @@ def make_app(settings: Serving, fixed: State | None = None) -> Starlette:
         exception_handlers={HTTPException: no_such_page},
         lifespan=lifespan,
     )
-    plain = [one for one in app.routes if isinstance(one, Route) and "{" not in one.path]
-    app.direct = {(method, one.path): one.endpoint for one in plain for method in one.methods or ()}
+    plain = [
+        route_there for route_there in app.routes if isinstance(route_there, Route) and "{" not in route_there.path
+    ]
+    app.direct = {
+        (method, route_there.path): route_there.endpoint
+        for route_there in plain
+        for method in route_there.methods or ()
+    }
     return app
 
 

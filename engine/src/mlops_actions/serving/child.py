@@ -40,9 +40,9 @@ def main() -> None:
             send(sink, f"{type(error).__name__}: {error}")
 
 
-def send(sink: BinaryIO, said: Any) -> None:
+def send(sink: BinaryIO, message: Any) -> None:
     """Write an answer."""
-    content = msgspec.json.encode(said)
+    content = msgspec.json.encode(message)
     sink.write(len(content).to_bytes(4, "big") + content)
     sink.flush()
 

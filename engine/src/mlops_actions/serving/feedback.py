@@ -15,8 +15,10 @@ def read_truths(content: Any, engine: ServedVersions) -> list[tuple[str, str]]:
     Raises:
         Refused: one of them is something else.
     """
-    found = content if isinstance(content, list) else [content]
-    return [_read(one, f"truth {number}: " if content is found else "", engine) for number, one in enumerate(found)]
+    truths = content if isinstance(content, list) else [content]
+    return [
+        _read(truth, f"truth {number}: " if content is truths else "", engine) for number, truth in enumerate(truths)
+    ]
 
 
 def _read(one: Any, where: str, engine: ServedVersions) -> tuple[str, str]:

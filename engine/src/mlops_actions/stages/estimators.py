@@ -77,8 +77,12 @@ def parameters_of(kind: type[BaseEstimator]) -> list[str]:
     names: list[str] = []
     for base in kind.__mro__:
         parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
-        names += [one.name for one in parameters if one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD)]
-        if not any(one.kind is one.VAR_KEYWORD for one in parameters):
+        names += [
+            parameter.name
+            for parameter in parameters
+            if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        ]
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             break
     return [name for name in dict.fromkeys(names) if name != "self"]
 
@@ -97,9 +101,9 @@ def _find(name: str, task: Task) -> type[BaseEstimator]:
     if module.partition(".")[0] in GROUPS:
         need(module, f"params.yaml: model.estimator {name}")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        estimator = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(f"params.yaml: model.estimator: cannot import {name!r} ({error}); correct the path.") from None
-    if not (inspect.isclass(found) and issubclass(found, BaseEstimator)):
+    if not (inspect.isclass(estimator) and issubclass(estimator, BaseEstimator)):
         raise UserError(f"params.yaml: model.estimator: {name!r} is not a scikit-learn estimator; correct the path.")
-    return found
+    return estimator

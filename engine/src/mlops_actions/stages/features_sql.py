@@ -170,12 +170,12 @@ def _typed(name: str, kind: str) -> str:
 def _check_rows(connection: duckdb.DuckDBPyConnection, query: HistoryQuery, table: str, numbers: list[str]) -> None:
     keys = quote(*query.keys)
     for name in numbers:
-        found = connection.execute(f"SELECT {keys} FROM {table} WHERE isinf({quote(name)}) LIMIT 1").fetchone()
-        if found:
-            raise UserError(f"{FILE}: {name!r} is infinite for {describe(query, found)}; use nullif where it divides.")
-    found = connection.execute(f"SELECT {keys} FROM {table} GROUP BY ALL HAVING count(*) > 1 LIMIT 1").fetchone()
-    if found:
+        twice = connection.execute(f"SELECT {keys} FROM {table} WHERE isinf({quote(name)}) LIMIT 1").fetchone()
+        if twice:
+            raise UserError(f"{FILE}: {name!r} is infinite for {describe(query, twice)}; use nullif where it divides.")
+    twice = connection.execute(f"SELECT {keys} FROM {table} GROUP BY ALL HAVING count(*) > 1 LIMIT 1").fetchone()
+    if twice:
         raise UserError(
-            f"{FILE}: has different rows for {describe(query, found)}; events of one moment must give one row: "
+            f"{FILE}: has different rows for {describe(query, twice)}; events of one moment must give one row: "
             "GROUP BY the moment first, or use no ROWS frame, lag or row_number."
         )

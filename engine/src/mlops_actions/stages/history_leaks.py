@@ -35,8 +35,8 @@ def refuse_leaks(connection: duckdb.DuckDBPyConnection, query: HistoryQuery, fea
     cut = f"NATURAL JOIN cuts WHERE {quote(query.time)} <= __cut"
     for number in range(max(1, min(ROUNDS, CUTS // len(entities)))):
         _choose_cuts(connection, query, number)
-        if found := _run_again(connection, query, features, cut, "DESC", cut):
-            raise UserError(f"{FILE}: {_explain(connection, query, features, found)}")
+        if difference := _run_again(connection, query, features, cut, "DESC", cut):
+            raise UserError(f"{FILE}: {_explain(connection, query, features, difference)}")
 
 
 def _choose_cuts(connection: duckdb.DuckDBPyConnection, query: HistoryQuery, number: int) -> None:
@@ -66,7 +66,7 @@ def _run_again(
     evaluate(connection, query, "again")
     kinds = {name: kind for name, kind, *_ in connection.execute("DESCRIBE again").fetchall()}
     cases = " ".join(f"WHEN {_differs(name, kinds[name])} THEN {literal(name)}" for name in features)
-    found = connection.execute(f"""
+    row = connection.execute(f"""
         WITH ours AS (SELECT *, true AS __here FROM features {compared}),
             theirs AS (SELECT *, true AS __here FROM again {compared})
         SELECT {quote(*query.keys)}, ours, theirs,
@@ -74,9 +74,9 @@ def _run_again(
         FROM ours FULL JOIN theirs USING ({quote(*query.keys)})
         WHERE __name IS NOT NULL ORDER BY {quote(*query.keys)} LIMIT 1
     """).fetchone()
-    if found is None:
+    if row is None:
         return None
-    *keys, ours, theirs, name = found
+    *keys, ours, theirs, name = row
     return Difference(tuple(keys), name, (ours.get(name), theirs.get(name)))
 
 
@@ -88,19 +88,23 @@ def _differs(name: str, kind: str) -> str:
     return f"({ours} IS NULL) <> ({theirs} IS NULL) OR abs({ours} - {theirs}) > {TOLERANCE} * {size}"
 
 
-def _explain(connection: duckdb.DuckDBPyConnection, query: HistoryQuery, features: list[str], found: Difference) -> str:
+def _explain(
+    connection: duckdb.DuckDBPyConnection, query: HistoryQuery, features: list[str], difference: Difference
+) -> str:
     """Return what the row depends on, found by taking away one thing at a time."""
-    row = {name: f"{quote(name)} = {literal(str(value))}" for name, value in zip(query.keys, found.keys, strict=True)}
+    row = {
+        name: f"{quote(name)} = {literal(str(value))}" for name, value in zip(query.keys, difference.keys, strict=True)
+    }
     this, alone = (f"WHERE {' AND '.join(row[name] for name in names)}" for names in (query.keys, query.entity))
     cure = f"compute it OVER (PARTITION BY {', '.join(query.entity)} ORDER BY {query.time})"
     if shuffled := _run_again(connection, query, features, "", "DESC", this):
-        found, change = shuffled, "the same events in another order"
+        difference, change = shuffled, "the same events in another order"
         cause = "is not determined; use nothing random, and no order of events that share a moment"
     elif lonely := _run_again(connection, query, features, alone, "ASC", this):
-        found, change, cause = lonely, "the events of this entity alone", f"mixes entities; {cure}"
+        difference, change, cause = lonely, "the events of this entity alone", f"mixes entities; {cure}"
     else:
         change, cause = "the events up to then alone", f"looks into the future; {cure}"
-    where, (ours, theirs) = describe(query, found.keys), found.values
-    if not found.feature:
+    where, (ours, theirs) = describe(query, difference.keys), difference.values
+    if not difference.feature:
         return f"has a row for {where} that comes or goes with {change}: it {cause}."
-    return f"{found.feature!r} for {where} is {ours}, but {theirs} with {change}: it {cause}."
+    return f"{difference.feature!r} for {where} is {ours}, but {theirs} with {change}: it {cause}."

@@ -144,7 +144,9 @@ def sort_rows(database: DuckDBPyConnection, part: str, types: pa.Schema) -> Iter
 
 
 def _arrow_schema(schema: Schema) -> pa.Schema:
-    columns = [pa.field(name, _ARROW[one.type], metadata={KIND: one.type}) for name, one in schema.columns.items()]
+    columns = [
+        pa.field(name, _ARROW[column.type], metadata={KIND: column.type}) for name, column in schema.columns.items()
+    ]
     target = "category" if schema.target.values is not None else schema.target.type
     return pa.schema([*columns, pa.field(schema.target.name, _ARROW[target])])
 
@@ -223,9 +225,9 @@ def _check_parts(
             raise UserError(
                 f"params.yaml: {knob} puts none of the {rows} rows into {part}{seen}; change it or add data."
             )
-    found = "DISTINCT {0}" if config.data.task == "classification" else "UNNEST([min({0}), max({0})])"
+    spread = "DISTINCT {0}" if config.data.task == "classification" else "UNNEST([min({0}), max({0})])"
     train, test = (
-        {value for (value,) in database.sql(f"SELECT {found.format(target)} FROM {part}").fetchall()}
+        {value for (value,) in database.sql(f"SELECT {spread.format(target)} FROM {part}").fetchall()}
         for part in _OUTPUTS
     )
     if len(train | test) < 2:
@@ -245,11 +247,11 @@ def _check_unique(config: Config, database: DuckDBPyConnection, schema: Schema) 
         if column.unique:
             values = f"(SELECT c{number} AS value FROM staged_train UNION ALL SELECT c{number} FROM staged_test)"
             again = f"SELECT value FROM {values} WHERE value IS NOT NULL GROUP BY value HAVING count(*) > 1"
-            many, one = database.sql(f"SELECT count(*), min(value)::VARCHAR FROM ({again})").fetchall()[0]
+            many, value = database.sql(f"SELECT count(*), min(value)::VARCHAR FROM ({again})").fetchall()[0]
             if many:
                 raise UserError(
                     f"{config.data.path}: column {name!r} must be unique, but {many:,} of its values repeat, such as "
-                    f"{one[:40]!r}; remove what repeats, or unique from its line in schema.yaml."
+                    f"{value[:40]!r}; remove what repeats, or unique from its line in schema.yaml."
                 )
 
 

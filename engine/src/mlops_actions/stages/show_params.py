@@ -14,9 +14,10 @@ from pydantic.fields import FieldInfo
 from ..core.config import PARAMS, Config, comment_of, keys_of
 from ..core.errors import UserError
 from ..core.nearest import did_you_mean
-from ..core.params_file import flow, locate, render
+from ..core.params_file import locate, render
 from ..core.paths import SUMMARY
 from ..core.typed_yaml import section_of
+from ..core.yaml_text import flow
 from .effective import Knob, effective_params
 
 WIDTH = 100  # of explanations, where the terminal is wider

@@ -70,11 +70,11 @@ def on_scale(estimator: BaseEstimator, transform: str | None, target: pd.Series)
 
 def check_scale(estimator: BaseEstimator) -> None:
     """Refuse a fitted transform whose inverse has an end, unless trees use it: they answer what they saw."""
-    found = getattr(getattr(estimator, "transformer_", None), "lambdas_", None)
+    lambdas = getattr(getattr(estimator, "transformer_", None), "lambdas_", None)
     trees = type(getattr(estimator, "regressor_", None)).__module__.startswith(("sklearn.ensemble", "sklearn.tree"))
-    if found is not None and not 0 <= found[0] <= 2 and not trees:
+    if lambdas is not None and not 0 <= lambdas[0] <= 2 and not trees:
         raise UserError(
-            f"params.yaml: model.transform yeo-johnson (lambda {found[0]:.2f}) cannot be undone for every answer of "
+            f"params.yaml: model.transform yeo-johnson (lambda {lambdas[0]:.2f}) cannot be undone for every answer of "
             f"{type(estimator.regressor_).__name__}; use log1p, or an estimator of trees."
         )
 
@@ -96,5 +96,5 @@ def _class_weights(settings: Model, target: pd.Series) -> dict[str, float] | Non
 def _wrapped(estimator: Any) -> Any:
     """Return the estimator inside a calibration, a vote or a transform; None if it is none of them."""
     several = getattr(estimator, "estimators", None)
-    one = several[0][1] if isinstance(several, list) and several else getattr(estimator, "estimator", None)
-    return one if hasattr(one, "fit") else None
+    inner = several[0][1] if isinstance(several, list) and several else getattr(estimator, "estimator", None)
+    return inner if hasattr(inner, "fit") else None

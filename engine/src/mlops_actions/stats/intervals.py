@@ -107,26 +107,26 @@ def paired_intervals(
     champion, candidate = align(truth, champion, candidate)
     labels = _numbered(groups)
     pairs = [_Pair(metric, truth, champion, candidate) for metric in metrics]
-    found, resampled = {}, []
+    intervals, resampled = {}, []
     for pair in pairs:
         name = pair.metric.name
         gain = pair.gain()
         if not np.isfinite(gain):
             continue
         if pair.same:
-            found[name] = Interval(0.0, 0.0, 0.0, 0.0, float("inf"), "identical predictions")
+            intervals[name] = Interval(0.0, 0.0, 0.0, 0.0, float("inf"), "identical predictions")
         elif pair.metric.weigh is None:
             if interval := _black_box(pair, gain, confidence, labels):
-                found[name] = interval
+                intervals[name] = interval
         else:
             gain, error, df, plain = _estimate(pair, gain, labels)
             method = METHODS.get(name, JACKKNIFE) if plain else UNSEEN
-            found[name] = _student(gain, error, df, confidence, method)
+            intervals[name] = _student(gain, error, df, confidence, method)
             if name not in METHODS and df >= FEW_ROWS and error <= MUCH_WIDER * plain:
                 resampled.append((pair, error / plain, df))
     for (pair, wider, df), gains in zip(resampled, _bootstrap([pair for pair, *_ in resampled], labels), strict=True):
-        found[pair.metric.name] = _bootstrapped(found[pair.metric.name], gains, wider, df, confidence)
-    return found
+        intervals[pair.metric.name] = _bootstrapped(intervals[pair.metric.name], gains, wider, df, confidence)
+    return intervals
 
 
 def paired_estimate(
@@ -347,7 +347,8 @@ def _influences(pair: _Pair) -> tuple[np.ndarray, np.ndarray]:
     counts = {label: int(np.sum(truth == label)) for label in classes}
     there = [label for label in classes if counts[label]]
     wrong = {
-        one: max((label for label in classes if label != one), key=counts.__getitem__, default=one) for one in there
+        right: max((label for label in classes if label != right), key=counts.__getitem__, default=right)
+        for right in there
     }
     weights = np.append(np.ones(len(truth)), np.zeros(2 * len(there)))
     parts = []
@@ -473,9 +474,11 @@ def _bootstrap_of_rows(pair: _Pair, labels: np.ndarray | None, resamples: int) -
         _, classes, sizes = np.unique(pair.truth.astype(str), return_inverse=True, return_counts=True)
         share = max(share, min(1.0, RARE / sizes.min()))
         if sizes.min() < RARE:
-            strata = [np.flatnonzero(classes == one) for one in range(len(sizes))]
+            strata = [np.flatnonzero(classes == stratum) for stratum in range(len(sizes))]
     gains = np.empty(resamples)
     for index in range(resamples):
-        taken = np.concatenate([one[random.integers(len(one), size=max(1, round(share * len(one))))] for one in strata])
-        gains[index] = pair.gain(taken if labels is None else np.concatenate([members[one] for one in taken]))
+        taken = np.concatenate(
+            [stratum[random.integers(len(stratum), size=max(1, round(share * len(stratum))))] for stratum in strata]
+        )
+        gains[index] = pair.gain(taken if labels is None else np.concatenate([members[stratum] for stratum in taken]))
     return gains[np.isfinite(gains)], share

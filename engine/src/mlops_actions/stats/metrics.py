@@ -313,8 +313,8 @@ def _mean_of(values: Callable[[np.ndarray, Predictions], np.ndarray]) -> Callabl
 def _log_losses(truth: np.ndarray, predictions: Predictions) -> np.ndarray:
     classes = predictions.classes or []
     smallest = np.finfo(predictions.values.dtype).eps
-    said = predictions.values[np.arange(len(truth)), _positions(truth, classes)]
-    return -np.log(np.clip(said, smallest, 1 - smallest))
+    probability = predictions.values[np.arange(len(truth)), _positions(truth, classes)]
+    return -np.log(np.clip(probability, smallest, 1 - smallest))
 
 
 def _brier_scores(truth: np.ndarray, predictions: Predictions) -> np.ndarray:

@@ -128,9 +128,9 @@ def _several(shares: pd.Series) -> tuple[str, str, float]:
 def _positive(shares: pd.Series) -> tuple[str | None, str]:
     """Return the class of two that precision and recall are about, where it is not the later one, and why."""
     first, later = (str(name) for name in shares.index)
-    said = [name for name in (first, later) if name.casefold() in _YES]
-    if len(said) == 1:
-        return (first, "so its name says") if said == [first] else (None, "")
+    affirmed = [name for name in (first, later) if name.casefold() in _YES]
+    if len(affirmed) == 1:
+        return (first, "so its name says") if affirmed == [first] else (None, "")
     if float(shares[first]) < 0.4:
         return first, f"the rarer of two ({shares[first]:.0%})"
     return None, ""

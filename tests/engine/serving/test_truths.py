@@ -1,0 +1,61 @@
+"""Truths that come as a file are kept beside the prediction log: all of them or none."""
+
+from collections.abc import Callable
+
+import pandas as pd
+import pytest
+from baked import Project
+from mlops_actions.core.config import load_config
+from mlops_actions.core.errors import UserError
+from mlops_actions.data.prediction_log.log import read_truths
+from mlops_actions.serving.truths import keep_truths
+from tables import knob
+
+IDS = [f"0192f3c1a4b7c2e9010000-{number}" for number in range(3)]
+
+
+@pytest.fixture
+def known(fresh: Callable[..., Project], trained: Project) -> Project:
+    """A project with a schema of its own."""
+    project = fresh(1)
+    for name in ("params.yaml", "schema.yaml"):
+        project.write(name, trained.read(name))
+    return project
+
+
+def keep(project: Project, text: str, folder: str | None = None) -> int:
+    project.write("truths.csv", text)
+    return keep_truths(load_config(project.path), project.path / "truths.csv", folder)
+
+
+def kept(project: Project) -> pd.DataFrame:
+    return read_truths(project.path / "predictions")
+
+
+def test_truths_come_as_a_file_all_or_none(known: Project) -> None:
+    assert keep(known, "id,truth\n" + "".join(f"{id},yes\n" for id in IDS)) == 3
+    assert list(kept(known)["id"]) == IDS
+    for text, said in (
+        (f"id,truth\n{IDS[0]},no\n{IDS[1]},maybe\n", "truth in row 2 must be one of no, yes, not 'maybe'"),
+        (f"id,truth\n{IDS[0]},\n", "truth in row 1 must be one of no, yes"),
+        ("id,truth\n17,yes\n", "id in row 1 must be the id of a prediction, not '17'"),
+        ("id,label\n17,yes\n", "lacks the column 'truth'"),
+    ):
+        with pytest.raises(UserError, match=said):
+            keep(known, text)
+    assert set(kept(known)["truth"]) == {"yes"}
+
+
+def test_truths_of_a_number_are_numbers(known: Project) -> None:
+    known.write("params.yaml", knob("task: classification", "task: regression")(known.read("params.yaml")))
+    with pytest.raises(UserError, match="truth in row 1 must be a number, not 'yes'"):
+        keep(known, f"id,truth\n{IDS[0]},yes\n")
+    assert keep(known, f"id,truth\n{IDS[0]},2.5\n") == 1
+
+
+def test_without_a_log_truths_need_a_folder(known: Project) -> None:
+    known.set(**{"serving.log.path": None})
+    with pytest.raises(UserError, match="serving.log.path is null, so no prediction is kept; name a folder"):
+        keep(known, f"id,truth\n{IDS[0]},yes\n")
+    assert keep(known, f"id,truth\n{IDS[0]},yes\n", folder="elsewhere") == 1
+    assert len(read_truths(known.path / "elsewhere")) == 1
