@@ -16,7 +16,6 @@ from mlops_actions import cli
 from mlops_actions.bundle.archive import load_bundle
 from mlops_actions.core.config import PARAMS, load_config
 from mlops_actions.core.errors import UserError
-from mlops_actions.core.owner import module_path
 from mlops_actions.core.paths import (
     BUNDLE,
     PIPELINE,
@@ -199,20 +198,6 @@ def do_predict(root: Path, rows: str, bundle: str = BUNDLE) -> dict[str, list[An
     """The predictions for a file of rows by column, or the sentence that refuses them."""
     with sentence() as said:
         return predict(load_config(root), root / rows, load_bundle(root / bundle)).to_dict("list")
-    return "".join(said)
-
-
-def do_featurize(root: Path, code: str | None = None) -> str:
-    """The sentence that refuses the features of a project's rows, empty without one; `code` is a features.py."""
-    file = module_path(root, "features")
-    usual = file.read_text()
-    if code is not None:
-        file.write_text(code)
-    try:
-        with sentence() as said:
-            featurize.run(load_config(root))
-    finally:
-        file.write_text(usual)
     return "".join(said)
 
 

@@ -27,8 +27,6 @@ AT_SETUP: dict[str, tuple[str, dict[str, list[object]], str, str]] = {
     "dates for regression": ("regression", {}, "when",
         "'when' holds dates, which a regression cannot predict; predict a number of days instead"),
     "mixed target": ("regression", {"target": [*range(ROWS - 1), "many"]}, "target", "holds text, such as 'many'"),
-    "classes of one row": ("guess", {"target": [*map(str, range(9)), *LABELS[9:]], "note": ["x"] * ROWS}, "target",
-        "falls into train; add rows of it or merge it with another"),
     "infinity": ("guess", {"size": ["inf", *range(ROWS - 1)]}, "target",
         "'size' must be finite, but 1 row (first: row 1: 'inf') is not"),
     "one row": ("guess", {name: cells[:1] for name, cells in COLUMNS.items()} | {"target": ["a"]}, "target",

@@ -17,7 +17,7 @@ from mlops_actions.stages import prepare
 from mlops_actions.stages.predict import predict
 from pipeline import predict_own_rows, set_up, train_project
 from tables import DATA, cell, fill, knob, line, on_rows, remove, setting
-from written import write_table
+from written import LABELS, ROWS, write_table
 
 
 def estimator(name: str) -> Callable[[str], str]:
@@ -159,6 +159,14 @@ LATER: dict[str, tuple[str, object, str, str]] = {
 @pytest.fixture(scope="module")
 def guessing(bake: Bake) -> Project:
     return bake(task="guess")
+
+
+def test_a_class_of_which_no_row_falls_into_train_is_refused(guessing: Project, tmp_path: Path) -> None:
+    labels = [*map(str, range(9)), *LABELS[9:]]
+    root = write_table(guessing, tmp_path, "guess", {"target": labels, "note": ["x"] * ROWS}, "target")
+    config = set_up(root)
+    sentence = refusal_of(lambda: prepare.run(config))
+    assert "falls into train; add rows of it or merge it with another" in sentence
 
 
 @pytest.fixture(scope="module")
