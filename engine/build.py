@@ -31,12 +31,12 @@ def build(folder: Path, source: Path = ENGINE) -> Path:
     return wheel
 
 
-def renew(template: Path) -> None:
+def renew(template: Path, source: Path = ENGINE) -> None:
     """Replace the template's wheel by a fresh build, with its name and digest wherever the template has them."""
     project = template / PROJECT
     vendor = project / "vendor"
     with tempfile.TemporaryDirectory() as folder:
-        wheel = build(Path(folder))
+        wheel = build(Path(folder), source)
         content = wheel.read_bytes()
         vendor.mkdir(exist_ok=True)
         for former in vendor.glob("*.whl"):

@@ -111,5 +111,15 @@ def another_engine(project: Project, folder: Path, *changes: tuple[str, str, str
         shutil.move(kept, own)
 
 
+def bare_project(folder: Path, params: str = "") -> Project:
+    """Return a project of an empty package and these params, without data, engine or repository."""
+    (folder / "src/shop").mkdir(parents=True)
+    (folder / "src/shop/__init__.py").touch()
+    project = Project(folder)
+    project.write("pyproject.toml", '[tool.mlops]\npackage = "shop"\n')
+    project.write("params.yaml", params)
+    return project
+
+
 Bake = Callable[..., Project]
 Share = Callable[[str, Callable[[Path], object]], Path]

@@ -124,3 +124,13 @@ def knob(old: str, new: str) -> Change:
         return text.replace(old, new, 1)
 
     return change
+
+
+def keep(*columns: str) -> Change:
+    """Data with these columns alone."""
+
+    def change(rows: list[list[str]]) -> list[list[str]]:
+        places = [rows[0].index(name) for name in columns]
+        return [[row[place] for place in places] for row in rows]
+
+    return on_rows(change)

@@ -3,12 +3,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import drawing
-import figures
 import inside as actions
 import pytest
-import reviewing
-from baked import Bake, Share
+from baked import Bake
 
 
 @pytest.fixture(scope="session")
@@ -27,21 +24,3 @@ def inside(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Callable[...
         return actions.as_json(getattr(actions, f"do_{name}")(root, **options))
 
     return call
-
-
-@pytest.fixture(scope="session")
-def statistics() -> Callable[..., Any]:
-    """`statistics("interval", metric="f1")`: what a function of figures.py says of made-up models."""
-    return lambda name, **options: actions.as_json(getattr(figures, f"do_{name}")(Path(), **options))
-
-
-@pytest.fixture(scope="session")
-def review() -> Callable[..., Any]:
-    """`review("rows.compare_rows", …)`: what a function of the review says; a refusal as its sentence."""
-    return lambda name, *arguments, **options: reviewing.call(name, arguments, options)
-
-
-@pytest.fixture(scope="session")
-def drawn(shared: Share) -> Path:
-    """The reports, pages and pictures of made-up models: see drawing.py."""
-    return shared("drawn", drawing.main)

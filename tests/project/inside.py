@@ -6,7 +6,6 @@ import io
 import json
 import os
 import sys
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -15,39 +14,26 @@ from typing import Any
 import pandas as pd
 from mlops_actions import cli
 from mlops_actions.bundle.archive import load_bundle
-from mlops_actions.bundle.features import make_features
-from mlops_actions.core.config import PARAMS, Read, load_config
+from mlops_actions.core.config import PARAMS, load_config
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.owner import module_path
-from mlops_actions.core.params_file import update_params
 from mlops_actions.core.paths import (
     BUNDLE,
-    HISTORY,
     PIPELINE,
     SUMMARY,
-    TEST_FEATURES,
     TEST_ROWS,
-    TRAIN_FEATURES,
     TRAIN_ROWS,
 )
-from mlops_actions.data.history_table import join_history
-from mlops_actions.data.reading.sniff import sniff
-from mlops_actions.data.schema import load_schema
-from mlops_actions.data.table import read_batches, read_table, read_typed
+from mlops_actions.data.table import read_table
 from mlops_actions.data.values import parse_values
 from mlops_actions.review.changes import params_changes
 from mlops_actions.setup import describe
 from mlops_actions.setup.profile.writing import read_writing
 from mlops_actions.setup.tuning.folds import make_folds
 from mlops_actions.setup.tuning.search import CANDIDATES, RESULT, tune
-from mlops_actions.stages import compute, export, featurize, history, ingest, prepare, train
+from mlops_actions.stages import compute, featurize, prepare, train
 from mlops_actions.stages.predict import predict
-from pipeline import computing, read_trained, run_stages, set_up, train_project
-from pyarrow import parquet
-from sklearn.compose import ColumnTransformer
-from sklearn.pipeline import Pipeline
-from sklearn.preprocessing import OrdinalEncoder
-from sklearn.tree import DecisionTreeClassifier
+from pipeline import computing, run_stages, set_up, train_project
 
 Inside = Callable[..., Any]
 
@@ -136,39 +122,6 @@ def do_folds(root: Path, column: str) -> list[dict[str, list[Any]]]:
     ]
 
 
-def do_told(root: Path) -> dict[str, Any]:
-    """What training prints of the columns, and what it makes of them."""
-    printed = io.StringIO()
-    with redirect_stdout(printed):
-        config = set_up(root)
-        everything = config.data.model_copy(update={"drop": []})  # what setup drops as well
-        run_stages(config.model_copy(update={"data": everything}))
-    lines = [line for line in printed.getvalue().splitlines() if line.startswith("train: ")]
-    manifest = read_trained(root)["manifest"]
-    with zipfile.ZipFile(root / PIPELINE) as model:
-        text = "".join(model.read(name).decode("latin-1") for name in model.namelist())
-    return {"lines": lines[:-1], "last": lines[-1], "model": text, **{key: manifest[key] for key in ("format", "why")}}
-
-
-def do_same_rows(root: Path, rows: int) -> bool:
-    """Whether reading some rows gives the first of all, from a file of which the rest cannot be read."""
-    path = root / TRAIN_FEATURES
-    everything = read_typed(path)
-    parquet.write_table(parquet.read_table(path), path, row_group_size=100)
-    groups = parquet.ParquetFile(path).metadata
-    spoiled = bytearray(path.read_bytes())
-    for number in range(-(-rows // 100), groups.num_row_groups):
-        start = groups.row_group(number).column(0).data_page_offset
-        spoiled[start : start + 50] = b"?" * 50
-    path.write_bytes(bytes(spoiled))
-    pd.testing.assert_frame_equal(read_typed(path, rows), everything.head(rows))
-    try:
-        read_typed(path)
-    except OSError:
-        return True
-    return False
-
-
 def do_compute(root: Path, place: str, pretend: dict[str, str] | None = None) -> str:
     """The sentence that refuses a place to compute, where this environment has other versions than it has."""
     known = importlib.metadata.version
@@ -249,62 +202,6 @@ def do_predict(root: Path, rows: str, bundle: str = BUNDLE) -> dict[str, list[An
     return "".join(said)
 
 
-def do_read(path: Path, read: dict[str, Any] | None = None) -> dict[str, Any] | str:
-    """The header and rows of a file or folder, and how it is read: as given, else as it seems; or the refusal."""
-    with sentence() as said:
-        how = Read(**read) if read else sniff(path)
-        rows = read_table(path, how)
-        cells = [[plain(cell) for cell in row] for row in rows.itertuples(index=False)]
-        return {"read": how.model_dump(), "rows": [list(rows.columns), *cells]}
-    return "".join(said)
-
-
-def do_sniff(path: Path) -> dict[str, Any]:
-    """How a file seems to be written."""
-    return sniff(path).model_dump()
-
-
-def do_batches(path: Path) -> dict[str, Any]:
-    """How many rows each batch of a file has, and whether their column n counts up over all of them."""
-    batches = list(read_batches(path, Read()))
-    numbers = pd.concat(batches)["n"].astype(int)
-    return {"sizes": [len(batch) for batch in batches], "ordered": numbers.tolist() == list(range(len(numbers)))}
-
-
-def do_ingest(root: Path, environment: dict[str, str]) -> str:
-    """What `mlops ingest` prints, or the sentence that refuses."""
-    before, printed = dict(os.environ), io.StringIO()
-    os.environ.update(environment)
-    try:
-        with sentence() as said, redirect_stdout(printed):
-            ingest.run(load_config(root))
-    finally:
-        for name in environment:
-            os.environ.pop(name)
-        os.environ.update(before)
-    return "".join(said) or printed.getvalue().strip()
-
-
-def do_update(root: Path, values: dict[str, Any], comments: dict[str, str], items: dict[str, list[list[Any]]]) -> str:
-    """The sentence that refuses changes to params.yaml, some with a comment, some lists with one for each item."""
-    changes = {key: (value, comments[key]) if key in comments else value for key, value in values.items()}
-    with sentence() as said:
-        update_params(root / "params.yaml", changes | {key: list(map(tuple, pairs)) for key, pairs in items.items()})
-    return "".join(said)
-
-
-def do_history(root: Path) -> dict[str, Any]:
-    """What the stage history says, or the sentence that refuses it, and the digest of each of its files."""
-    heard = io.StringIO()
-    with sentence() as said, redirect_stdout(heard):
-        prepare.run(set_up(root))
-        heard.truncate(heard.seek(0))
-        history.run(load_config(root))
-    files = sorted((root / HISTORY).glob("*"))
-    digests = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-    return {"said": "".join(said) or heard.getvalue().strip(), "digests": digests}
-
-
 def do_featurize(root: Path, code: str | None = None) -> str:
     """The sentence that refuses the features of a project's rows, empty without one; `code` is a features.py."""
     file = module_path(root, "features")
@@ -317,21 +214,6 @@ def do_featurize(root: Path, code: str | None = None) -> str:
     finally:
         file.write_text(usual)
     return "".join(said)
-
-
-def do_serve(root: Path, rows: int) -> list[str]:
-    """The features that differ in any bit from the test rows', when each row comes alone, out of a CSV file."""
-    config = load_config(root)
-    typed, trained = (read_typed(root / name) for name in (TEST_ROWS, TEST_FEATURES))
-    differing = set()
-    for number in range(min(rows, len(typed))):
-        typed.iloc[[number]].drop(columns=config.data.target).to_csv(root / "alone.csv", index=False)
-        row = load_schema(root / "schema.yaml").apply(read_table(root / "alone.csv"), with_target=False)
-        made = make_features(join_history(row, config), config)
-        for name in trained.drop(columns=config.data.target):
-            if made[name].to_numpy().tolist().__repr__() != trained[name].iloc[[number]].to_numpy().tolist().__repr__():
-                differing.add(name)
-    return sorted(differing)
 
 
 def do_verb(root: Path, words: list[str]) -> tuple[int, str]:
@@ -362,33 +244,6 @@ def do_params_changes(root: Path, commit: str) -> list[list[str | None]]:
     finally:
         os.chdir(home)
     return [[change.name, change.champion, change.candidate] for change in changes]
-
-
-def do_export(root: Path, column: str, everything: bool) -> dict[str, Any]:
-    """What export prints of a pipeline that refuses values of a column that it never saw, of that or of all columns.
-
-    Or the sentence that refuses it.
-    """
-    config, heard = load_config(root), io.StringIO()
-    features = read_typed(root / TRAIN_FEATURES)
-    target = features.pop(config.data.target)
-    seen = [column] if not everything else [*features]
-    columns = ColumnTransformer([("seen", OrdinalEncoder(), seen)])
-    pipeline = Pipeline([("columns", columns), ("estimator", DecisionTreeClassifier(random_state=0))])
-    pipeline.fit(features, target.to_numpy(object))
-    batch = [read_typed(root / path).head(200) for path in (TEST_ROWS, TEST_FEATURES)]
-    batch[1] = batch[1].drop(columns=config.data.target)
-    with sentence() as said, redirect_stdout(heard):
-        export.build_bundle(config, pipeline, [(batch[0], batch[1])], root / "strict.zip")
-    return {"said": "".join(said), "heard": heard.getvalue()}
-
-
-def plain(cell: Any) -> Any:
-    """A cell as JSON can hold it."""
-    if pd.isna(cell):
-        return None
-    cell = getattr(cell, "item", lambda: cell)()  # numpy's numbers
-    return cell if isinstance(cell, bool | int | float | str) else str(cell)
 
 
 @contextmanager

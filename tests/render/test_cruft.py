@@ -5,6 +5,10 @@ import shutil
 from pathlib import Path
 
 from baked import Project, copy_template, run
+from mlops_actions.core.engine import check_engine
+from wheels import VERSION
+
+from engine import build
 
 
 def commit_template(folder: Path) -> str:
@@ -86,3 +90,27 @@ def test_a_fresh_project_does_not_differ_from_its_template(tmp_path: Path) -> No
     assert project.run("git", "symbolic-ref", "HEAD").stdout == "refs/heads/main\n"
     project.commit("Begin")
     assert project.run("cruft", "diff", "--exit-code", HOME=str(tmp_path)).stdout == ""
+
+
+def test_an_update_to_the_next_engine_applies_and_is_locked_anew(tmp_path: Path) -> None:
+    template, home = begin_template(tmp_path / "template"), str(tmp_path)
+    run("cruft", "create", str(template), "--no-input", cwd=tmp_path, HOME=home)
+    project = Project(tmp_path / "customer-churn")
+    edit(project.path / "pyproject.toml", "dependencies = [\n", 'dependencies = [\n    "rich",\n')
+    project.run("uv", "lock", "--quiet")
+    project.commit("My work")
+
+    engine = template / "engine"
+    edit(engine / "pyproject.toml", f'version = "{VERSION}"', 'version = "99.0"')
+    edit(engine / "src/mlops_actions/core/errors.py", "import", "# The next engine.\nimport")
+    build.renew(template, engine)
+    commit_template(template)
+    run("cruft", "update", "-y", "--project-dir", project.path, cwd=tmp_path, HOME=home)
+
+    (wheel,) = (template / "{{cookiecutter.project_slug}}/vendor").glob("*.whl")
+    assert [path.name for path in (project.path / "vendor").iterdir()] == [wheel.name]
+    assert (project.path / "vendor" / wheel.name).read_bytes() == wheel.read_bytes()
+    assert not [name for name in project.files() if name.endswith((".rej", ".orig"))]
+    project.run("uv", "lock", "--quiet")
+    check_engine(project.path)
+    assert '"rich",' in project.read("pyproject.toml")

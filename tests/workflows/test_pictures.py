@@ -20,7 +20,7 @@ from local_github import LocalGitHub, PullRequest, Repository, Run, Token, read_
 from local_github.events import pull_request_event, workflow_run_event
 from local_github.permissions import BOT
 from mlops_actions.review import pictures
-from mlops_actions.review.report import FORMAT, Curve, Metric, Plot, Report, Ruling
+from mlops_actions.review.report import FORMAT, Curve, MetricChange, Plot, Report, Ruling
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 RGB, PALETTE, RGBA = 2, 3, 6
@@ -346,7 +346,7 @@ def write_report(pull_request: int) -> bytes:
         schema=[],
         data=[],
         stages=[],
-        metrics=[Metric("roc_auc", True, 0.76, 0.77, -0.01, 0.03)],
+        metrics=[MetricChange("roc_auc", True, 0.76, 0.77, -0.01, 0.03)],
         rulings=[Ruling("champion", "roc_auc", True, "not worse", 0.77, 0.76, 0.01)],
         plots=[Plot("roc", [Curve("candidate", "yes", [0.0, 0.5, 1.0], [0.0, 0.8, 1.0])])],
     )

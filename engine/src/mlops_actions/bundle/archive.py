@@ -33,8 +33,8 @@ class Bundle:
         absent = [name for name in names if name not in features]
         if absent:
             raise UserError(f"the model needs the feature {absent[0]!r}, which features.py does not make; retrain it.")
-        said = Predictions(self.answer(features[names]), self.manifest["classes"])
-        return said.about(self.manifest.get("positive")).decide(self.manifest.get("threshold"))
+        predicted = Predictions(self.answer(features[names]), self.manifest["classes"])
+        return predicted.about(self.manifest.get("positive")).decide(self.manifest.get("threshold"))
 
 
 def write_bundle(path: Path, model: bytes, manifest: dict[str, Any], schema: str, reference: dict[str, Any]) -> None:
@@ -69,7 +69,7 @@ def onnx_answer(
     run = open_onnx(model, str(source))
 
     def answer(features: pd.DataFrame) -> np.ndarray:
-        said = run(features[numbers].to_numpy("float32"), features[categories].to_numpy(object))
-        return said.reshape(-1) if said.shape[1] == 1 else said
+        outputs = run(features[numbers].to_numpy("float32"), features[categories].to_numpy(object))
+        return outputs.reshape(-1) if outputs.shape[1] == 1 else outputs
 
     return answer

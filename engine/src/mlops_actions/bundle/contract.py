@@ -12,17 +12,15 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-# Kept in step with values.py, which a test compares.
-MISSING_WORDS = frozenset(["", "NA", "N/A", "NaN", "nan", "null", "NULL", "<NA>"])
-EPOCHS = {"epoch s": 1_000_000, "epoch ms": 1_000}  # microseconds in one
-NUMBERS = {"1,234.5": (r"[,' \xa0\u202f]", "."), "1.234,5": (r"[.' \xa0\u202f]", ",")}
+from ..data.cells import AHEAD, EPOCHS, MISSING_WORDS, MOMENT, NUMBERS, WHOLE, number_pattern
+
 LARGEST = 3.4028234663852886e38  # of float32, which the model computes with
-AHEAD = dt.timedelta(hours=14)  # no clock on Earth is further ahead of UTC
 SEEN = 4096  # values of a column whose meaning is remembered
 SHOWN = 60  # characters of a value in a sentence
 
-_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?(?:Z|[+-]\d{2}:?\d{2})?", re.ASCII)
-_WHOLE = re.compile(r"(-?[0-9]+)\.0+")
+_MISSING = frozenset(MISSING_WORDS)
+_MOMENT = re.compile(MOMENT)
+_WHOLE = re.compile(WHOLE)
 _EPOCH = dt.datetime(1970, 1, 1)
 _US = dt.timedelta(microseconds=1)
 _400_YEARS = 146_097 * 86_400_000_000  # microseconds
@@ -125,7 +123,7 @@ def as_text(value: Any) -> str | None:
     if isinstance(value, str):
         text = value.strip()
         whole = _WHOLE.fullmatch(text) if text.endswith("0") else None
-        return whole[1] if whole else None if text in MISSING_WORDS else text
+        return whole[1] if whole else None if text in _MISSING else text
     if value is None or isinstance(value, bool):
         return None if value is None else str(value)
     if isinstance(value, int | float):
@@ -142,8 +140,8 @@ class _Known(dict[Any, Any]):
     def __missing__(self, value: Any) -> Any:
         if len(self) >= SEEN:
             self.clear()
-        found = self[value] = self._read(value)
-        return found
+        typed = self[value] = self._read(value)
+        return typed
 
 
 def _reader(column: Mapping[str, Any], enforce: bool) -> Reader:
@@ -151,7 +149,7 @@ def _reader(column: Mapping[str, Any], enforce: bool) -> Reader:
     read = _checked(kinds.get(column["type"], _as_category)(column), column, enforce)
     if column["type"] not in ("number", "boolean"):
         return read
-    return lambda value: math.nan if (found := read(value)) is None else found
+    return lambda value: math.nan if (typed := read(value)) is None else typed
 
 
 def _is_plain(column: Mapping[str, Any], enforce: bool) -> bool:
@@ -194,16 +192,13 @@ def _as_number(column: Mapping[str, Any]) -> Callable[[Any], float | None]:
 
 def _as_plain(column: Mapping[str, Any]) -> Callable[[str], float | None]:
     """Return how a number that is written for people is read: "(€ 1.234,50)" is -1234.5; NaN where it is none."""
-    divider, point = NUMBERS[column.get("format") or "1,234.5"]
-    unit = column.get("unit")
-    digits = rf"(?:[0-9]{{1,3}}(?:{divider}[0-9]{{3}})+|[0-9]+)(?:\{point}[0-9]*)?|\{point}[0-9]+"
-    space = r"[\t\n\f\r \xa0\u202f]*"
-    near = f"{space}(?:{re.escape(unit)})?{space}" if unit else space
-    fits = re.compile(rf"[-+−]?{near}[-+−]?(?:{digits}){near}|\({near}(?:{digits}){near}\)")
+    format, unit = column.get("format"), column.get("unit")
+    _, point = NUMBERS[format or "1,234.5"]
+    fits = re.compile(number_pattern(format, unit))
 
     def parse(value: str) -> float | None:
         text = value.strip()
-        if text in MISSING_WORDS:
+        if text in _MISSING:
             return None
         if not fits.fullmatch(text):
             return math.nan
@@ -283,15 +278,15 @@ def _checked(convert: Callable[[Any], Any], column: Mapping[str, Any], enforce: 
     missing = column.get("missing", False)
 
     def check(value: Any) -> Any:
-        found = convert(value)
-        if found is None:
+        typed = convert(value)
+        if typed is None:
             if not missing:
                 raise Wrong(f"is missing ({shown(value)}), which schema.yaml does not allow")
             return None
         for breaks, must in rules:
-            if breaks(found):
+            if breaks(typed):
                 raise Wrong(f"must {must}, but is {shown(value)}")
-        return found
+        return typed
 
     return check
 
@@ -302,11 +297,11 @@ def _rules(column: Mapping[str, Any]) -> list[tuple[Callable[[Any], bool], str]]
     moment, boolean = column["type"] == "datetime", column["type"] == "boolean"
     read = (lambda text: _parse_moment(text, None, None)) if moment else float
     if "min" in column:
-        least, said = read(column["min"]), column["min"] if moment else f"{column['min']:g}"
-        rules.append((lambda value: value < least, f"be {said} or later" if moment else f"be at least {said}"))
+        least, lowest = read(column["min"]), column["min"] if moment else f"{column['min']:g}"
+        rules.append((lambda value: value < least, f"be {lowest} or later" if moment else f"be at least {lowest}"))
     if "max" in column:
-        most, told = read(column["max"]), column["max"] if moment else f"{column['max']:g}"
-        rules.append((lambda value: value > most, f"be {told} or earlier" if moment else f"be at most {told}"))
+        most, highest = read(column["max"]), column["max"] if moment else f"{column['max']:g}"
+        rules.append((lambda value: value > most, f"be {highest} or earlier" if moment else f"be at most {highest}"))
     if not column.get("future", True):
         rules.append((_is_ahead, "be no later than now"))
     if (allowed := column.get("values")) is not None:

@@ -68,10 +68,10 @@ def _answer_expm1(model: Any) -> None:
     """Let an ONNX model answer e to the power of what it says, less one: the inverse of log1p."""
     from onnx import helper, numpy_helper
 
-    said = model.graph.output[0].name
+    output = model.graph.output[0].name
     model.graph.initializer.append(numpy_helper.from_array(np.ones((1, 1), "float32"), "one"))
     model.graph.node.extend(
-        [helper.make_node("Exp", [said], ["raised"]), helper.make_node("Sub", ["raised", "one"], ["answer"])]
+        [helper.make_node("Exp", [output], ["raised"]), helper.make_node("Sub", ["raised", "one"], ["answer"])]
     )
     model.graph.output[0].name = "answer"
 

@@ -96,14 +96,14 @@ def check_types(names: list[str], source: str) -> None:
     """Refuse types that are not classes of the libraries a model is made of."""
     for name in names:
         module, _, attribute = str(name).rpartition(".")
-        found = None
+        reason = None
         if name in BOOSTED:
             need("xgboost", source)
         if module.partition(".")[0] in LIBRARIES or name in BOOSTED:
             try:
-                found = getattr(importlib.import_module(module), attribute, None)
+                reason = getattr(importlib.import_module(module), attribute, None)
             except ImportError:
-                found = None
+                reason = None
         # A library's module also holds what it imported, so the class must say that it is the library's own.
-        if not (isinstance(found, type) and found.__module__.partition(".")[0] in (*LIBRARIES, "xgboost")):
+        if not (isinstance(reason, type) and reason.__module__.partition(".")[0] in (*LIBRARIES, "xgboost")):
             raise UserError(f"{source}: refused, it wants to load {name}, which is no class of {', '.join(LIBRARIES)}.")

@@ -39,8 +39,8 @@ def open_onnx(model: bytes, source: str, threads: int = 0) -> Answer:
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises its own classes, which share no base but this one
-        said = str(error).splitlines()[0]
-        raise UserError(f"{source}: its ONNX model cannot be read ({said}); fetch it again.") from None
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{source}: its ONNX model cannot be read ({reason}); fetch it again.") from None
     wanted = [put.name for put in session.get_inputs()]
     outputs = [put.name for put in session.get_outputs()][-1:]
 
@@ -51,7 +51,7 @@ def open_onnx(model: bytes, source: str, threads: int = 0) -> Answer:
     return answer
 
 
-class Model:
+class ReleasedModel:
     """A released model that needs no code but this: typed rows, a program of features, an ONNX graph."""
 
     def __init__(self, parts: Parts, source: str, enforce: bool = True) -> None:
@@ -103,10 +103,10 @@ def _without(left_out: dict[int, Problem], values: np.ndarray) -> np.ndarray:
     return np.delete(values, list(left_out), axis=0)
 
 
-def among(problems: dict[int, Problem], found: dict[int, Problem], rows: int) -> dict[int, Problem]:
+def among(problems: dict[int, Problem], numbered: dict[int, Problem], rows: int) -> dict[int, Problem]:
     """Return the problems of so many rows, with those that were found among the rows that had none."""
     fitting = [number for number in range(rows) if number not in problems]
-    return problems | {fitting[number]: problem for number, problem in found.items()}
+    return problems | {fitting[number]: problem for number, problem in numbered.items()}
 
 
 def check_reference(answer: Callable[[Sequence[Any]], Answers], parts: Parts, source: str) -> None:
@@ -119,8 +119,10 @@ def check_reference(answer: Callable[[Sequence[Any]], Answers], parts: Parts, so
     values, problems = answer(reference["rows"])
     worst = np.inf if problems else np.max(np.abs(values - expected).reshape(len(expected), -1).max(axis=1) / within)
     if not worst <= 1:
-        found = f"row {min(problems) + 1} is refused" if problems else f"off by {worst:.2g} times the tolerance"
-        raise UserError(f"{source}: refused, it fails its self-test here ({found}); train it with this environment.")
+        difference = f"row {min(problems) + 1} is refused" if problems else f"off by {worst:.2g} times the tolerance"
+        raise UserError(
+            f"{source}: refused, it fails its self-test here ({difference}); train it with this environment."
+        )
 
 
 def ordered(classes: list[str] | None, positive: str | None) -> list[str] | None:

@@ -1,18 +1,19 @@
 """Runs add_features once on stand-ins for columns, which write down what is done to them as a program.
 
-What it cannot write down, such as a loop over rows, raises Untraceable: pandas then serves that version. A stand-in has
-no values, so nothing that a program says can depend on the rows it was made from.
+What `subset.py` does not list, such as a loop over rows, raises Untraceable: pandas then serves that version. A
+stand-in has no values, so nothing that a program says can depend on the rows it was made from.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from .program import STEPS
+from .subset import ARITHMETIC, COMPARISONS, LOGIC, METHODS, result
 
-_COMPARISONS = ("less", "less_equal", "greater", "greater_equal", "equal", "not_equal")
 _SELECTED = {
     "datetime": ("datetime",), "datetime64": ("datetime",), "datetime64[us]": ("datetime",),
     "number": ("number",), "float64": ("number",), "float": ("number",),
@@ -21,7 +22,7 @@ _SELECTED = {
 }  # fmt: skip
 _TRUTHS = "of a column of true and false, which may be missing"
 _ENDLESS = 2**31  # characters
-_PARTS = {"day_of_week": "dayofweek", "weekday": "dayofweek", "day_of_year": "dayofyear"}
+_FLOATS = ("float64", "float", float, np.float64)
 
 
 class Untraceable(Exception):
@@ -94,9 +95,11 @@ class _Column:
         """Return the column after one more step; an argument that is no column is a constant."""
         if name not in STEPS:
             raise Untraceable(f"`{name}`")
-        if any(isinstance(one, _Column) and one.kind == "boolean" for one in (self, *arguments)):
+        if any(isinstance(argument, _Column) and argument.kind == "boolean" for argument in (self, *arguments)):
             raise Untraceable(f"`{name}` {_TRUTHS}")
-        steps = [one.step if isinstance(one, _Column) else self.tracer.constant(one) for one in arguments]
+        steps = [
+            argument.step if isinstance(argument, _Column) else self.tracer.constant(argument) for argument in arguments
+        ]
         return _Column(self.tracer, self.tracer.add(name, self.step, *steps), kind)
 
     def _binary(self, name: str, other: Any, turned: bool = False) -> "_Column":
@@ -129,64 +132,9 @@ class _Column:
         _require(self, "abs", "number")
         return self.then("absolute", kind="number")
 
-    abs = __abs__
-
     def __invert__(self) -> "_Column":
         _require(self, "~", "bool")
         return self.then("logical_not", kind="bool")
-
-    def isna(self) -> "_Column":
-        return self.then("missing", kind="bool")
-
-    isnull = isna
-
-    def notna(self) -> "_Column":
-        return ~self.isna()
-
-    notnull = notna
-
-    def fillna(self, value: Any) -> "_Column":
-        return self.then("fill", value, kind=self.kind)
-
-    def clip(self, lower: Any = None, upper: Any = None) -> "_Column":
-        _require(self, "clip", "number")
-        clipped = self
-        for name, limit in (("maximum", lower), ("minimum", upper)):
-            clipped = clipped if limit is None else clipped.then(name, limit, kind="number")
-        return clipped
-
-    def between(self, left: Any, right: Any) -> "_Column":
-        return (self >= left) & (self <= right)
-
-    def isin(self, values: Any) -> "_Column":
-        _require(self, "isin", "number", "category", "text")
-        return self.then("isin", *values, kind="bool")
-
-    def map(self, partners: Any) -> "_Column":
-        if not isinstance(partners, Mapping):
-            raise Untraceable("`map` with a function")
-        _require(self, "map", "category", "text")
-        words = all(isinstance(partner, str) for partner in partners.values())
-        flat = [one for pair in partners.items() for one in pair]
-        return self.then("map", *flat, kind="category" if words else "number")
-
-    def where(self, condition: "_Column", other: Any = np.nan) -> "_Column":
-        return _choose(self.tracer, condition, self, other)
-
-    def mask(self, condition: "_Column", other: Any = np.nan) -> "_Column":
-        return _choose(self.tracer, condition, other, self)
-
-    def astype(self, kind: Any) -> "_Column":
-        if kind not in ("float64", "float", float, "float32", np.float64, "int", int, "int64") or self.kind not in (
-            "bool",
-            "number",
-        ):
-            raise Untraceable(f"`astype({kind!r})` of {self.kind}s")
-        if self.kind == "bool":
-            return self.then("number", kind="number")
-        if kind not in ("float64", "float", float, np.float64):
-            raise Untraceable(f"`astype({kind!r})` of {self.kind}s")
-        return self
 
     def __bool__(self) -> bool:
         raise Untraceable("a decision by what is in the rows (`if`, `and`, `or`)")
@@ -195,98 +143,127 @@ class _Column:
         raise Untraceable("a loop over rows")
 
     def __getattr__(self, name: str) -> Any:
-        raise Untraceable(f"`{name}` of a column")
+        return self.attribute(name, f"`{name}` of a column")
+
+    def attribute(self, name: str, shown: str) -> Any:
+        """Return what an attribute of the table is: a column, or a method that gives one."""
+        if name not in METHODS:
+            raise Untraceable(shown)
+        step, takes, gives, arguments = METHODS[name]
+        _require(self, name, *takes)
+        if name in _BUILT:
+            return partial(_BUILT[name], self)
+        made = partial(self.then, step, kind=gives or self.kind)
+        return made if arguments else made()
 
     __hash__ = None  # type: ignore[assignment]
 
     @property
-    def dt(self) -> "_Parts":
+    def dt(self) -> "_Accessor":
         _require(self, "dt", "datetime", "span")
-        return _Parts(self)
+        return _Accessor(self, "dt")
 
     @property
-    def str(self) -> "_Text":
+    def str(self) -> "_Accessor":
         _require(self, "str", "category", "text")
-        return _Text(self)
+        return _Accessor(self, "str")
+
+
+class _Accessor:
+    """Stands in for `.dt` or `.str`."""
+
+    def __init__(self, column: _Column, name: str) -> None:
+        self._column, self._name = column, name
+
+    def __getattr__(self, name: str) -> Any:
+        return self._column.attribute(f"{self._name}.{name}", f"`{self._name}.{name}`")
+
+    def __getitem__(self, part: Any) -> _Column:
+        if self._name != "str" or not isinstance(part, slice) or part.step is not None:
+            raise Untraceable(f"`{self._name}[...]` with anything but a slice")
+        return _slice(self._column, part.start, part.stop)
+
+
+def _not_missing(column: _Column) -> _Column:
+    return ~column.isna()
+
+
+def _clip(column: _Column, lower: Any = None, upper: Any = None) -> _Column:
+    for name, limit in (("maximum", lower), ("minimum", upper)):
+        column = column if limit is None else column.then(name, limit, kind="number")
+    return column
+
+
+def _between(column: _Column, left: Any, right: Any) -> _Column:
+    both: _Column = (column >= left) & (column <= right)
+    return both
+
+
+def _is_in(column: _Column, values: Any) -> _Column:
+    return column.then("isin", *values, kind="bool")
+
+
+def _map(column: _Column, partners: Any) -> _Column:
+    if not isinstance(partners, Mapping):
+        raise Untraceable("`map` with a function")
+    words = all(isinstance(partner, str) for partner in partners.values())
+    flat = [value for pair in partners.items() for value in pair]
+    return column.then("map", *flat, kind="category" if words else "number")
+
+
+def _where(column: _Column, condition: Any, other: Any = np.nan) -> _Column:
+    return _choose(column.tracer, condition, column, other)
+
+
+def _mask(column: _Column, condition: Any, other: Any = np.nan) -> _Column:
+    return _choose(column.tracer, condition, other, column)
+
+
+def _as_type(column: _Column, kind: Any) -> _Column:
+    whole = column.kind == "bool" and kind in ("float32", "int", int, "int64")
+    if kind not in _FLOATS and not whole:
+        raise Untraceable(f"`astype({kind!r})` of {column.kind}s")
+    return column.then("number", kind="number") if column.kind == "bool" else column
+
+
+def _contains(column: _Column, part: str, regex: bool = True) -> _Column:
+    if regex and not part.replace(" ", "").isalnum():
+        raise Untraceable("`str.contains` with a regular expression; say regex=False")
+    return column.then("contains", part, kind="bool")
+
+
+def _replace(column: _Column, part: str, other: str, regex: bool = False) -> _Column:
+    if regex:
+        raise Untraceable("`str.replace` with a regular expression")
+    return column.then("replace", part, other, kind="category")
+
+
+def _slice(column: _Column, start: int | None = None, stop: int | None = None) -> _Column:
+    return column.then("slice", start or 0, _ENDLESS if stop is None else stop, kind="category")
+
+
+# Those of METHODS that are more than one step, or whose arguments want a look.
+_BUILT: dict[str, Callable[..., _Column]] = {
+    "notna": _not_missing, "notnull": _not_missing, "clip": _clip, "between": _between, "isin": _is_in, "map": _map,
+    "where": _where, "mask": _mask, "astype": _as_type,
+    "str.contains": _contains, "str.replace": _replace, "str.slice": _slice,
+}  # fmt: skip
 
 
 def _operator(name: str, turned: bool = False) -> Any:
     return lambda self, other: self._binary(name, other, turned)
 
 
-for _method, _name in {
-    "add": "add", "sub": "subtract", "mul": "multiply", "truediv": "divide", "floordiv": "floor_divide",
-    "mod": "remainder", "pow": "power", "and": "logical_and", "or": "logical_or", "xor": "logical_xor",
-}.items():  # fmt: skip
-    setattr(_Column, f"__{_method}__", _operator(_name))
-    setattr(_Column, f"__r{_method}__", _operator(_name, turned=True))
-for _method, _name in zip(("lt", "le", "gt", "ge", "eq", "ne"), _COMPARISONS, strict=True):
-    setattr(_Column, f"__{_method}__", _operator(_name))
-
-
-class _Parts:
-    """Stands in for `.dt`."""
-
-    def __init__(self, column: _Column) -> None:
-        self._column = column
-
-    def total_seconds(self) -> _Column:
-        _require(self._column, "total_seconds", "span")
-        return self._column.then("seconds", kind="number")
-
-    def __getattr__(self, name: str) -> _Column:
-        known = {"days"} if self._column.kind == "span" else {
-            "year", "month", "day", "hour", "minute", "second", "dayofweek", "dayofyear", "quarter"
-        }  # fmt: skip
-        if _PARTS.get(name, name) not in known:
-            raise Untraceable(f"`dt.{name}`")
-        return self._column.then(_PARTS.get(name, name), kind="number")
-
-
-class _Text:
-    """Stands in for `.str`."""
-
-    def __init__(self, column: _Column) -> None:
-        self._column = column
-
-    def lower(self) -> _Column:
-        return self._column.then("lower", kind="category")
-
-    def upper(self) -> _Column:
-        return self._column.then("upper", kind="category")
-
-    def strip(self) -> _Column:
-        return self._column.then("strip", kind="category")
-
-    def len(self) -> _Column:
-        return self._column.then("length", kind="number")
-
-    def startswith(self, part: str) -> _Column:
-        return self._column.then("startswith", part, kind="bool")
-
-    def endswith(self, part: str) -> _Column:
-        return self._column.then("endswith", part, kind="bool")
-
-    def contains(self, part: str, regex: bool = True) -> _Column:
-        if regex and not part.replace(" ", "").isalnum():
-            raise Untraceable("`str.contains` with a regular expression; say regex=False")
-        return self._column.then("contains", part, kind="bool")
-
-    def replace(self, part: str, other: str, regex: bool = False) -> _Column:
-        if regex:
-            raise Untraceable("`str.replace` with a regular expression")
-        return self._column.then("replace", part, other, kind="category")
-
-    def slice(self, start: int | None = None, stop: int | None = None) -> _Column:
-        return self._column.then("slice", start or 0, _ENDLESS if stop is None else stop, kind="category")
-
-    def __getitem__(self, part: Any) -> _Column:
-        if not isinstance(part, slice) or part.step is not None:
-            raise Untraceable("`str[...]` with anything but a slice")
-        return self.slice(part.start, part.stop)
-
-    def __getattr__(self, name: str) -> Any:
-        raise Untraceable(f"`str.{name}`")
+# Python's name of an operator's method, where it is not that of NumPy's function.
+_DUNDERS = {
+    "subtract": "sub", "multiply": "mul", "divide": "truediv", "floor_divide": "floordiv", "remainder": "mod",
+    "power": "pow", "logical_and": "and", "logical_or": "or", "logical_xor": "xor", "less": "lt", "less_equal": "le",
+    "greater": "gt", "greater_equal": "ge", "equal": "eq", "not_equal": "ne",
+}  # fmt: skip
+for _step in (*ARITHMETIC, *LOGIC, *COMPARISONS):
+    setattr(_Column, f"__{_DUNDERS.get(_step, _step)}__", _operator(_step))
+for _step in (*ARITHMETIC, *LOGIC):
+    setattr(_Column, f"__r{_DUNDERS.get(_step, _step)}__", _operator(_step, turned=True))
 
 
 class _Frame:
@@ -301,7 +278,7 @@ class _Frame:
 
     def __getitem__(self, name: Any) -> Any:
         if isinstance(name, list | pd.Index):
-            return _Frame(self.tracer, {one: self.columns_by_name[one] for one in name})
+            return _Frame(self.tracer, {column: self.columns_by_name[column] for column in name})
         if not isinstance(name, str):
             raise Untraceable("a selection of rows")
         return self.columns_by_name[name]
@@ -358,7 +335,9 @@ class _Frame:
         kinds = {kind for name in names for kind in _SELECTED.get(str(name), ())}
         if not all(str(name) in _SELECTED for name in names):
             raise Untraceable(f"`select_dtypes({include!r})`")
-        return _Frame(self.tracer, {name: one for name, one in self.columns_by_name.items() if one.kind in kinds})
+        return _Frame(
+            self.tracer, {name: column for name, column in self.columns_by_name.items() if column.kind in kinds}
+        )
 
 
 def _choose(tracer: _Tracer, condition: Any, chosen: Any, other: Any) -> _Column:
@@ -366,7 +345,7 @@ def _choose(tracer: _Tracer, condition: Any, chosen: Any, other: Any) -> _Column
     if not isinstance(condition, _Column):
         raise Untraceable("a choice by something that is no column")
     _require(condition, "where", "bool")
-    kinds = {_kind_of(one) for one in (chosen, other)} - {"nothing"}
+    kinds = {_kind_of(value) for value in (chosen, other)} - {"nothing"}
     kinds = {"category" if kind == "text" else kind for kind in kinds}
     if len(kinds) != 1 or "boolean" in kinds:
         raise Untraceable(f"a choice between {' and '.join(sorted(kinds))}")
@@ -398,21 +377,7 @@ def _kind_after(name: str, left: str, right: str) -> str:
     left, right = ("number" if kind == "nothing" else kind for kind in (left, right))
     if "boolean" in (left, right):
         raise Untraceable(f"`{name}` {_TRUTHS}")
-    if name in _COMPARISONS and left == right:
-        return "bool"
-    if name.startswith("logical_") and left == right == "bool":
-        return "bool"
-    if left == right == "number" and not name.startswith("logical_"):
-        return "number"
-    after = {
-        ("subtract", "datetime", "datetime"): "span",
-        ("subtract", "datetime", "span"): "datetime",
-        ("add", "datetime", "span"): "datetime",
-        ("divide", "span", "span"): "number",
-        ("add", "category", "category"): "category",
-    }
-    if "bool" in (left, right) and {left, right} <= {"bool", "number"} and name in ("add", "subtract", "multiply"):
-        return "number"
-    if (name, left, right) not in after:
+    kind = result(name, left, right)
+    if kind is None:
         raise Untraceable(f"`{name}` of {left}s and {right}s")
-    return after[name, left, right]
+    return kind

@@ -245,7 +245,7 @@ class PredictionLog(Section):
     """Older days are deleted; null: never. Lower it where the disk is small or the law says so."""
 
 
-class Canary(Section):
+class CanaryLimits(Section):
     """When a canary is cut off, and when it has shown enough."""
 
     max_error_rate: float = Field(default=0.02, ge=0, lt=1)
@@ -295,7 +295,7 @@ class Serving(Section):
     X-Request-Key. Empty: each such request is drawn anew."""
     limits: ServingLimits = ServingLimits()
     log: PredictionLog = PredictionLog()
-    canary: Canary = Canary()
+    canary: CanaryLimits = CanaryLimits()
     image: str | None = None
     """Where the container image of each version goes, without a tag, such as ghcr.io/acme/churn: publishing builds and
     pushes it there. Null: no image is built."""

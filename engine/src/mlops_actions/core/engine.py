@@ -22,8 +22,8 @@ from .wheel import PATTERN, Wheel, differences, read_record, unpack
 FOLDER = f"{VENDOR}/{DISTRIBUTION}"  # where `mlops engine eject` puts it
 RECORD = "RECORD"  # in that folder: the files of the wheel that it was made of
 SHOWN = 5  # edited files; more are counted
-Kind = Literal["wheel", "folder", "index"]
-Reader = Callable[[str], bytes | None]
+SourceKind = Literal["wheel", "folder", "index"]
+ReadFile = Callable[[str], bytes | None]
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Source:
     or that the folder was made of; None where nothing names one.
     """
 
-    kind: Kind
+    kind: SourceKind
     version: str
     place: str
     sha256: str | None
@@ -181,11 +181,11 @@ def check_engine(root: Path = Path()) -> None:
         )
 
 
-def _reader(root: Path) -> Reader:
+def _reader(root: Path) -> ReadFile:
     return lambda name: (root / name).read_bytes() if (root / name).is_file() else None
 
 
-def _source(read: Reader) -> Source:
+def _source(read: ReadFile) -> Source:
     pyproject = _toml(read, PYPROJECT)
     entry = pyproject.get("tool", {}).get("uv", {}).get("sources", {}).get(DISTRIBUTION)
     place = entry.get("path") if isinstance(entry, dict) else None
@@ -205,7 +205,7 @@ def _source(read: Reader) -> Source:
     return Source("folder", str(folder.get("project", {}).get("version")), place, origin.get("sha256"))
 
 
-def _toml(read: Reader, name: str) -> dict[str, Any]:
+def _toml(read: ReadFile, name: str) -> dict[str, Any]:
     content = read(name)
     if content is None:
         raise UserError(f"{name}: not found; `git restore {name}` brings back what was committed.")
@@ -215,7 +215,7 @@ def _toml(read: Reader, name: str) -> dict[str, Any]:
         raise UserError(f"{name} cannot be read as TOML ({error}): correct it.") from None
 
 
-def _locked(read: Reader) -> dict[str, Any]:
+def _locked(read: ReadFile) -> dict[str, Any]:
     """Return what uv.lock says of the engine; the rest of a large file is not parsed."""
     text = (read(LOCKFILE) or b"").decode(errors="replace").replace("\r\n", "\n")
     block = re.search(

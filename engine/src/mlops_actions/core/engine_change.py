@@ -284,8 +284,8 @@ def _put(files: Files) -> None:
     held = {name: Path(name).read_bytes() for name in files if Path(name).is_file()}
     names = {name: str(number) if name in held else None for number, name in enumerate(files)}
     with scratch(FORMER.with_name("writing")) as writing:
-        for name, content in held.items():
-            write_file(writing / str(names[name]), content)
+        for name, kept in held.items():
+            write_file(writing / str(names[name]), kept)
         write_file(writing / "names.json", json.dumps(names).encode())
         writing.rename(FORMER)
         writing.mkdir()

@@ -18,14 +18,14 @@ from .wheel import Wheel
 CRUFT = ".cruft.json"
 SECONDS = 120.0  # for the template to come
 ABBREVIATIONS = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/", "bb:": "https://bitbucket.org/"}
-Answer = Literal["same", "different", "unknown"]
+Comparison = Literal["same", "different", "unknown"]
 
 
 @dataclass(frozen=True)
 class Release:
     """What a build of the template's tag says of a wheel: `text` says it, or why nothing is known, in a sentence."""
 
-    answer: Answer
+    answer: Comparison
     text: str
 
 

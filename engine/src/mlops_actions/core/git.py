@@ -111,9 +111,9 @@ def start(
 def complaint(stderr: bytes) -> str:
     """Return the line of git's own words that tells why it failed, without the advice around it."""
     lines = [line.strip() for line in stderr.decode(errors="replace").splitlines() if line.strip()]
-    told = [line for line in lines if line.startswith("!")]
-    told = told or [line for line in lines if line.lower().startswith(("fatal: ", "error: "))]
-    line = (told or lines or ["it gave no reason"])[-1]
+    marked = [line for line in lines if line.startswith("!")]
+    marked = marked or [line for line in lines if line.lower().startswith(("fatal: ", "error: "))]
+    line = (marked or lines or ["it gave no reason"])[-1]
     for prefix in ("! ", "fatal: ", "error: ", "ERROR: "):
         line = line.removeprefix(prefix)
     return line.rstrip(".")

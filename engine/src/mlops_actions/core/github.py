@@ -28,9 +28,9 @@ def fork_url() -> str | None:
 
 def base_commit() -> str | None:
     """Return the commit that this run's change is made to, as the event has it; None where there is no such."""
-    found = event()
-    pull, group = (found.get(name, {}) for name in ("pull_request", "merge_group"))
-    return pull.get("base", {}).get("sha") or group.get("base_sha") or found.get("before")
+    payload = event()
+    pull, group = (payload.get(name, {}) for name in ("pull_request", "merge_group"))
+    return pull.get("base", {}).get("sha") or group.get("base_sha") or payload.get("before")
 
 
 def repository() -> str:

@@ -1,6 +1,5 @@
 """Edits to params.yaml that leave every other line of it as it is."""
 
-import io
 import re
 import textwrap
 from collections.abc import Mapping
@@ -15,9 +14,8 @@ from .config import PARAMS, comment_of, keys_of
 from .errors import UserError
 from .files import write_file
 from .typed_yaml import read_yaml
+from .yaml_text import flow
 
-# What YAML 1.1, which many tools still read, takes for a boolean.
-_WORDS = {"y", "n", "yes", "no", "on", "off"}
 _WIDTH = 120  # of the comment above a key
 
 
@@ -187,27 +185,9 @@ def _value(value: Any, column: int, comment: str | None, newline: str) -> str:
     behind = f" # {' '.join(comment.split())}" if comment else ""
     if isinstance(value, list) and any(isinstance(item, tuple) for item in value):
         items = [item if isinstance(item, tuple) else (item, None) for item in value]
-        lines = [f"{' ' * column}  -{_value(item, column, said, newline)}" for item, said in items]
+        lines = [f"{' ' * column}  -{_value(item, column, reason, newline)}" for item, reason in items]
         return behind + newline + newline.join(lines)
     return f" {flow(value)}{behind}"
-
-
-def flow(value: Any) -> str:
-    """Return a value in one line of YAML."""
-    if isinstance(value, list):
-        return f"[{', '.join(map(flow, value))}]"
-    if isinstance(value, dict):
-        return f"{{{', '.join(f'{flow(key)}: {flow(item)}' for key, item in value.items())}}}"
-    if value is None:
-        return "null"
-    yaml: Any = YAML(typ="safe", pure=True)
-    made = io.StringIO()
-    yaml.width, yaml.allow_unicode = 2**30, True
-    if isinstance(value, str) and (value.lower() in _WORDS or value.strip() != value or "\n" in value):
-        yaml.default_style = '"'
-    yaml.default_flow_style = True
-    yaml.dump([value], made)
-    return made.getvalue().strip()[1:-1]
 
 
 def _newline(text: str) -> str:

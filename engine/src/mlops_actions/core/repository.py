@@ -29,9 +29,9 @@ def is_repository() -> bool:
         UserError: it is neither.
     """
     here = Path.cwd()
-    found = run("rev-parse", "--show-toplevel")
-    if found.returncode == 0:
-        top = Path(os.fsdecode(found.stdout.rstrip(b"\n")))
+    done = run("rev-parse", "--show-toplevel")
+    if done.returncode == 0:
+        top = Path(os.fsdecode(done.stdout.rstrip(b"\n")))
         if top.samefile(here):
             return True
         if run("check-ignore", "--quiet", "--", here).returncode:
@@ -40,7 +40,7 @@ def is_repository() -> bool:
                 "move it out of there, or name it in that one's .gitignore."
             )
         return False
-    reason = complaint(found.stderr)
+    reason = complaint(done.stderr)
     if Path(".git").is_file() or not reason.startswith("not a git repository"):
         raise UserError(f"git finds no repository in {here}: {reason}.")
     return False

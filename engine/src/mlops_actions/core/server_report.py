@@ -25,8 +25,8 @@ def fetch_report(url: str) -> Any:
         with urllib.request.urlopen(address, timeout=TIMEOUT) as response:
             body = response.read(LIMIT + 1)
     except HTTPError as error:
-        said = error.read(LIMIT).decode(errors="replace").strip()
-        raise UserError(f"{address} does not answer with a report: {error.code}: {said or error.reason}") from error
+        answer = error.read(LIMIT).decode(errors="replace").strip()
+        raise UserError(f"{address} does not answer with a report: {error.code}: {answer or error.reason}") from error
     except (OSError, HTTPException, ValueError) as error:
         raise UserError(f"{address} does not answer: {error}.") from error
     if len(body) > LIMIT:

@@ -33,16 +33,16 @@ def trust_cml() -> None:
     version, releases = _read_setting("version"), os.environ.get("CML_RELEASES") or _read_setting("releases")
     lines = DIGESTS.read_text(errors="replace") if DIGESTS.exists() else ""
     recorded = {binary: value for value, binary in re.findall(r"^([0-9a-f]{64})  (\S+)$", lines, re.MULTILINE)}
-    found = {}
+    digests = {}
     for binary in (f"{version}/{name}" for name in BINARIES):
         print(f"Fetching {releases}/{binary}", flush=True)
-        found[binary] = digest(f"{releases}/{binary}")
-        if recorded.get(binary, found[binary]) != found[binary]:
+        digests[binary] = digest(f"{releases}/{binary}")
+        if recorded.get(binary, digests[binary]) != digests[binary]:
             raise UserError(
                 f"{releases}/{binary} is not the file that {DIGESTS} names: nothing is recorded. Find out why it was "
                 "replaced; if that was right, delete its line and run this again."
             )
-    write_file(DIGESTS, "".join(f"{value}  {binary}\n" for binary, value in found.items()).encode())
+    write_file(DIGESTS, "".join(f"{value}  {binary}\n" for binary, value in digests.items()).encode())
     print(f"{DIGESTS} names the binaries of CML {version}: commit it.")
 
 
@@ -90,7 +90,7 @@ def digest(address: str) -> str:
 
 
 def _read_setting(name: str) -> str:
-    found = re.search(rf"^{name}=(\S+)$", INSTALLER.read_text() if INSTALLER.exists() else "", re.MULTILINE)
-    if found is None:
+    line = re.search(rf"^{name}=(\S+)$", INSTALLER.read_text() if INSTALLER.exists() else "", re.MULTILINE)
+    if line is None:
         raise UserError(f"{INSTALLER} has no line {name}=…, which says what of CML to fetch.")
-    return found[1]
+    return line[1]

@@ -1,6 +1,5 @@
 """YAML files as typed sections: read once and checked, and what is wrong with them said in one sentence."""
 
-import difflib
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -10,6 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from .errors import UserError
+from .nearest import did_you_mean
 
 S = TypeVar("S", bound="Section")
 
@@ -97,8 +97,7 @@ def _sentence(model: type[Section], error: dict[str, Any]) -> str:
     context = error.get("ctx", {})
     if kind == "extra_forbidden":
         known = _known_keys(model, steps[:-1])
-        close = difflib.get_close_matches(steps[-1], known, 1)
-        return f"{path} is not a known key; " + (f"did you mean {close[0]}?" if close else f"use {_join(known)}")
+        return f"{path} is not a known key; {did_you_mean(steps[-1], known, f'use {_join(known)}')}"
     if kind == "missing":
         return f"{path} is missing; add it"
     if kind == "model_type" and error["input"] is None:

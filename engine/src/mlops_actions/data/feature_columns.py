@@ -68,12 +68,12 @@ def sort_columns(features: pd.DataFrame, kinds: dict[str, str]) -> Columns:
             columns.texts[name] = frequent_words(features[name])
             continue
         values = frequent_values(counts)
-        told = columns.few if len(values) <= FEW else columns.many
-        told[name] = values
-    for told in (columns.few, columns.texts):
-        for name in [name for name, values in told.items() if not values]:
+        names = columns.few if len(values) <= FEW else columns.many
+        names[name] = values
+    for names in (columns.few, columns.texts):
+        for name in [name for name, values in names.items() if not values]:
             columns.left_out.append(name)
-            del told[name]
+            del names[name]
     return columns
 
 

@@ -9,12 +9,12 @@ from pydantic import Field, field_validator
 
 from ..core.errors import UserError
 from ..core.typed_yaml import Section
-from .values import EPOCHS, NUMBERS, Kind, as_text
+from .cells import AHEAD, EPOCHS, NUMBERS
+from .values import Kind, as_text
 
 if TYPE_CHECKING:
     from pandera.pandas import Check
 
-AHEAD = pd.Timedelta(hours=14)  # no clock on Earth is further ahead of UTC
 _MEANS = {  # the kinds of which a key says something
     "format": ("number", "datetime"),
     "unit": ("number",),
@@ -122,17 +122,17 @@ def _checks(column: Column, values: pd.Series) -> "dict[str, tuple[Check, tuple[
     """Return the column's rules by name: what pandera checks, what the values must be, and what else could change."""
     from pandera.pandas import Check
 
-    found = {}
+    checks = {}
     moment = column.type == "datetime"
     if column.min is not None:
         words = f"be {column.min} or later" if moment else f"be at least {column.min:g}"
-        found["min"] = Check.ge(_moment(column.min) if moment else column.min, name="min"), (words, "its min")
+        checks["min"] = Check.ge(_moment(column.min) if moment else column.min, name="min"), (words, "its min")
     if column.max is not None:
         words = f"be {column.max} or earlier" if moment else f"be at most {column.max:g}"
-        found["max"] = Check.le(_moment(column.max) if moment else column.max, name="max"), (words, "its max")
+        checks["max"] = Check.le(_moment(column.max) if moment else column.max, name="max"), (words, "its max")
     if not column.future:
         now = pd.Timestamp.now("UTC").tz_localize(None) + AHEAD
-        found["future"] = Check.le(now, name="future"), ("be no later than now", "remove future: false")
+        checks["future"] = Check.le(now, name="future"), ("be no later than now", "remove future: false")
     if column.values is not None:
         allowed, text = column.values, isinstance(values.dtype, pd.StringDtype)
         known = (
@@ -141,15 +141,15 @@ def _checks(column: Column, values: pd.Series) -> "dict[str, tuple[Check, tuple[
             else Check(lambda cells: as_text(cells).isin(allowed), name="values")
         )
         words = f"be one of {', '.join(allowed[:20])}"
-        found["values"] = known, (words, "add the value in schema.yaml")
+        checks["values"] = known, (words, "add the value in schema.yaml")
     if column.max_length is not None:
         words = f"be at most {column.max_length} characters long"
         short = Check.str_length(max_value=column.max_length, name="max_length")
-        found["max_length"] = short, (words, "its max_length")
+        checks["max_length"] = short, (words, "its max_length")
     if column.pattern is not None:
         whole = rf"(?:{column.pattern})\Z"
-        found["pattern"] = Check.str_matches(whole, name="pattern"), (f"be text like {column.pattern}", "its pattern")
-    return found
+        checks["pattern"] = Check.str_matches(whole, name="pattern"), (f"be text like {column.pattern}", "its pattern")
+    return checks
 
 
 def _moment(limit: float | str | None) -> pd.Timestamp | None:

@@ -1,8 +1,6 @@
 """The contract of the data: which columns there are, what they hold, and whether values may be missing."""
 
 import datetime as dt
-import json
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pandas as pd
 from ..core.errors import UserError
 from ..core.files import write_file
 from ..core.typed_yaml import Section, parse, parse_yaml, read_yaml
+from ..core.yaml_text import flow
 from .rules import Column, Target, check_column, check_rows, name_rows
 from .values import as_text, parse_values
 
@@ -47,9 +46,9 @@ class Schema:
         """Return the text of schema.yaml, with notes to columns as comments."""
         notes = {name: f"  # {remark(note)}" for name, note in (notes or {}).items()}
         lines = [
-            f"target: {{{_flow(self.target)}}}{notes.get(self.target.name, '')}",
+            f"target: {_flow(self.target)}{notes.get(self.target.name, '')}",
             "columns:",
-            *(f"  {as_word(name)}: {{{_flow(one)}}}{notes.get(name, '')}" for name, one in self.columns.items()),
+            *(f"  {flow(name)}: {_flow(column)}{notes.get(name, '')}" for name, column in self.columns.items()),
         ]
         return _HEAD + "\n".join(lines) + "\n"
 
@@ -173,32 +172,11 @@ def _holds(column: Column) -> str:
 
 
 def _flow(column: Column) -> str:
-    """Return a column's keys as a YAML flow mapping; classes stay quoted, for YAML may read a bare `no` as false."""
+    """Return a column's keys as a YAML flow mapping: the name of a target, the type and what may be missing first."""
     items = column.model_dump(exclude_defaults=True)
     named = {"name": items.pop("name")} if isinstance(column, Target) else {}
     missing = {} if isinstance(column, Target) and not column.missing else {"missing": column.missing}
-    parts = [f"{key}: {as_word(value)}" for key, value in (named | {"type": items.pop("type")}).items()]
-    return ", ".join([*parts, *(f"{key}: {_yaml(value)}" for key, value in (missing | items).items())])
-
-
-def _yaml(value: object) -> str:
-    if isinstance(value, list):
-        return f"[{', '.join(map(_yaml, value))}]"
-    return quote(value) if isinstance(value, str) else json.dumps(value)
-
-
-def as_word(name: str) -> str:
-    """Return a text as YAML: bare where it reads as that text, else quoted."""
-    bare = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_.]*( [A-Za-z0-9_.]+)*", name)
-    reserved = name.lower() in {"yes", "no", "on", "off", "y", "n", "true", "false", "null"}
-    return name if bare and not reserved else quote(name)
-
-
-def quote(text: str) -> str:
-    """Return a text as YAML reads it back, whatever is in it."""
-    return "".join(
-        letter if letter.isprintable() else f"\\U{ord(letter):08x}" for letter in json.dumps(text, ensure_ascii=False)
-    )
+    return flow(named | {"type": items.pop("type")} | missing | items)
 
 
 def remark(text: str) -> str:

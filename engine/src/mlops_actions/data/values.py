@@ -9,17 +9,15 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from .cells import EPOCHS, MISSING_WORDS, MOMENT, NUMBERS, WHOLE, number_pattern
+
 MISSING_CATEGORY = "(missing)"  # what the model sees in place of a missing text
-MISSING_WORDS = ["", "NA", "N/A", "NaN", "nan", "null", "NULL", "<NA>"]
 # Text is a category to every stage but train, which makes words of sentences.
 Kind = Literal["number", "boolean", "category", "datetime", "text"]
 Parsed = tuple[pd.Series, np.ndarray]
-EPOCHS: dict[str, Literal["s", "ms"]] = {"epoch s": "s", "epoch ms": "ms"}
-# A number's format is its example: what divides thousands, and what comes before the decimals.
-NUMBERS = {"1,234.5": (r"[,' \x{a0}\x{202f}]", "."), "1.234,5": (r"[.' \x{a0}\x{202f}]", ",")}
 _NUMBER = r"^-?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$|^-?(?:inf|Inf|INF|infinity|Infinity)$"
 _CODE = r"^-?0\d"
-_MOMENT = r"^\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})?)?)?(?:Z|[+-]\d{2}:?\d{2})?$"
+_EPOCH_UNITS: dict[str, Literal["s", "ms"]] = {"epoch s": "s", "epoch ms": "ms"}
 _SECONDS = {"w": 604_800, "d": 86_400, "h": 3_600, "min": 60, "s": 1}
 _BOOLEANS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -35,7 +33,7 @@ def as_text(values: pd.Series) -> pd.Series:
         return numbers.map(lambda number: repr(number).removesuffix(".0"), na_action="ignore").astype("str")
     text = _trimmed(values)
     if pc.any(pc.match_substring(text, ".0")).as_py():  # rare, and found much faster than replaced
-        text = pc.replace_substring_regex(text, r"^(-?\d+)\.0+$", r"\1")
+        text = pc.replace_substring_regex(text, WHOLE, r"\1")
     return _series(text, values.index)
 
 
@@ -60,11 +58,6 @@ def parse_values(
     if kind == "datetime":
         return _datetime(values, format)
     return _boolean(values) if kind == "boolean" else (as_text(values), np.zeros(len(values), bool))
-
-
-def is_missing(values: pd.Series) -> pd.Series:
-    """Return which values are missing."""
-    return values.isna() if pd.api.types.is_numeric_dtype(values.dtype) else as_text(values).isna()
 
 
 def kind_of(values: pd.Series) -> Kind:
@@ -93,8 +86,8 @@ def is_text(counts: pd.Series) -> bool:
 
 def as_span(text: float | str) -> pd.Timedelta | None:
     """Return a span of time such as 7d, 1.5 h, 30min or 90s; None where it is none."""
-    found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?) ?(w|d|h|min|s)", str(text).lower())
-    return pd.Timedelta(round(float(found[1]) * _SECONDS[found[2]] * 1e6), "us") if found else None
+    span = re.fullmatch(r"(\d{1,6}(?:\.\d{1,6})?) ?(w|d|h|min|s)", str(text).lower())
+    return pd.Timedelta(round(float(span[1]) * _SECONDS[span[2]] * 1e6), "us") if span else None
 
 
 def _number(values: pd.Series, format: str | None = None, unit: str | None = None) -> Parsed:
@@ -115,12 +108,9 @@ def _number(values: pd.Series, format: str | None = None, unit: str | None = Non
 
 def _plain(values: pd.Series, format: str | None, unit: str | None) -> pa.Array:
     """Return what is written for people as numbers for machines: "(€ 1.234,50)" is "-1234.50"; others get a mark."""
-    divider, point = NUMBERS[format or "1,234.5"]
-    digits = rf"(?:\d{{1,3}}(?:{divider}\d{{3}})+|\d+)(?:\{point}\d*)?|\{point}\d+"
-    space = r"[\s\x{a0}\x{202f}]*"
-    near = f"{space}(?:{re.escape(unit)})?{space}" if unit else space
+    _, point = NUMBERS[format or "1,234.5"]
     text = _trimmed(values)
-    fits = pc.match_substring_regex(text, rf"^(?:[-+−]?{near}[-+−]?(?:{digits}){near}|\({near}(?:{digits}){near}\))$")
+    fits = pc.match_substring_regex(text, f"^(?:{number_pattern(format, unit)})$")
     if unit:
         bare = pc.replace_substring(text, unit, "")
     minus = pc.match_substring_regex(bare if unit else text, r"[-−(]")
@@ -145,7 +135,7 @@ def _datetime(values: pd.Series, format: str | None = None) -> Parsed:
         return values, values.notna().to_numpy()
     else:
         text = as_text(values)
-        fits = text.str.match(_MOMENT).fillna(False).astype(bool)
+        fits = text.str.fullmatch(MOMENT).fillna(False).astype(bool)
         moments = pd.to_datetime(text.where(fits), format="ISO8601", errors="coerce", utc=True)
         if format is not None:
             moments = moments.fillna(_formatted(text.where(~fits), format))
@@ -158,7 +148,8 @@ def _datetime(values: pd.Series, format: str | None = None) -> Parsed:
 def _formatted(text: pd.Series, format: str) -> pd.Series:
     if format in EPOCHS:
         numbers = pd.to_numeric(text, errors="coerce").astype("float64")
-        return pd.to_datetime(numbers, unit=EPOCHS[format], errors="coerce", utc=True).astype("datetime64[us, UTC]")
+        unit = _EPOCH_UNITS[format]
+        return pd.to_datetime(numbers, unit=unit, errors="coerce", utc=True).astype("datetime64[us, UTC]")
     return pd.to_datetime(text, format=format, errors="coerce", utc=True).astype("datetime64[us, UTC]")
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from ..core.config import Canary
+from ..core.config import CanaryLimits
 from .live_metrics import Judged
 from .traffic import Traffic
 
@@ -11,7 +11,11 @@ Advice = Literal["promote", "watch", "stop"]
 
 
 def advise(
-    canary: Traffic | None, champion: Traffic | None, metrics: Sequence[Judged], limits: Canary, cut_off: str | None
+    canary: Traffic | None,
+    champion: Traffic | None,
+    metrics: Sequence[Judged],
+    limits: CanaryLimits,
+    cut_off: str | None,
 ) -> tuple[Advice, str]:
     """Return what to do with the canary, and why in half a sentence; the first metric is the primary one."""
     if cut_off is not None:
@@ -24,7 +28,7 @@ def advise(
 
 
 def _harms(
-    canary: Traffic | None, champion: Traffic | None, metrics: Sequence[Judged], limits: Canary
+    canary: Traffic | None, champion: Traffic | None, metrics: Sequence[Judged], limits: CanaryLimits
 ) -> Iterator[str]:
     """Yield what is surely wrong with the canary."""
     if canary and canary.error_low > limits.max_error_rate:
@@ -39,7 +43,7 @@ def _harms(
 
 
 def _doubts(
-    canary: Traffic | None, champion: Traffic | None, metrics: Sequence[Judged], limits: Canary
+    canary: Traffic | None, champion: Traffic | None, metrics: Sequence[Judged], limits: CanaryLimits
 ) -> Iterator[str]:
     """Yield what is not known yet, or not good enough."""
     for side, name in ((canary, "it"), (champion, "the champion beside it")):

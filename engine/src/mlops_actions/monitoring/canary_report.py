@@ -22,7 +22,7 @@ COLUMNS = ["id", "time", "version", "role", "key", "answer", "error", "latency_m
 
 
 @dataclass(frozen=True)
-class Report:
+class CanaryReport:
     """What live traffic says of the version in a role beside the champion; its first metric is the primary one.
 
     `unusable` is how many truths say nothing, being no number or no class that either version knows.
@@ -47,7 +47,7 @@ class Report:
         return json.dumps({"canary": canary, **asdict(self)}, indent=1, allow_nan=False) + "\n"
 
 
-def canary_report(config: Config, directory: Path) -> Report:
+def canary_report(config: Config, directory: Path) -> CanaryReport:
     """Return what the log in a folder says of the version in the role `canary`, else of that in the role `shadow`.
 
     Raises:
@@ -65,7 +65,7 @@ def canary_report(config: Config, directory: Path) -> Report:
     return make_report(config, assignment, predictions, read_truths(directory), paired, cut_off, champion)
 
 
-def report_here() -> Report:
+def report_here() -> CanaryReport:
     """Return the report of this project's own log.
 
     Raises:
@@ -77,7 +77,7 @@ def report_here() -> Report:
     return canary_report(config, config.path(config.serving.log.path))
 
 
-def fetch_report(url: str) -> Report:
+def fetch_report(url: str) -> CanaryReport:
     """Return the report of the server at a URL.
 
     Raises:
@@ -85,7 +85,7 @@ def fetch_report(url: str) -> Report:
     """
     content = ask(url)
     try:
-        return typed(Report, {name: value for name, value in content.items() if name != "canary"})
+        return typed(CanaryReport, {name: value for name, value in content.items() if name != "canary"})
     except (AttributeError, ValueError, TypeError, OverflowError):
         raise UserError(f"{url} answered with no report that this version reads; update one of the two.") from None
 
@@ -98,7 +98,7 @@ def make_report(
     paired: bool = False,
     cut_off: str | None = None,
     named: str | None = None,
-) -> Report:
+) -> CanaryReport:
     """Return the report on an assignment by the log's frames.
 
     Args:
@@ -113,11 +113,11 @@ def make_report(
     role: Challenger = "canary" if assignment.role == CANARY_ROLE else "shadow"
     window = find_window(predictions, truths, assignment, config.data.task)
     metrics, unusable = judge_metrics(config, window, role, paired)
-    traffic = {role: found for role in ROLES if (found := describe(window, role, config.gate.confidence))}
+    traffic = {role: described for role in ROLES if (described := describe(window, role, config.gate.confidence))}
     champion, own = traffic.get("champion"), traffic.get(role)
     advice, reason = advise(own, champion, metrics, config.serving.canary, cut_off)
     times = window.rows["time"].iloc[window.roles[role]]
-    return Report(
+    return CanaryReport(
         role=role,
         version=assignment.version,
         champion=champion.version if champion else named,

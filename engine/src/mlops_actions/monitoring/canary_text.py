@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from .canary_report import Report
+from .canary_report import CanaryReport
 from .live_metrics import Judged
 from .traffic import Traffic
 
@@ -11,7 +11,7 @@ SAID = {"promote": "Promote", "watch": "Keep watching", "stop": "Stop"}
 MOST_ANSWERS = 10  # classes that are shown
 
 
-def render(report: Report) -> str:
+def render(report: CanaryReport) -> str:
     """Return the report as plain text, the advice first."""
     champion = f"champion {report.champion}" if report.champion else "the champion"
     until = f" to {_moment(report.until)}" if report.until else ""
@@ -39,28 +39,40 @@ def render(report: Report) -> str:
 
 
 def _rows(traffic: Sequence[Traffic]) -> Iterator[list[str]]:
-    yield ["", *(f"{one.role} {one.version}" for one in traffic)]
-    yield ["requests", *(f"{one.requests:,}" for one in traffic)]
-    yield ["errors", *(f"{one.errors:,} ({100 * one.error_rate:.2f} %)" for one in traffic)]
-    yield ["  bounds", *(f"{100 * one.error_low:.2f} to {100 * one.error_high:.2f} %" for one in traffic)]
-    yield ["latency, ms: p50, p95, p99", *(_latencies(one) for one in traffic)]
-    yield ["truths", *(f"{one.truths:,}" for one in traffic)]
-    names = list(dict.fromkeys(answer.name for one in traffic for answer in one.answers))
+    yield ["", *(f"{role.role} {role.version}" for role in traffic)]
+    yield ["requests", *(f"{role.requests:,}" for role in traffic)]
+    yield ["errors", *(f"{role.errors:,} ({100 * role.error_rate:.2f} %)" for role in traffic)]
+    yield ["  bounds", *(f"{100 * role.error_low:.2f} to {100 * role.error_high:.2f} %" for role in traffic)]
+    yield ["latency, ms: p50, p95, p99", *(_latencies(role) for role in traffic)]
+    yield ["truths", *(f"{role.truths:,}" for role in traffic)]
+    names = list(dict.fromkeys(answer.name for role in traffic for answer in role.answers))
     for name in names[:MOST_ANSWERS]:
-        said = [next((f"{answer.value:.4g}" for answer in one.answers if answer.name == name), "0") for one in traffic]
-        yield [f"answered {name}", *said]
+        shares = [
+            next((f"{answer.value:.4g}" for answer in role.answers if answer.name == name), "0") for role in traffic
+        ]
+        yield [f"answered {name}", *shares]
 
 
-def _latencies(one: Traffic) -> str:
-    values = (one.latency_p50, one.latency_p95, one.latency_p99)
+def _latencies(traffic: Traffic) -> str:
+    values = (traffic.latency_p50, traffic.latency_p95, traffic.latency_p99)
     return ", ".join("–" if value is None else f"{value:.3g}" for value in values)
 
 
 def _metrics(role: str, metrics: Sequence[Judged]) -> Iterator[list[str]]:
     yield ["", "champion", role, "gain", "bounds", "margin", "verdict"]
-    for one in metrics:
-        numbers = [f"{one.champion:.4g}", f"{one.canary:.4g}", f"{one.gain:+.4g}", f"{one.low:+.4g} to {one.high:+.4g}"]
-        yield [one.name if one.greater_is_better else f"{one.name} ↓", *numbers, f"{one.margin:g}", one.verdict]
+    for metric in metrics:
+        numbers = [
+            f"{metric.champion:.4g}",
+            f"{metric.canary:.4g}",
+            f"{metric.gain:+.4g}",
+            f"{metric.low:+.4g} to {metric.high:+.4g}",
+        ]
+        yield [
+            metric.name if metric.greater_is_better else f"{metric.name} ↓",
+            *numbers,
+            f"{metric.margin:g}",
+            metric.verdict,
+        ]
 
 
 def _align(rows: Iterator[list[str]]) -> Iterator[str]:

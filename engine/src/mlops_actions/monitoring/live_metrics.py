@@ -48,7 +48,7 @@ def judge_metrics(config: Config, window: Window, role: Challenger, paired: bool
     asked = [Judged(gate.primary, _rises(config, gate.primary), gate.margin, gate.confidence)]
     shared = 1 - (1 - gate.confidence) / max(1, len(gate.guards))  # Bonferroni's: each guard may raise the alarm
     asked += [Judged(name, _rises(config, name), margin, shared) for name, margin in gate.guards.items()]
-    return [_judge(config, one, champion, canary, role, paired) for one in asked], unusable
+    return [_judge(config, metric, champion, canary, role, paired) for metric in asked], unusable
 
 
 def _sample(config: Config, window: Window, paired: bool) -> tuple[Sample, Sample, int]:
@@ -58,18 +58,18 @@ def _sample(config: Config, window: Window, paired: bool) -> tuple[Sample, Sampl
     """
     sides = [side[window.told(side) & window.answered(side)] for side in (_pair(window) if paired else _part(window))]
     rows, cut = np.concatenate(sides), len(sides[0])
-    said = window.answers.take(rows).predictions(config.data.positive)
-    truth = read_truths(window.rows["truth"].iloc[rows], said.classes)
-    if said.classes is None:
-        usable = np.isfinite(said.values) & np.isfinite(truth)
+    predictions = window.answers.take(rows).predictions(config.data.positive)
+    truth = read_truths(window.rows["truth"].iloc[rows], predictions.classes)
+    if predictions.classes is None:
+        usable = np.isfinite(predictions.values) & np.isfinite(truth)
     else:
-        usable = np.isfinite(said.values.sum(axis=1)) & (truth != "")
+        usable = np.isfinite(predictions.values.sum(axis=1)) & (truth != "")
     if paired:
         usable = np.tile(usable[:cut] & usable[cut:], 2)
     keys = window.rows["key"].iloc[rows]
 
     def take(some: np.ndarray) -> Sample:
-        return Sample(truth[some], said.take(some), number_groups(keys.iloc[some]))
+        return Sample(truth[some], predictions.take(some), number_groups(keys.iloc[some]))
 
     champion, canary = take(np.flatnonzero(usable[:cut])), take(cut + np.flatnonzero(usable[cut:]))
     return champion, canary, int((~usable).sum()) // (2 if paired else 1)
@@ -103,16 +103,16 @@ def _judge(config: Config, asked: Judged, champion: Sample, canary: Sample, role
         return replace(asked, why=why)
     values = [float(metric.compute(sample.truth, sample.said)) for sample in (champion, canary)]
     compare = compare_paired if paired else compare_independent
-    found = compare(metric, champion, canary, asked.confidence, waited_for) if np.isfinite(values).all() else None
-    if found is None:
+    comparison = compare(metric, champion, canary, asked.confidence, waited_for) if np.isfinite(values).all() else None
+    if comparison is None:
         return replace(asked, why=f"{asked.name} or its error is not defined on the rows whose truth arrived")
     return replace(
         asked,
         champion=values[0],
         canary=values[1],
-        gain=found.gain,
-        low=found.low,
-        high=found.high,
-        method=found.method,
-        verdict=verdict(found.low, found.high, asked.margin),
+        gain=comparison.gain,
+        low=comparison.low,
+        high=comparison.high,
+        method=comparison.method,
+        verdict=verdict(comparison.low, comparison.high, asked.margin),
     )

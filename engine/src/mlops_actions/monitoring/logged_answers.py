@@ -13,7 +13,7 @@ BLOCK = 2**24  # bytes: an answer of a hundred thousand classes still fits
 
 
 @dataclass(frozen=True)
-class Answers:
+class LoggedAnswers:
     """What was answered to each row.
 
     `said` is a class or a number, missing where nothing was answered. `values` has a column for each class, NaN where
@@ -24,9 +24,9 @@ class Answers:
     values: np.ndarray
     classes: list[str] | None
 
-    def take(self, rows: np.ndarray) -> "Answers":
+    def take(self, rows: np.ndarray) -> "LoggedAnswers":
         """Return the answers to some of the rows, by position."""
-        return Answers(self.said.iloc[rows], self.values[rows], self.classes)
+        return LoggedAnswers(self.said.iloc[rows], self.values[rows], self.classes)
 
     def predictions(self, positive: str | None) -> Predictions:
         """Return them over the classes that any of these versions knows; NaN where nothing was answered."""
@@ -40,19 +40,19 @@ class Answers:
         return Predictions(values, classes, decided).about(positive)
 
 
-def read_answers(texts: pd.Series, task: str) -> Answers:
+def read_answers(texts: pd.Series, task: str) -> LoggedAnswers:
     """Return the answers in a column of JSON texts, missing ones included."""
     table = _parse(texts, task)
-    said = table["prediction"].to_pandas()
+    predicted = table["prediction"].to_pandas()
     if task == "regression":
-        return Answers(said, said.to_numpy(float), None)
+        return LoggedAnswers(predicted, predicted.to_numpy(float), None)
     if "probabilities" not in table.column_names or not pa.types.is_struct(table["probabilities"].type):
-        return Answers(said, np.empty((len(said), 0)), [])
+        return LoggedAnswers(predicted, np.empty((len(predicted), 0)), [])
     probabilities = table["probabilities"].combine_chunks()
     columns = dict(zip((field.name for field in probabilities.type), probabilities.flatten(), strict=True))
     classes = sorted(columns)
     values = [columns[name].to_numpy(zero_copy_only=False).astype(float) for name in classes]
-    return Answers(said, np.column_stack(values), classes)
+    return LoggedAnswers(predicted, np.column_stack(values), classes)
 
 
 def _parse(texts: pd.Series, task: str) -> pa.Table:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..registry.versions import Assignment
 from ..stats.sequential import rate_interval
-from .logged_answers import Answers, read_answers
+from .logged_answers import LoggedAnswers, read_answers
 
 Role = Literal["champion", "canary", "shadow"]
 Challenger = Literal["canary", "shadow"]  # the role of what is compared with the champion
@@ -26,7 +26,7 @@ class Window:
     """
 
     rows: pd.DataFrame
-    answers: Answers
+    answers: LoggedAnswers
     roles: dict[Role, np.ndarray]
     rescued: np.ndarray
 
@@ -138,7 +138,7 @@ def describe(window: Window, role: Role, confidence: float) -> Traffic | None:
     )
 
 
-def _spread(answers: Answers) -> list[Answered]:
+def _spread(answers: LoggedAnswers) -> list[Answered]:
     """Return the share of each class, the most frequent first, or quantiles of the numbers."""
     said = answers.said.dropna()
     if answers.classes is not None:

@@ -175,8 +175,8 @@ def read_timestamped(proof: dict[str, Any], root: "TrustedRoot", policy: Publish
     envelope = dsse.Envelope._from_json(json.dumps(proof["dsseEnvelope"]))
     stamps = material.get("timestampVerificationData", {}).get("rfc3161Timestamps", [])
     decoded = [decode_timestamp_response(b64decode(stamp["signedTimestamp"])) for stamp in stamps]
-    found = [verifier._verify_signed_timestamp(response, envelope.signature) for response in decoded]
-    times = [time for time in found if time]
+    verified = [verifier._verify_signed_timestamp(response, envelope.signature) for response in decoded]
+    times = [time for time in verified if time]
     if not times:
         raise ValueError("no authority that is trusted says when it was signed")
     for time in times:

@@ -34,7 +34,7 @@ class Facts:
 
 
 @dataclass(frozen=True)
-class Rows:
+class RowCounts:
     """How many rows the data has, and how they were divided."""
 
     rows: int
@@ -124,10 +124,10 @@ def read_facts(bundle: Path) -> Facts:
     """
     parts = read_parts(bundle)
     try:
-        told: dict[str, Any] = {field.name: parts.manifest.get(field.name) for field in fields(Facts)}
-        told["inputs"] = list(parse_yaml(parts.schema.encode())["columns"])
-        told["libraries"] = [f"{name} {number}" for name, number in parts.manifest["libraries"].items()]
-        return typed(Facts, told)
+        facts: dict[str, Any] = {field.name: parts.manifest.get(field.name) for field in fields(Facts)}
+        facts["inputs"] = list(parse_yaml(parts.schema.encode())["columns"])
+        facts["libraries"] = [f"{name} {number}" for name, number in parts.manifest["libraries"].items()]
+        return typed(Facts, facts)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(f"{bundle}: it lacks what a model card says ({error!r}); train it again.") from None
 
@@ -144,14 +144,14 @@ def read_metrics(content: bytes) -> dict[str, float]:
         raise UserError(f"{METRICS} must hold a finite number for each metric; run `mlops train`.") from None
 
 
-def read_rows(content: bytes) -> Rows:
+def read_rows(content: bytes) -> RowCounts:
     """Return the counts in the bytes of data/summary.json.
 
     Raises:
         UserError: there are none.
     """
     try:
-        found = json.loads(content)
-        return typed(Rows, {field.name: found[field.name] for field in fields(Rows)})
+        counts = json.loads(content)
+        return typed(RowCounts, {field.name: counts[field.name] for field in fields(RowCounts)})
     except (KeyError, RecursionError, TypeError, ValueError):
         raise UserError(f"{SUMMARY} must hold how many rows there are; run `mlops train`.") from None

@@ -54,10 +54,10 @@ def origin() -> tuple[str, str]:
         UserError: it has none.
     """
     url = remote_url() or ""
-    found = next(filter(None, (pattern.fullmatch(url) for pattern in ORIGIN)), None)
-    if found is None:
+    match = next(filter(None, (pattern.fullmatch(url) for pattern in ORIGIN)), None)
+    if match is None:
         raise UserError(f"origin ({shown(url) or 'there is none'}) is no repository on GitHub, so it has no releases.")
-    return found[1], found[2]
+    return match[1], match[2]
 
 
 def api(host: str) -> str:

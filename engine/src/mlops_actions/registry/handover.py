@@ -13,6 +13,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -138,10 +139,10 @@ class _Archive:
         if name not in self.files:
             raise refusal(f"it has no {name}")
         with self._archive.open(self.files[name]) as content:
-            found = content.read(MAX_RECORD + 1)
-        if len(found) > MAX_RECORD:
+            record = content.read(MAX_RECORD + 1)
+        if len(record) > MAX_RECORD:
             raise refusal(f"its {name} has more than {MAX_RECORD:,} bytes")
-        return found
+        return record
 
     def extract(self, objects: Mapping[str, str]) -> dict[str, Path]:
         """Return a file with the bytes of each of `objects` that the archive has, which are what its name says."""
@@ -170,7 +171,7 @@ def _check(archive: _Archive) -> tuple[dict[str, bytes], dict[str, Path]]:
     named = _named(lock, pipeline)
     objects = archive.extract(named)
     for md5 in [md5 for md5 in objects if md5.endswith(".dir")]:
-        named |= _require(lambda file, path=named[md5]: members(file, path), objects[md5])
+        named |= _require(partial(members, name=named[md5]), objects[md5])
     objects |= archive.extract({md5: path for md5, path in named.items() if md5 not in objects})
     if others := sorted(archive.files.keys() - {*RECORDED, *map(_member, objects)}):
         raise refusal(f"it has {_quoted(others[0])}, which its {LOCK} does not name")
@@ -263,10 +264,12 @@ def _here(md5: str, name: str) -> Path:
 def _fetch(file: Path) -> Path:
     """Return the file into which the newest artifact of this run was downloaded, whichever attempt made it."""
     listed = github.api(f"actions/runs/{github.run_id()}/artifacts", "-f", f"name={ARTIFACT}", "-f", "per_page=100")
-    found = [artifact for artifact in listed["artifacts"] if artifact["name"] == ARTIFACT and not artifact["expired"]]
-    if not found:
+    artifacts = [
+        artifact for artifact in listed["artifacts"] if artifact["name"] == ARTIFACT and not artifact["expired"]
+    ]
+    if not artifacts:
         raise UserError(f"this run has no artifact `{ARTIFACT}`, or none any more: run all of its jobs again.")
-    newest = max(found, key=lambda artifact: artifact["id"])
+    newest = max(artifacts, key=lambda artifact: artifact["id"])
     github.download(f"actions/artifacts/{newest['id']}/zip", file)
     return file
 

@@ -93,10 +93,10 @@ def lay_attestation(version: Version, context: Path) -> None:
 
 def labels(version: Version) -> list[str]:
     """Return the options that tell an image's reader where it comes from, in the words of the OCI."""
-    told = {"version": str(version), "revision": version.commit}
+    values = {"version": str(version), "revision": version.commit}
     if repository := os.environ.get("GITHUB_REPOSITORY"):
-        told["source"] = f"{server_url()}/{repository}"
-    return [f"--label=org.opencontainers.image.{name}={value}" for name, value in told.items()]
+        values["source"] = f"{server_url()}/{repository}"
+    return [f"--label=org.opencontainers.image.{name}={value}" for name, value in values.items()]
 
 
 def run_engine(*command: str) -> None:

@@ -31,7 +31,7 @@ def wanted(root: Path = Path(), rev: str | None = None, only: Collection[str] | 
 
     `only` keeps those whose path is in it, such as `models/bundle.zip`.
     """
-    objects = {}
+    objects: dict[str, str] = {}
     for name in git.list_files(rev, cwd=root):
         file = PurePosixPath(name)
         if file.name == "dvc.lock":

@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from ..core import github
 from ..core.errors import UserError
@@ -112,7 +113,7 @@ def forward_branch(commit: str) -> None:
 
 def version_at(commit: str) -> Version | None:
     """Return the version registered on `commit`, or None."""
-    return next((found for found in list_versions() if found.commit == commit), None)
+    return next((version for version in list_versions() if version.commit == commit), None)
 
 
 def is_ancestor(commit: str, of: str) -> bool:
@@ -155,10 +156,10 @@ def prepare_release(ours: Version, directory: Path) -> bool:
     assets = write_assets(ours, directory)
     if names_image(ours):
         github.set_output("image", str(ours))
-    found = find_release(ours)
-    if found and not found["draft"]:
-        require_complete(found, assets)
-        print(f"{found['html_url']} is published already.")
+    release = find_release(ours)
+    if release and not release["draft"]:
+        require_complete(release, assets)
+        print(f"{release['html_url']} is published already.")
         return False
     return True
 
@@ -195,28 +196,28 @@ def publish_release(ours: Version, directory: Path, attestation: str | None = No
     if attestation:
         assets.append(beside(directory / Path(BUNDLE).name))
         shutil.copyfile(attestation, assets[-1])
-    found = find_release(ours)
-    if found is None:
+    release = find_release(ours)
+    if release is None:
         notes = f"--notes-file={directory / CARD}"
         gh_release("create", ours, "--draft", "--verify-tag", f"--title={MODEL} {ours}", notes)
-    elif not found["draft"]:
-        print(f"{found['html_url']} is published already.")
+    elif not release["draft"]:
+        print(f"{release['html_url']} is published already.")
         return
     gh_release("upload", ours, "--clobber", *map(str, assets))
     gh_release("edit", ours, "--draft=false")
     print(f"Published {github.server_url()}/{github.repository()}/releases/tag/{ours.tag}")
 
 
-def find_release(of: Version) -> dict | None:
+def find_release(of: Version) -> dict[str, Any] | None:
     """Return the GitHub Release of a version, a draft included, or None."""
-    return next((found for found in github.api("releases?per_page=100") if found["tag_name"] == of.tag), None)
+    return next((release for release in github.api("releases?per_page=100") if release["tag_name"] == of.tag), None)
 
 
-def require_complete(found: dict, assets: list[Path]) -> None:
+def require_complete(release: dict[str, Any], assets: list[Path]) -> None:
     """Raise a UserError where a published release lacks one of `assets`."""
-    there = {asset["name"] for asset in found["assets"]}
+    there = {asset["name"] for asset in release["assets"]}
     if lacking := [asset.name for asset in assets if asset.name not in there]:
-        raise UserError(f"{found['html_url']} lacks {', '.join(lacking)}: delete that release and run this again.")
+        raise UserError(f"{release['html_url']} lacks {', '.join(lacking)}: delete that release and run this again.")
 
 
 def gh_release(verb: str, of: Version, *args: str) -> None:

@@ -22,7 +22,9 @@ def show_roles(as_json: bool) -> None:
         print(f"These are the roles by the last fetch: {error}", file=sys.stderr)
     roles = current_roles()
     if as_json:
-        content = {role: asdict(one) | {"time": one.time.isoformat()} for role, one in roles.items()}
+        content = {
+            role: asdict(assignment) | {"time": assignment.time.isoformat()} for role, assignment in roles.items()
+        }
         print(json.dumps(content, indent=2, ensure_ascii=False))
     elif roles:
         print_table(list(roles.values()))
@@ -38,9 +40,20 @@ def print_table(assignments: list[Assignment]) -> None:
     table = Table(box=None, pad_edge=False)
     for heading in ("role", "version", "share", "since (UTC)", "by", "reason"):
         table.add_column(heading, justify="right" if heading == "share" else "left", overflow="fold")
-    for one in assignments:
-        share = "" if one.share is None else f"{one.share:g}%"
-        reason = one.reason if one.promoted else f"the newest version; none was promoted yet ({one.reason})"
-        cells = (one.role, one.version, share, f"{one.time:%Y-%m-%d %H:%M}", one.author, reason)
+    for assignment in assignments:
+        share = "" if assignment.share is None else f"{assignment.share:g}%"
+        reason = (
+            assignment.reason
+            if assignment.promoted
+            else f"the newest version; none was promoted yet ({assignment.reason})"
+        )
+        cells = (
+            assignment.role,
+            assignment.version,
+            share,
+            f"{assignment.time:%Y-%m-%d %H:%M}",
+            assignment.author,
+            reason,
+        )
         table.add_row(*(Text(cell) for cell in cells))
     console.print(table)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from ..core.errors import UserError
 from ..core.git import git
-from .tags import Change, push_changes
+from .tags import RoleChange, push_changes
 from .versions import (
     CANARY_ROLE,
     CHAMPION_ROLE,
@@ -66,7 +66,7 @@ def rollback(reason: str) -> None:
             "To go back further, give another reason."
         )
         return
-    earlier = earlier_champion([one for one in list_assignments() if one.role == CHAMPION_ROLE])
+    earlier = earlier_champion([assignment for assignment in list_assignments() if assignment.role == CHAMPION_ROLE])
     if earlier is None:
         raise UserError(
             f"There is nothing to return to: no version was promoted before {champion.version}. "
@@ -81,12 +81,12 @@ def rollback(reason: str) -> None:
 def earlier_champion(assignments: list[Assignment]) -> str | None:
     """Return the champion before the present one; a version that was rolled back is passed over."""
     line: list[str] = []
-    for one in assignments:
-        if one.rolled_back and one.version in line:
-            while line[-1] != one.version:
+    for assignment in assignments:
+        if assignment.rolled_back and assignment.version in line:
+            while line[-1] != assignment.version:
                 line.pop()
-        elif line[-1:] != [one.version]:
-            line.append(one.version)
+        elif line[-1:] != [assignment.version]:
+            line.append(assignment.version)
     return line[-2] if len(line) > 1 else None
 
 
@@ -150,13 +150,17 @@ def give(role: str, version: str, reason: str, share: float | None = None, rolle
     note = f"\n\nShare: {share:g}" if share else f"\n\nRolled back: {rolled_back}" if rolled_back else ""
     left = {CANARY_ROLE, SHADOW_ROLE} - {role}
 
-    def needed() -> list[Change]:
+    def needed() -> list[RoleChange]:
         now = current_roles().get(role)
         has_it = now is not None and now.promoted and (now.version, now.share) == (version, share)
-        leaving = {one.role for one in list_assignments() if one.version == version and one.role in left}
+        leaving = {
+            assignment.role
+            for assignment in list_assignments()
+            if assignment.version == version and assignment.role in left
+        }
         return [
-            *([] if has_it else [Change(version, role, True, reason + note)]),
-            *(Change(version, other, False, reason) for other in sorted(leaving)),
+            *([] if has_it else [RoleChange(version, role, True, reason + note)]),
+            *(RoleChange(version, other, False, reason) for other in sorted(leaving)),
         ]
 
     change(needed, f"{version} is {TITLES[role]}" + (f" with {share:g}% of the traffic" if share else ""))
@@ -169,15 +173,15 @@ def take(role: str, reason: str) -> None:
         UserError: somebody else gave the role away at the same time, or origin refuses.
     """
 
-    def needed() -> list[Change]:
+    def needed() -> list[RoleChange]:
         # By GTO's count a version has its role still when another gets it, and would be back without that one.
-        having = {one.version for one in list_assignments() if one.role == role}
-        return [Change(version, role, False, reason) for version in sorted(having)]
+        having = {assignment.version for assignment in list_assignments() if assignment.role == role}
+        return [RoleChange(version, role, False, reason) for version in sorted(having)]
 
     change(needed, f"There is no {TITLES[role]}")
 
 
-def change(needed: Callable[[], list[Change]], outcome: str) -> None:
+def change(needed: Callable[[], list[RoleChange]], outcome: str) -> None:
     """Make the changes that are needed for an outcome, and say that it is so.
 
     Raises:

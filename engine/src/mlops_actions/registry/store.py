@@ -103,9 +103,9 @@ def fetch(objects: Mapping[str, str], root: Path = Path(), sources: Iterable[str
         asked.append(git.shown(source))
         with _bare(root, url) as bare:
             # A second round brings the members of the directories that the first one brought.
-            while found := {md5: name for md5, name in lacking.items() if md5 in bare.listing}:
-                bare.take(found)
-                taken += found
+            while listed := {md5: name for md5, name in lacking.items() if md5 in bare.listing}:
+                bare.take(listed)
+                taken += listed
                 lacking = absent(objects, root)
     if taken:
         _say(f"fetched {measure(place(root / STORE, md5) for md5 in taken)}")

@@ -15,7 +15,7 @@ PATIENCE = 30  # seconds by which clocks may differ
 
 
 @dataclass(frozen=True)
-class Change:
+class RoleChange:
     """One tag to be: a version gets a role, or loses it."""
 
     version: str
@@ -24,7 +24,7 @@ class Change:
     message: str
 
 
-def push_changes(changes: list[Change]) -> bool:
+def push_changes(changes: list[RoleChange]) -> bool:
     """Tag the changes and push them together; return False, with nothing changed, where somebody else came first.
 
     Raises:
@@ -44,7 +44,7 @@ def push_changes(changes: list[Change]) -> bool:
     raise refusal(", ".join(names), pushed.stderr)
 
 
-def make_tag(change: Change) -> str:
+def make_tag(change: RoleChange) -> str:
     """Return the name of the tag that was made, here only, for a change.
 
     Raises:

@@ -178,7 +178,7 @@ def current_roles() -> dict[str, Assignment]:
     tags = read_tags()
     newest = _versions(tags)[:1]
     before_any = [_assignment(CHAMPION_ROLE, version.name, _registration(version, tags)) for version in newest]
-    last = {one.role: one for one in [*before_any, *_assignments(tags)]}
+    last = {assignment.role: assignment for assignment in [*before_any, *_assignments(tags)]}
     return {
         role: last[role]
         for role in ROLES
@@ -218,8 +218,8 @@ def _tag(name: str, commit: str, time: str, author: str, message: str) -> Tag | 
 
 def _versions(tags: list[Tag]) -> list[Version]:
     last = {tag.version: tag for tag in tags if tag.version}
-    found = [Version(name, tag.commit) for name, tag in last.items() if name and not tag.cancels]
-    return sorted(found, key=lambda version: [int(part) for part in version.name[1:].split(".")], reverse=True)
+    versions = [Version(name, tag.commit) for name, tag in last.items() if name and not tag.cancels]
+    return sorted(versions, key=lambda version: [int(part) for part in version.name[1:].split(".")], reverse=True)
 
 
 def _registration(version: Version, tags: list[Tag]) -> Tag:

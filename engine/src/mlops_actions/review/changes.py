@@ -16,12 +16,12 @@ from ..core.typed_yaml import parse
 from ..stages.effective import ESTIMATOR, Knob, effective_params
 from .champion import Incomparable, run_theirs
 from .engine_update import same_engine
-from .report import Change, Stage
+from .report import Stage, ValueChange
 
 Knobs = dict[str, Knob]
 
 
-def params_changes(commit: str | None, config: Config) -> list[Change]:
+def params_changes(commit: str | None, config: Config) -> list[ValueChange]:
     """Return the knobs whose values in effect, defaults included, differ from those at `commit`; none without one.
 
     Of two different estimators those parameters are compared that either side sets.
@@ -41,7 +41,7 @@ def params_changes(commit: str | None, config: Config) -> list[Change]:
         set_by_one = {name for side in (theirs, ours) for name, knob in side.items() if not knob.default}
         both = {name: knob for name, knob in both.items() if name in set_by_one or not name.startswith(ESTIMATOR)}
     return [
-        Change(name, _shown(theirs.get(name)), _shown(ours.get(name)))
+        ValueChange(name, _shown(theirs.get(name)), _shown(ours.get(name)))
         for name in both
         if name not in theirs or name not in ours or theirs[name].value != ours[name].value
     ]
@@ -57,10 +57,10 @@ def _by_their_code(commit: str) -> Knobs | None:
         check_out(commit, Path(directory))
         try:
             home = Path(directory)
-            found = json.loads(run_theirs(engine_of(home), home, "params", "--json"))
+            knobs = json.loads(run_theirs(engine_of(home), home, "params", "--json"))
         except (Incomparable, UserError):  # it is older than the verb, or does not run any more
             return None
-    return {name: Knob(**knob) for name, knob in found.items()}
+    return {name: Knob(**knob) for name, knob in knobs.items()}
 
 
 def _by_this_code(commit: str, rows: int | None) -> Knobs:
@@ -76,12 +76,12 @@ def _shown(knob: Knob | None) -> str | None:
     return json.dumps(knob.value, ensure_ascii=False) if knob else None
 
 
-def data_changes(commit: str | None) -> list[Change]:
+def data_changes(commit: str | None) -> list[ValueChange]:
     """Return the facts of the data (rows, columns, missing values, means) that differ from those at `commit`."""
     return _differences(content_of(SUMMARY, commit), content_of(SUMMARY)) if commit else []
 
 
-def schema_changes(commit: str | None) -> list[Change]:
+def schema_changes(commit: str | None) -> list[ValueChange]:
     """Return the lines of the data's contract that differ from those at `commit`; none without a commit."""
     return _differences(content_of("schema.yaml", commit), content_of("schema.yaml")) if commit else []
 
@@ -107,10 +107,10 @@ def content_of(path: str, commit: str | None = None) -> Any:
     return json.loads(text) if path.endswith(".json") else YAML(typ="safe").load(text)
 
 
-def _differences(before: Any, after: Any) -> list[Change]:
+def _differences(before: Any, after: Any) -> list[ValueChange]:
     old, new = _flat(before), _flat(after)
     return [
-        Change(name, old.get(name), new.get(name))
+        ValueChange(name, old.get(name), new.get(name))
         for name in dict.fromkeys([*old, *new])
         if old.get(name) != new.get(name)
     ]

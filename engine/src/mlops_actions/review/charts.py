@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from unicodedata import east_asian_width
 
 from .markdown import AXES, PLOT_TITLES, SHARES, number, signed
-from .report import Confusion, Curve, Metric, Model, Plot, Report, Slice
+from .report import Confusion, Curve, MetricChange, Model, Plot, Report, Slice
 from .svg import FONT, SIZE, Axis, element, group, line, measure, path, span, words
 
 WIDTH, HEIGHT = 420, 290  # CSS pixels
@@ -47,7 +47,7 @@ class Chart:
 
 
 @dataclass(frozen=True)
-class Interval:
+class ScaledInterval:
     """The gain of one metric or slice in units of its margin, so that all share one axis and its limit, −1.
 
     A margin of zero is no unit: such a gain is in units of its interval's far end, and its limit is 0.
@@ -73,7 +73,7 @@ def make_charts(report: Report) -> Iterator[Chart]:
         yield _matrices(report, report.confusion)
 
 
-def find_intervals(report: Report) -> Iterator[Interval]:
+def find_intervals(report: Report) -> Iterator[ScaledInterval]:
     """Return the primary metric, the guards and the first, worst slices, as far as they have an interval."""
     metrics = {metric.name: metric for metric in report.metrics}
     for rule in ("champion", "guard"):
@@ -90,48 +90,50 @@ def find_intervals(report: Report) -> Iterator[Interval]:
 
 
 def _interval(
-    name: str, kind: str, of: Metric | Slice, greater: bool, margin: float, failed: bool
-) -> Iterator[Interval]:
+    name: str, kind: str, of: MetricChange | Slice, greater: bool, margin: float, failed: bool
+) -> Iterator[ScaledInterval]:
     if of.champion is None or of.candidate is None or of.low is None or of.high is None:
         return
     change = of.candidate - of.champion
-    said = f"{signed(change)}  [{signed(of.low)}, {signed(of.high)}]"
+    label = f"{signed(change)}  [{signed(of.low)}, {signed(of.high)}]"
     unit = margin or max(abs(of.low), abs(of.high)) or 1.0
     low, gain, high = (value / unit for value in (of.low, change, of.high))
     if not greater:
         low, gain, high = -high, -gain, -low
-    yield Interval(name, kind, gain, low, high, -1.0 if margin else 0.0, said, failed)
+    yield ScaledInterval(name, kind, gain, low, high, -1.0 if margin else 0.0, label, failed)
 
 
-def _intervals(intervals: list[Interval]) -> Chart:
+def _intervals(intervals: list[ScaledInterval]) -> Chart:
     """Return each interval below its name and numbers, coloured and shaped by whether it fails."""
-    left = max(-FARTHEST, min(-1.5, *(one.low * 1.05 for one in intervals)))
-    right = min(FARTHEST, max(0.5, *(one.high * 1.05 for one in intervals)))
+    left = max(-FARTHEST, min(-1.5, *(interval.low * 1.05 for interval in intervals)))
+    right = min(FARTHEST, max(0.5, *(interval.high * 1.05 for interval in intervals)))
     across = Axis(left, right, EDGE, WIDTH - EDGE)
     bottom = 34 + ROW * len(intervals)
     drawn = [_axis_below(across, bottom, "← worse\u2003·\u2003gain in margins, limit −1\u2003·\u2003better →")]
     tips = []
-    for row, one in enumerate(intervals):
+    for row, interval in enumerate(intervals):
         top = 34 + ROW * row
         y = top + 31
-        colour = "var(--failed)" if one.failed else "var(--candidate)"
-        ends = [across.at(min(max(end, left), right)) for end in (one.low, one.high)]
-        name = shorten(one.name)
+        colour = "var(--failed)" if interval.failed else "var(--candidate)"
+        ends = [across.at(min(max(end, left), right)) for end in (interval.low, interval.high)]
+        name = shorten(interval.name)
         drawn += [
             line(across.at(0), y - 10, across.at(0), y + 10, "var(--quiet)", stroke_width=2),
-            line(across.at(one.limit), y - 10, across.at(one.limit), y + 10, "var(--failed)", stroke_width=2),
+            line(across.at(interval.limit), y - 10, across.at(interval.limit), y + 10, "var(--failed)", stroke_width=2),
             line(ends[0], y, ends[1], y, colour, stroke_width=3),
-            words(name, EDGE, top + 15, font_weight="normal" if one.kind == "slice" else "bold"),
-            words(one.change, WIDTH - EDGE, top + 15, "var(--quiet)", text_anchor="end"),
+            words(name, EDGE, top + 15, font_weight="normal" if interval.kind == "slice" else "bold"),
+            words(interval.change, WIDTH - EDGE, top + 15, "var(--quiet)", text_anchor="end"),
         ]
-        if left <= one.gain <= right:
+        if left <= interval.gain <= right:
             drawn.append(
-                _cross(across.at(one.gain), y, colour) if one.failed else _circle(across.at(one.gain), y, colour)
+                _cross(across.at(interval.gain), y, colour)
+                if interval.failed
+                else _circle(across.at(interval.gain), y, colour)
             )
-        drawn += [_arrow(EDGE, y, -9, colour)] if one.low < left else []
-        drawn += [_arrow(WIDTH - EDGE, y, 9, colour)] if one.high > right else []
-        said = f"{name}\nchange {one.change}\n{'fails' if one.failed else 'holds'}"
-        tips += [Tip(x, y, "", said) for x in (*ends, across.at(min(max(one.gain, left), right)))]
+        drawn += [_arrow(EDGE, y, -9, colour)] if interval.low < left else []
+        drawn += [_arrow(WIDTH - EDGE, y, 9, colour)] if interval.high > right else []
+        tip = f"{name}\nchange {interval.change}\n{'fails' if interval.failed else 'holds'}"
+        tips += [Tip(x, y, "", tip) for x in (*ends, across.at(min(max(interval.gain, left), right)))]
     return _whole("interval", drawn, bottom + 44, tips)
 
 
@@ -186,10 +188,10 @@ def _curves(report: Report, plot: Plot) -> Chart:
             drawn.append(_line(curve, places, dots=plot.name == "calibration", thin=curve.label in ("p10", "p90")))
         shown = report.shown(curve.model)
         model = f"{shown}, {curve.label}" if residuals and curve.label else shown
-        said = (
+        tip = (
             f"{model}\n{titles[0]} {number(x)}\n{titles[1]} {number(y)}" for x, y in zip(curve.x, curve.y, strict=True)
         )
-        tips += [Tip(*place, curve.model, text) for place, text in zip(places, said, strict=True)]
+        tips += [Tip(*place, curve.model, text) for place, text in zip(places, tip, strict=True)]
     return _whole(plot.name, drawn, HEIGHT, tips)
 
 
@@ -224,7 +226,7 @@ def _legend(report: Report, models: Sequence[Model], left: float, points: bool) 
 
 def _matrices(report: Report, confusion: Confusion) -> Chart:
     """Return both models' matrices, beside each other where they fit, each cell shaded by its share of its row."""
-    names, said = ([shorten(name, limit) for name in confusion.classes] for limit in (LONGEST // 3, LONGEST))
+    names, labels = ([shorten(name, limit) for name in confusion.classes] for limit in (LONGEST // 3, LONGEST))
     models = [(report.rival, confusion.champion), ("candidate", confusion.candidate)]
     matrices = [(model, matrix) for model, matrix in models if matrix]
     beside = len(matrices) if len(names) <= BESIDE else 1
@@ -259,7 +261,7 @@ def _matrices(report: Report, confusion: Confusion) -> Chart:
                     words(f"{count:,}", middle, y - 2, text_anchor="middle", font_weight="bold"),
                     words(percent, middle, y + 12, text_anchor="middle", font_size=SIZE - 1),
                 ]
-                actually = f"actual {said[actual]}, predicted {said[predicted]}"
+                actually = f"actual {labels[actual]}, predicted {labels[predicted]}"
                 tips.append(Tip(middle, y, "", f"{model}\n{actually}\n{count:,} rows, {percent}"))
         if x == left:
             drawn.append(_title_beside("actual", (top + bottom) / 2))

@@ -89,9 +89,9 @@ def post(number: int, body: str) -> None:
     CML looks at one page of comments and does not check who wrote them. Ours is a bot's and may be on any page.
     """
     comments = github.api(f"issues/{number}/comments?per_page=100")
-    marked = [found for found in comments if WATERMARK.search(found["body"] or "")]
-    ours = next((found for found in reversed(marked) if found["user"]["type"] == "Bot"), None)
-    cml_finds = next((found for found in reversed(comments[:CML_PAGE]) if found in marked), None)
+    marked = [comment for comment in comments if WATERMARK.search(comment["body"] or "")]
+    ours = next((comment for comment in reversed(marked) if comment["user"]["type"] == "Bot"), None)
+    cml_finds = next((comment for comment in reversed(comments[:CML_PAGE]) if comment in marked), None)
     if ours and ours is not cml_finds:
         mark = WATERMARK.search(ours["body"])
         text = f"{body}\n\n{mark.group() if mark else ''}"
@@ -129,13 +129,13 @@ def run_cml(number: int, body: str, update: bool) -> None:
         raise UserError(f"CML could not comment on pull request {number}: {read_reason(done.stderr)}")
 
 
-def read_reason(said: str) -> str:
+def read_reason(log: str) -> str:
     """Return why CML failed, on one short line: the message of the JSON that it prints last, and the answer's status.
 
     The rest of that JSON is the request, so what a pull request wrote: it may not reach the log, which obeys commands.
     A long one comes cut off: CML ends before it is read.
     """
-    last = said.strip().rpartition("\n")[2]  # JSON has no line break but this one; others may be in its strings
+    last = log.strip().rpartition("\n")[2]  # JSON has no line break but this one; others may be in its strings
     message, status = MESSAGE.search(last), STATUS.search(last)
     reason = json.loads(message[1], strict=False) if message else last
     reason = f"HTTP {status[1]}, {reason}" if status else reason

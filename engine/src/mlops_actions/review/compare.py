@@ -9,14 +9,13 @@ from ..core.paths import BUNDLE
 from ..registry.outputs import output_file
 from ..stages.evaluate import truth_of
 from ..stats.intervals import Interval, p_not_below, paired_estimate, paired_intervals
-from ..stats.metrics import Metric as Measure
-from ..stats.metrics import align, metrics_of
+from ..stats.metrics import Metric, align, metrics_of
 from ..stats.own_metrics import named_metrics
 from .champion import Champion
 from .costs import measure_costs
 from .plots import count_confusion, make_plots
 from .redefined import redefined_metrics
-from .report import Confusion, Cost, Metric, Note, Plot, Redefined, Rows, Shift, Slice
+from .report import Confusion, Cost, MetricChange, Note, Plot, Redefined, Shift, Slice, TestRows
 from .rivals import Rivals, meet
 from .slices import find_slices, judge_slices
 
@@ -27,8 +26,8 @@ class Comparison:
 
     incomparable: str | None
     notes: list[Note]
-    rows: Rows
-    metrics: list[Metric]
+    rows: TestRows
+    metrics: list[MetricChange]
     intervals: dict[str, Interval]
     harms: dict[str, float]
     slices: list[Slice]
@@ -114,7 +113,12 @@ def notes_of(config: Config, rivals: Rivals, truth: np.ndarray) -> list[Note]:
             Note("gone_classes", sorted(known - set(ours.classes))),
         ]
     models = [("candidate", ours), ("champion", theirs)]
-    notes.append(Note("constant", [name for name, said in models if said is not None and _is_constant(said.values)]))
+    notes.append(
+        Note(
+            "constant",
+            [name for name, predictions in models if predictions is not None and _is_constant(predictions.values)],
+        )
+    )
     return [note for note in notes if note.names]
 
 
@@ -129,23 +133,23 @@ def costs_of(rivals: Rivals, champion: Champion | None) -> list[Cost]:
 
 
 def _measured(
-    measures: list[Measure], truth: np.ndarray, rivals: Rivals, intervals: dict[str, Interval]
-) -> list[Metric]:
+    measures: list[Metric], truth: np.ndarray, rivals: Rivals, intervals: dict[str, Interval]
+) -> list[MetricChange]:
     models = align(truth, *filter(None, (rivals.champion, rivals.candidate)))
-    found = []
+    changes = []
     for measure in measures:
         values = [_defined(measure.compute(truth, model)) for model in models]
         interval = intervals.get(measure.name)
         low, high = change_of(measure, interval) if interval else (None, None)
         champion = values[0] if len(models) == 2 else None
-        found.append(Metric(measure.name, measure.greater_is_better, champion, values[-1], low, high))
-    return found
+        changes.append(MetricChange(measure.name, measure.greater_is_better, champion, values[-1], low, high))
+    return changes
 
 
 def _defined(value: float) -> float | None:
     return float(value) if np.isfinite(value) else None
 
 
-def change_of(measure: Measure, interval: Interval) -> tuple[float, float]:
+def change_of(measure: Metric, interval: Interval) -> tuple[float, float]:
     """Return the interval of the change, candidate less champion, from that of the gain."""
     return (interval.low, interval.high) if measure.greater_is_better else (-interval.high, -interval.low)

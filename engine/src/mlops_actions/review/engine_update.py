@@ -50,4 +50,4 @@ def _verify(source: Source, base: str) -> Release:
 
 
 def _version(source: Source | None) -> EngineVersion | None:
-    return source and EngineVersion(source.version, source.place, source.sha256)
+    return EngineVersion(source.version, source.place, source.sha256) if source else None

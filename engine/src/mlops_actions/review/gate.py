@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from ..core.config import Gate
 from ..stats.verdict import Verdict, passes, verdict
-from .report import Cost, Metric, Ruling
+from .report import Cost, MetricChange, Ruling
 
 if TYPE_CHECKING:
     from .compare import Comparison
@@ -25,7 +25,7 @@ def rule(comparison: "Comparison", gate: Gate) -> list[Ruling]:
     return rulings + [stays_below(cost, limit) for cost in comparison.costs if (limit := limit_of(cost, gate))]
 
 
-def _against_champion(comparison: "Comparison", metrics: dict[str, Metric], gate: Gate) -> Iterator[Ruling]:
+def _against_champion(comparison: "Comparison", metrics: dict[str, MetricChange], gate: Gate) -> Iterator[Ruling]:
     yield not_worse(comparison, metrics[gate.primary], gate)
     for name, margin in gate.guards.items():
         yield guard(comparison, metrics[name], margin, gate.confidence)
@@ -34,35 +34,35 @@ def _against_champion(comparison: "Comparison", metrics: dict[str, Metric], gate
             yield Ruling("slice", part.name, False, "worse", part.candidate, part.champion, gate.slices.margin)
 
 
-def meets_threshold(metric: Metric, limit: float) -> Ruling:
+def meets_threshold(metric: MetricChange, limit: float) -> Ruling:
     """Return whether the candidate is at least `limit`, or at most where less is better."""
     value = metric.candidate
     passed = value is not None and (value >= limit if metric.greater_is_better else value <= limit)
     return Ruling("threshold", metric.name, passed, None, value, None, limit)
 
 
-def not_worse(comparison: "Comparison", metric: Metric, gate: Gate) -> Ruling:
+def not_worse(comparison: "Comparison", metric: MetricChange, gate: Gate) -> Ruling:
     """Return the verdict on the primary metric: a non-inferiority test with the margin that params.yaml states."""
-    found: Verdict = "undefined"
+    ruling: Verdict = "undefined"
     passed = metric.candidate is not None
     if interval := comparison.intervals.get(metric.name):
-        found = verdict(interval.low, interval.high, gate.margin)
-        passed = passes(found, interval.gain, gate.margin, gate.undecided)
-    return Ruling("champion", metric.name, passed, found, metric.candidate, metric.champion, gate.margin)
+        ruling = verdict(interval.low, interval.high, gate.margin)
+        passed = passes(ruling, interval.gain, gate.margin, gate.undecided)
+    return Ruling("champion", metric.name, passed, ruling, metric.candidate, metric.champion, gate.margin)
 
 
-def guard(comparison: "Comparison", metric: Metric, margin: float, confidence: float) -> Ruling:
+def guard(comparison: "Comparison", metric: MetricChange, margin: float, confidence: float) -> Ruling:
     """Return the verdict on a guard metric, which fails where the harm is proved beyond its margin.
 
     Its p-value is corrected together with those of the slices: who looks many times finds something by chance.
     """
-    found: Verdict = "undefined"
+    ruling: Verdict = "undefined"
     passed = metric.candidate is not None
     if interval := comparison.intervals.get(metric.name):
-        found = verdict(interval.low, interval.high, margin)
+        ruling = verdict(interval.low, interval.high, margin)
         passed = comparison.harms[metric.name] >= 1 - confidence
-        found = "worse" if not passed else "undecided" if found == "worse" else found
-    return Ruling("guard", metric.name, passed, found, metric.candidate, metric.champion, margin)
+        ruling = "worse" if not passed else "undecided" if ruling == "worse" else ruling
+    return Ruling("guard", metric.name, passed, ruling, metric.candidate, metric.champion, margin)
 
 
 def limit_of(cost: Cost, gate: Gate) -> float | None:

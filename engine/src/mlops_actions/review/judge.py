@@ -130,11 +130,11 @@ def _resolution(interval: "Interval | None", config: Config) -> dict[str, Any]:
     from ..stats.intervals import chance_of_blocking_equal, enough_margin, smallest_detectable
 
     sure = interval.error, interval.df
-    found = {"method": interval.method, "detectable": smallest_detectable(*sure, config.gate.confidence)}
+    resolution = {"method": interval.method, "detectable": smallest_detectable(*sure, config.gate.confidence)}
     alarms = chance_of_blocking_equal(*sure, config.gate.margin)
     if config.gate.undecided != "estimate" or alarms <= FALSE_ALARMS:
-        return found
-    return {**found, "false_alarms": alarms, "enough_margin": enough_margin(*sure, FALSE_ALARMS)}
+        return resolution
+    return {**resolution, "false_alarms": alarms, "enough_margin": enough_margin(*sure, FALSE_ALARMS)}
 
 
 def write(report: Report, directory: Path) -> None:

@@ -10,17 +10,17 @@ from decimal import Decimal
 from .report import (
     PLOTS,
     Baseline,
-    Change,
     Confusion,
     Cost,
     CostName,
     EngineVersion,
-    Metric,
+    MetricChange,
     NoteKind,
     Plot,
     Report,
     Ruling,
     Slice,
+    ValueChange,
 )
 
 COMMENT_LIMIT = 65_536  # characters, GitHub's limit for one comment
@@ -177,7 +177,7 @@ def _compared(report: Report, ruling: Ruling, reasons: str) -> str:
     return f"{MARKS[ruling.passed]} {word}: {text}{besides}"
 
 
-def _is_inside(metric: Metric, margin: float) -> bool:
+def _is_inside(metric: MetricChange, margin: float) -> bool:
     """Return whether the measured harm is at most `margin`; whether that passes is the policy's to say."""
     change = (metric.candidate or 0.0) - (metric.champion or 0.0)
     return (change if metric.greater_is_better else -change) >= -margin
@@ -286,7 +286,7 @@ def _metrics(report: Report, rows: int | None) -> str:
     return _table(["metric", theirs, "candidate", f"change ({report.confidence:.0%})", "ruling"], lines, rows)
 
 
-def arrow(metric: Metric) -> str:
+def arrow(metric: MetricChange) -> str:
     """Return the mark of a metric of which less is better."""
     return "" if metric.greater_is_better else " ↓"
 
@@ -297,7 +297,7 @@ def _ruled(ruling: Ruling) -> str:
     return f"{ruling.verdict}" if ruling.passed else f"**{ruling.verdict}**"
 
 
-def _change(metric: Metric | Slice) -> str:
+def _change(metric: MetricChange | Slice) -> str:
     if metric.champion is None or metric.candidate is None:
         return ""
     change = metric.candidate - metric.champion
@@ -336,10 +336,10 @@ def picture(name: str, report: Report, pictures: Mapping[str, str]) -> str:
 
 def describe(name: str, report: Report) -> str:
     """Return what a picture shows, for those who do not see it; no word of it is the report's own."""
-    found = {metric.name: metric for metric in report.metrics}
+    metrics = {metric.name: metric for metric in report.metrics}
     title = PLOT_TITLES[name]
     numbers = {"roc": "roc_auc", "precision_recall": "average_precision", "calibration": "brier_score"}
-    metric = found.get(
+    metric = metrics.get(
         numbers.get(name, {"predicted_actual": "r2", "residuals": "rmse", "confusion": "accuracy"}.get(name, ""))
     )
     if metric is None:
@@ -465,14 +465,14 @@ def _data(report: Report, rows: int | None) -> str:
     return "\n\n".join(parts)
 
 
-def _changes(title: str, report: Report, changes: Sequence[Change], rows: int | None) -> str:
+def _changes(title: str, report: Report, changes: Sequence[ValueChange], rows: int | None) -> str:
     if not changes:
         return f"**{title}** unchanged"
     lines = [_change_line(change) for change in changes]
     return f"**{title}** changed\n\n{_long_table([title.lower(), report.rival, 'candidate'], lines, rows)}"
 
 
-def _change_line(change: Change) -> list[str]:
+def _change_line(change: ValueChange) -> list[str]:
     return [code(change.name), code(change.champion), code(change.candidate)]
 
 

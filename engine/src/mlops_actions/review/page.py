@@ -14,7 +14,7 @@ from importlib import resources
 
 from .charts import Chart, make_charts
 from .markdown import COSTS, NOTES, arrow, code, describe, engine_update, headline, number, rival, short, signed
-from .report import Change, Cost, Metric, Report, Ruling, Shift, Slice, Stage
+from .report import Cost, MetricChange, Report, Ruling, Shift, Slice, Stage, ValueChange
 from .svg import THEMES, Theme
 
 SEARCHED = 8  # rows from which on a table can be searched
@@ -103,7 +103,7 @@ def _facts(report: Report) -> Iterator[str]:
         yield f"intervals by {code(report.method)}"
 
 
-def _metric(metric: Metric, primary: bool) -> list[Cell]:
+def _metric(metric: MetricChange, primary: bool) -> list[Cell]:
     return [code(metric.name) + arrow(metric) + " decides" * primary, *_values(metric), _change(metric)]
 
 
@@ -119,11 +119,11 @@ def _slice(part: Slice) -> list[Cell]:
     return [code(part.name), (part.rows, f"{part.rows:,}"), *_values(part), _change(part), result]
 
 
-def _values(of: Metric | Slice) -> list[Cell]:
+def _values(of: MetricChange | Slice) -> list[Cell]:
     return [(of.champion, number(of.champion)), (of.candidate, number(of.candidate))]
 
 
-def _change(of: Metric | Slice) -> Cell:
+def _change(of: MetricChange | Slice) -> Cell:
     if of.champion is None or of.candidate is None:
         return None, "–"
     change = of.candidate - of.champion
@@ -146,7 +146,7 @@ def _stage(stage: Stage) -> list[Cell]:
     return [code(stage.name), (stage.seconds, "up to date" if stage.seconds is None else f"{stage.seconds:.1f}")]
 
 
-def _changes(changes: Sequence[Change]) -> list[list[Cell]]:
+def _changes(changes: Sequence[ValueChange]) -> list[list[Cell]]:
     return [[code(change.name), code(change.champion), code(change.candidate)] for change in changes]
 
 

@@ -24,7 +24,6 @@ MAX_SIDE = 2000  # pixels
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SAMPLES = {2: 3, 3: 1, 6: 4}  # a pixel, by colour type: RGB, palette, RGBA
 ONCE = {b"IHDR": 13, b"PLTE": 768, b"tRNS": 256, b"pHYs": 9, b"sRGB": 1, b"gAMA": 4, b"IEND": 0}  # bytes at most
-WHO = {"name": "github-actions[bot]", "email": "41898282+github-actions[bot]@users.noreply.github.com"}
 
 
 def pictures() -> None:
@@ -37,11 +36,11 @@ def pictures() -> None:
     report = retrain and retrain.report
     if not retrain or not report or not report.pull_request or not retrain.artifact:
         return
-    found = read_pictures(retrain.artifact)
-    commit = store(found, report.pull_request) if found else None
+    drawn = read_pictures(retrain.artifact)
+    commit = store(drawn, report.pull_request) if drawn else None
     if commit is None:
         return
-    print(f"Stored {len(found)} pictures of pull request {report.pull_request} in {commit[:10]}.")
+    print(f"Stored {len(drawn)} pictures of pull request {report.pull_request} in {commit[:10]}.")
     github.set_output("commit", commit)
 
 
@@ -61,7 +60,7 @@ def read_pictures(packed: bytes) -> dict[str, bytes]:
     """Return the pictures in a retrain's artifact by name; one that is no picture is left out, and the log says why."""
     archive = open_archive(packed)
     members = set(archive.namelist())
-    found = {}
+    pictures = {}
     for name in NAMES:
         file = f"pictures/{name}.png"
         if file not in members:
@@ -72,8 +71,8 @@ def read_pictures(packed: bytes) -> dict[str, bytes]:
         except UserError as error:
             print(f"{file} is left out: {error}")
         else:
-            found[name] = picture
-    return found
+            pictures[name] = picture
+    return pictures
 
 
 def check_png(picture: bytes) -> None:
@@ -164,11 +163,12 @@ def store(pictures: Mapping[str, bytes], pull_request: int) -> str | None:
         entries = [_entry(name, picture) for name, picture in sorted(pictures.items())]
         tree = github.send("POST", "git/trees", tree=entries)["sha"]
         refs = github.api(f"git/matching-refs/{ref}")  # and those of pull requests that begin with its digits
-        before = next((one["object"]["sha"] for one in refs if one["ref"] == f"refs/{ref}"), None)
+        before = next((known["object"]["sha"] for known in refs if known["ref"] == f"refs/{ref}"), None)
         if before and github.api(f"git/commits/{before}")["tree"]["sha"] == tree:
             return before
-        said = f"Pictures of the report on pull request {pull_request}"
-        commit = github.send("POST", "git/commits", message=said, tree=tree, parents=[], author=WHO)["sha"]
+        message = f"Pictures of the report on pull request {pull_request}"
+        author = dict(zip(("name", "email"), github.BOT, strict=True))
+        commit = github.send("POST", "git/commits", message=message, tree=tree, parents=[], author=author)["sha"]
         if before:
             github.send("PATCH", f"git/refs/{ref}", sha=commit, force=True)
         else:

@@ -71,9 +71,9 @@ def _classification(truth: np.ndarray, models: Models) -> Iterator[tuple[PlotNam
         ("precision_recall", _mean_of(precision_recall)),
         ("calibration", _pool),
     ]
-    drawn = [(model, said) for model, said in models if np.isfinite(said.values).all()]
+    drawn = [(model, answers) for model, answers in models if np.isfinite(answers.values).all()]
     for plot, draw in draws:
-        parts = [(model, [(hit, _scores(said, name)) for name, hit in hits.items()]) for model, said in drawn]
+        parts = [(model, [(hit, _scores(answers, name)) for name, hit in hits.items()]) for model, answers in drawn]
         yield plot, [_curve(model, label, *draw(part)) for model, part in parts]
 
 
@@ -100,8 +100,8 @@ def _regression(truth: np.ndarray, models: Models) -> Iterator[tuple[PlotName, l
 
     A few hundred points show the same whatever the number of rows; the quantiles are of all rows.
     """
-    said = [truth, *(predictions.values for _, predictions in models)]
-    known = np.all([np.abs(values.astype(float)) < HUGE for values in said], axis=0)
+    every_value = [truth, *(predictions.values for _, predictions in models)]
+    known = np.all([np.abs(values.astype(float)) < HUGE for values in every_value], axis=0)
     if not known.any():
         return
     actual = truth[known]

@@ -27,7 +27,7 @@ PLOTS: tuple[PlotName, ...] = get_args(PlotName)
 
 
 @dataclass(frozen=True)
-class Metric:
+class MetricChange:
     """One metric of champion and candidate on the same rows; None where it is undefined or not compared.
 
     `low` and `high` bound the change, candidate less champion in the metric's unit, at the gate's confidence.
@@ -56,7 +56,7 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class Rows:
+class TestRows:
     """Test rows against the champion's own test rows, and those that decide: on which neither model was trained."""
 
     test: int
@@ -93,7 +93,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Change:
+class ValueChange:
     """One param, or one fact of the data or its schema, that differs; None where one side lacks it."""
 
     name: str
@@ -208,20 +208,20 @@ class Report:
     primary: str
     margin: float
     confidence: float
-    params: list[Change]
-    schema: list[Change]
-    data: list[Change]
+    params: list[ValueChange]
+    schema: list[ValueChange]
+    data: list[ValueChange]
     stages: list[Stage]
     engine: EngineUpdate | None = None
     redefined: list[Redefined] | None = None
     incomparable: str | None = None
     notes: list[Note] = field(default_factory=list)
-    rows: Rows = Rows(0, 0, 0, 0, 0, 0)
+    rows: TestRows = TestRows(0, 0, 0, 0, 0, 0)
     method: str | None = None
     detectable: float | None = None
     false_alarms: float | None = None
     enough_margin: float | None = None
-    metrics: list[Metric] = field(default_factory=list)
+    metrics: list[MetricChange] = field(default_factory=list)
     rulings: list[Ruling] = field(default_factory=list)
     slices: list[Slice] = field(default_factory=list)
     slice_margin: float | None = None

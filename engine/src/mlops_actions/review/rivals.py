@@ -22,7 +22,7 @@ from ..registry.outputs import fetch_outputs, output_file, place_output
 from ..stats.metrics import Predictions
 from .champion import ROWS, Champion, Incomparable, Unrunnable, run_theirs
 from .changes import content_of
-from .report import Note, Rows, Shift
+from .report import Note, Shift, TestRows
 from .rows import RowChanges, compare_rows
 from .shift import find_shifts
 
@@ -39,7 +39,7 @@ class Rivals:
     features: pd.DataFrame
     candidate: Predictions
     champion: Predictions | None
-    rows: Rows
+    rows: TestRows
     shifts: list[Shift]
     notes: list[Note]
     incomparable: str | None = None
@@ -73,7 +73,7 @@ def meet(config: Config, champion: Champion | None) -> Rivals:
         table = read_typed(file)
         bundle = load_bundle(output_file(BUNDLE))
         features = make_features(join_history(table, config), config)
-        everything = Rows(test=len(table), decided=len(table), new=0, gone=0, edited=0, trained=0)
+        everything = TestRows(test=len(table), decided=len(table), new=0, gone=0, edited=0, trained=0)
         rivals = Rivals(bundle, table, features, bundle.predict(features), None, everything, [], [])
         if champion is None or asked is None:
             return rivals
@@ -141,7 +141,7 @@ def ask(champion: Champion, rev: str | None, data: Data) -> Predictions:
     with tempfile.TemporaryDirectory() as directory:
         home = Path(directory)
         check_out(champion.commit, home)
-        commands = [("predict", "rows.parquet", "--bundle", str(bundle), "--types-only")]
+        commands: list[tuple[str, ...]] = [("predict", "rows.parquet", "--bundle", str(bundle), "--types-only")]
         if history.get("entity"):
             place_output(HISTORY, champion.commit, home)
             for path in (*ROWS, *filter(None, [history.get("events")])):

@@ -45,14 +45,14 @@ def find_slices(rows: pd.DataFrame, slices: Slices, target: str) -> list[tuple[s
             raise UserError(f"{PARAMS}: gate.slices.columns names {name!r}, which {why}; take it out.")
     own = [(name, _evaluate(rows, name, condition)) for name, condition in slices.custom.items()]
     seen = {np.packbits(mask).tobytes() for _, mask in own} | {np.packbits(np.ones(len(rows), bool)).tobytes()}
-    found = []
+    parts = []
     for name in names:
         for label, mask in _cut(str(name), rows[name], slices.min_rows):
             if mask.sum() >= slices.min_rows and (bits := np.packbits(mask).tobytes()) not in seen:
                 seen.add(bits)
-                found.append((label, mask))
-    largest = sorted(range(len(found)), key=lambda place: (-int(found[place][1].sum()), place))
-    return own + [found[place] for place in sorted(largest[: max(0, MOST_SLICES - len(own))])]
+                parts.append((label, mask))
+    largest = sorted(range(len(parts)), key=lambda place: (-int(parts[place][1].sum()), place))
+    return own + [parts[place] for place in sorted(largest[: max(0, MOST_SLICES - len(own))])]
 
 
 def _evaluate(rows: pd.DataFrame, name: str, condition: str) -> Mask:
@@ -131,8 +131,8 @@ def judge_slices(
     family = [*(p for _, p in judged if p is not None), *guards.values()]
     adjusted = iter(holm(np.array(family, float)).tolist())
     level = 1 - confidence
-    found = [part if p is None else replace(part, collapsed=next(adjusted) < level) for part, p in judged]
-    worst = sorted(found, key=lambda part: (part.why is not None, not part.collapsed, _sureness(metric, part)))
+    corrected = [part if p is None else replace(part, collapsed=next(adjusted) < level) for part, p in judged]
+    worst = sorted(corrected, key=lambda part: (part.why is not None, not part.collapsed, _sureness(metric, part)))
     return worst, dict(zip(guards, adjusted, strict=True))
 
 
@@ -163,19 +163,19 @@ def _judge(
     name, mask = part
     truth, groups = truth[mask], None if groups is None else groups[mask]
     champion, candidate = champion.take(mask), candidate.take(mask)
-    found = Slice(name, len(truth), None, None, low=None, high=None, collapsed=False, why=_why_not(metric, truth))
-    if found.why:
-        return found, None
-    found = replace(found, champion=_value(metric, truth, champion), candidate=_value(metric, truth, candidate))
+    undecided = Slice(name, len(truth), None, None, low=None, high=None, collapsed=False, why=_why_not(metric, truth))
+    if undecided.why:
+        return undecided, None
+    undecided = replace(undecided, champion=_value(metric, truth, champion), candidate=_value(metric, truth, candidate))
     gain, error, df = paired_estimate(metric, truth, champion, candidate, groups)
     if not np.isfinite([gain, error]).all():
-        return replace(found, why="not defined"), None
+        return replace(undecided, why="not defined"), None
     reach = float(special.stdtrit(df, (1 + confidence) / 2)) * error
     change = gain if metric.greater_is_better else -gain
     p_value = p_not_below(gain, error, df, margin)
     if p_value < 1 - confidence:
         p_value = max(p_value, bound_luck(metric, truth, champion, candidate, groups))
-    return replace(found, low=change - reach, high=change + reach), p_value
+    return replace(undecided, low=change - reach, high=change + reach), p_value
 
 
 def bound_luck(

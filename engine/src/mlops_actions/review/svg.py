@@ -112,8 +112,8 @@ def round_step(low: float, high: float, steps: int = 5) -> float:
 
 def span(numbers: Iterable[float]) -> tuple[float, float]:
     """Return round ends that have all the numbers between them, and something between them where all are equal."""
-    found = list(numbers)
-    low, high = min(found), max(found)
+    values = list(numbers)
+    low, high = min(values), max(values)
     if high - low <= 1e-9 * max(abs(low), abs(high)):
         around = abs(low) / 10 or 1.0
         low, high = low - around, high + around

@@ -29,7 +29,7 @@ from .http import JSON, Gone, Receive, Refused, Scope, Send, encode, header, rea
 from .lanes import Broken, Overloaded
 from .prometheus import Metrics
 from .state import STATE, State, read_state
-from .worker import Engine, Unready
+from .worker import ServedVersions, Unready
 
 LOOK = 0.5  # seconds between looks at the state
 AGAIN = 30.0  # seconds until a version that could not be served is tried once more
@@ -37,13 +37,13 @@ REPORTED = 60.0  # seconds that a report may take
 RETRY = (b"retry-after", b"1")
 LEFT = 499  # nginx's number for a request that was never whole: its client left, or took too long and was left
 
-Answer = Callable[[Engine, Scope, bytes], Awaitable[tuple[int, Any]]]
+Handler = Callable[[ServedVersions, Scope, bytes], Awaitable[tuple[int, Any]]]
 
 
 class Endpoint:
     """An answer to requests, with what every answer has: bounds, a metric, errors as JSON."""
 
-    def __init__(self, engine: Engine, path: str, answer: Answer, kind: str = "application/json") -> None:
+    def __init__(self, engine: ServedVersions, path: str, answer: Handler, kind: str = "application/json") -> None:
         """`path` is what metrics call it, `kind` the content type."""
         self.engine, self.path, self._answer = engine, path, answer
         self._kind = (b"content-type", kind.encode())
@@ -55,26 +55,26 @@ class Endpoint:
         headers: tuple[tuple[bytes, bytes], ...] = ()
         try:
             body = await read_body(receive, self._largest)
-            status, said = await self._answer(self.engine, scope, body)
+            status, answer = await self._answer(self.engine, scope, body)
         except Gone:
             self.engine.metrics.ended(self.path, LEFT, time.perf_counter() - started)
             return
         except Refused as refused:
-            status, said = refused.status, refused.body
+            status, answer = refused.status, refused.body
         except Unready as error:
-            status, said, headers = 503, {"error": str(error)}, (RETRY,)
+            status, answer, headers = 503, {"error": str(error)}, (RETRY,)
         except Overloaded:
-            status, said, headers = 503, {"error": "too many rows wait; try again in a second"}, (RETRY,)
+            status, answer, headers = 503, {"error": "too many rows wait; try again in a second"}, (RETRY,)
         except TimeoutError:
-            status, said, headers = 503, {"error": "no answer in time; try again in a second"}, (RETRY,)
+            status, answer, headers = 503, {"error": "no answer in time; try again in a second"}, (RETRY,)
         except Broken as error:
-            status, said = 500, {"error": f"the model failed: {error}"}
+            status, answer = 500, {"error": f"the model failed: {error}"}
         kind = self._kind if status == 200 else JSON
-        await send_bytes(send, said if isinstance(said, bytes) else encode(said), status, (kind, *headers))
+        await send_bytes(send, answer if isinstance(answer, bytes) else encode(answer), status, (kind, *headers))
         self.engine.metrics.ended(self.path, status, time.perf_counter() - started)
 
 
-async def predict(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def predict(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return the answer for one row, an object, or for a list of them, each of which has its answer or its error."""
     content = read_json(body)
     rows = content if isinstance(content, list) else [content]
@@ -82,21 +82,21 @@ async def predict(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
         raise Refused(422, "the list has no rows; send one at least")
     engine.require_few(rows)
     exchange = await engine.predict(rows, header(scope, b"x-request-key"))
-    said = [problem(outcome) if isinstance(outcome, Problem) else outcome for outcome in exchange.outcomes]
+    answers = [problem(outcome) if isinstance(outcome, Problem) else outcome for outcome in exchange.outcomes]
     if all(isinstance(outcome, Problem) for outcome in exchange.outcomes):
-        return 422, {"predictions": said} if content is rows else said[0]
-    answer = encode({"predictions": said} if content is rows else said[0])
+        return 422, {"predictions": answers} if content is rows else answers[0]
+    answer = encode({"predictions": answers} if content is rows else answers[0])
     engine.keep(exchange, body, answer)
     return 200, answer
 
 
-def problem(found: Problem) -> dict[str, Any]:
+def problem(reason: Problem) -> dict[str, Any]:
     """Return a problem as it is sent."""
-    what = "the row" if found.column is None else f"the column {found.column!r}"
-    return {"error": f"{what} {found.reason}", "column": found.column, "reason": found.reason}
+    what = "the row" if reason.column is None else f"the column {reason.column!r}"
+    return {"error": f"{what} {reason.reason}", "column": reason.column, "reason": reason.reason}
 
 
-async def feedback(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def feedback(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Keep what turned out to be true of predictions: {"id": …, "truth": …}, or a list of them, all or none."""
     if engine.journal is None:
         raise Refused(409, "no log is kept (params.yaml: serving.log.path is null), so there is nothing to join")
@@ -106,7 +106,7 @@ async def feedback(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]
     return 202, {"kept": len(truths)}
 
 
-async def report_canary(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def report_canary(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return the canary report, made by a process of its own, one at a time."""
     async with engine.reporting:
         command = [sys.executable, "-m", PACKAGE, "canary", "report", "--json"]
@@ -114,16 +114,16 @@ async def report_canary(engine: Engine, scope: Scope, body: bytes) -> tuple[int,
         process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
         try:
             async with asyncio.timeout(REPORTED):
-                said, problem = await process.communicate()
+                report, problem = await process.communicate()
         finally:
             if process.returncode is None:
                 process.kill()
     if process.returncode:
         raise Refused(409, problem.decode(errors="replace").strip().splitlines()[-1])
-    return 200, said
+    return 200, report
 
 
-async def show_metrics(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def show_metrics(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return the counters, for Prometheus."""
     return 200, await asyncio.to_thread(engine.metrics.page, engine)
 
@@ -141,7 +141,7 @@ class App(Starlette):
 
 def make_app(settings: Serving, fixed: State | None = None) -> Starlette:
     """Yield the application; with `fixed` it serves that state, else what the follower writes."""
-    engine = Engine(settings, None, Metrics())
+    engine = ServedVersions(settings, None, Metrics())
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -159,7 +159,7 @@ def make_app(settings: Serving, fixed: State | None = None) -> Starlette:
         if engine.journal:
             await asyncio.to_thread(engine.journal.close)
 
-    def route(method: str, path: str, answer: Answer, *how: Any) -> Route:
+    def route(method: str, path: str, answer: Handler, *how: Any) -> Route:
         return Route(path, Endpoint(engine, path, answer, *how), methods=[method])
 
     app = App(
@@ -176,8 +176,14 @@ def make_app(settings: Serving, fixed: State | None = None) -> Starlette:
         exception_handlers={HTTPException: no_such_page},
         lifespan=lifespan,
     )
-    plain = [one for one in app.routes if isinstance(one, Route) and "{" not in one.path]
-    app.direct = {(method, one.path): one.endpoint for one in plain for method in one.methods or ()}
+    plain = [
+        route_there for route_there in app.routes if isinstance(route_there, Route) and "{" not in route_there.path
+    ]
+    app.direct = {
+        (method, route_there.path): route_there.endpoint
+        for route_there in plain
+        for method in route_there.methods or ()
+    }
     return app
 
 
@@ -203,7 +209,7 @@ def _look() -> State | None:
         return None
 
 
-async def _follow(engine: Engine, fixed: State | None) -> None:
+async def _follow(engine: ServedVersions, fixed: State | None) -> None:
     """Take over each new state, and what other workers find out about the canary."""
     seen = STATE.stat().st_mtime_ns if STATE.exists() else 0
     again = time.monotonic() + AGAIN

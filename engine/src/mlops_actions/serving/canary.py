@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Any
 
-from ..core.config import Canary as Limits
+from ..core.config import CanaryLimits as Limits
 from .lanes import Lane
 
 LOOKED_BACK = 10  # times the requests that a judgement takes

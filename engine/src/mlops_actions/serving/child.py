@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from ..bundle.contract import Problem
-from ..bundle.model import Answers, Model, check_reference
+from ..bundle.model import Answers, ReleasedModel, check_reference
 from ..bundle.parts import Parts, needs_code, read_parts
 from ..core.errors import UserError
 
@@ -21,7 +21,11 @@ def main() -> None:
     path = Path(sys.argv[1])
     try:
         parts = read_parts(path)
-        answer = with_code(path, parts) if needs_code(parts.manifest) else Model(parts, str(path), enforce=False).answer
+        answer = (
+            with_code(path, parts)
+            if needs_code(parts.manifest)
+            else ReleasedModel(parts, str(path), enforce=False).answer
+        )
         check_reference(answer, parts, str(path))
     except UserError as error:
         send(sink, str(error))
@@ -36,9 +40,9 @@ def main() -> None:
             send(sink, f"{type(error).__name__}: {error}")
 
 
-def send(sink: BinaryIO, said: Any) -> None:
+def send(sink: BinaryIO, message: Any) -> None:
     """Write an answer."""
-    content = msgspec.json.encode(said)
+    content = msgspec.json.encode(message)
     sink.write(len(content).to_bytes(4, "big") + content)
     sink.flush()
 

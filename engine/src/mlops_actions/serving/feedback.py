@@ -4,22 +4,24 @@ import re
 from typing import Any
 
 from .http import Refused
-from .worker import Engine
+from .worker import ServedVersions
 
 ID = re.compile(r"[0-9a-f]{22}-\d{1,7}")
 
 
-def read_truths(content: Any, engine: Engine) -> list[tuple[str, str]]:
+def read_truths(content: Any, engine: ServedVersions) -> list[tuple[str, str]]:
     """Return the id and the truth of each of a list of {"id": …, "truth": …}, or of one.
 
     Raises:
         Refused: one of them is something else.
     """
-    found = content if isinstance(content, list) else [content]
-    return [_read(one, f"truth {number}: " if content is found else "", engine) for number, one in enumerate(found)]
+    truths = content if isinstance(content, list) else [content]
+    return [
+        _read(truth, f"truth {number}: " if content is truths else "", engine) for number, truth in enumerate(truths)
+    ]
 
 
-def _read(one: Any, where: str, engine: Engine) -> tuple[str, str]:
+def _read(one: Any, where: str, engine: ServedVersions) -> tuple[str, str]:
     if not isinstance(one, dict) or not {"id", "truth"} <= one.keys():
         raise Refused(422, f"{where}must be an object with `id`, of a prediction, and `truth`")
     id, truth = one["id"], one["truth"]

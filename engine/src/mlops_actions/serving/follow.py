@@ -175,7 +175,7 @@ def main() -> int:
         return 1
     if state != read_state():
         write_state(state)
-    served = {Path(one.bundle).name for one in (state.champion, state.canary, state.shadow) if one}
+    served = {Path(version.bundle).name for version in (state.champion, state.canary, state.shadow) if version}
     kept = sorted((SERVING_STATE / "bundles").glob("*.zip"), key=lambda path: path.stat().st_mtime)[-KEPT:]
     for path in (SERVING_STATE / "bundles").glob("*.zip"):
         if path not in kept and path.name not in served:

@@ -13,7 +13,7 @@ import numpy as np
 from ..bundle.contract import Problem
 from ..registry.versions import MODEL
 from .http import Refused, Scope, encode, header, read_json
-from .worker import Engine
+from .worker import ServedVersions
 
 KINDS = {"number": "FP64", "boolean": "BOOL", "datetime": "BYTES", "category": "BYTES", "text": "BYTES"}
 DTYPES = {
@@ -23,30 +23,30 @@ DTYPES = {
 LENGTH_OF_JSON = b"inference-header-content-length"
 
 
-async def live(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def live(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return whether the server runs."""
     return 200, {"live": True}
 
 
-async def ready(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def ready(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return whether predictions are answered, and which versions are not served though they should be."""
-    said = {"ready": engine.champion is not None, "roles": engine.roles()}
-    said |= {"problems": engine.problems} if engine.problems else {}
-    return (200, said) if engine.champion else (503, said | {"error": engine.why})
+    answer = {"ready": engine.champion is not None, "roles": engine.roles()}
+    answer |= {"problems": engine.problems} if engine.problems else {}
+    return (200, answer) if engine.champion else (503, answer | {"error": engine.why})
 
 
-async def server(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def server(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return what the server is."""
     return 200, {"name": "mlops", "version": "2", "extensions": ["binary_tensor_data"]}
 
 
-async def model_ready(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def model_ready(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return whether the model answers."""
     name, version = _addressed(engine, scope)
     return 200, {"name": name, "ready": True, "version": version}
 
 
-async def model(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def model(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return what the model wants, and what it answers."""
     name, version = _addressed(engine, scope)
     lane = engine.lane()
@@ -71,7 +71,7 @@ async def model(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
     }
 
 
-async def infer(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def infer(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return the answers for rows that come as a tensor a column; a bad row refuses all, as the protocol says."""
     name, _ = _addressed(engine, scope)
     request, binary = _split(scope, body)
@@ -96,12 +96,12 @@ async def infer(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
     asked = [one.get("name") for one in request.get("outputs") or []]
     if unknown := [one for one in asked if one not in {output["name"] for output in outputs}]:
         raise Refused(400, f"there is no output {unknown[0]!r}; ask for {', '.join(one['name'] for one in outputs)}")
-    said = {
+    content = {
         "model_name": name,
         "model_version": answers[0]["version"],
         "outputs": [output for output in outputs if not asked or output["name"] in asked],
     }
-    return 200, said | ({"id": request["id"]} if request.get("id") else {})
+    return 200, content | ({"id": request["id"]} if request.get("id") else {})
 
 
 def _output(name: str, datatype: str, shape: list[int], data: list[Any]) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def _labels(classes: list[str]) -> dict[str, str]:
     return {"labels": encode(classes).decode()}
 
 
-def _addressed(engine: Engine, scope: Scope) -> tuple[str, str]:
+def _addressed(engine: ServedVersions, scope: Scope) -> tuple[str, str]:
     """Return the model's name and version, where the path names a version that is served."""
     name, version = scope["path_params"]["name"], scope["path_params"].get("version")
     if name != MODEL:
@@ -125,18 +125,20 @@ def _addressed(engine: Engine, scope: Scope) -> tuple[str, str]:
 
 def _split(scope: Scope, body: bytes) -> tuple[dict[str, Any], bytes]:
     """Return the JSON of a request, and the binary data behind it."""
-    said = header(scope, LENGTH_OF_JSON)
+    head_length = header(scope, LENGTH_OF_JSON)
     length = len(body)
-    if said is not None:
-        if not said.isdecimal() or int(said) > len(body):
-            raise Refused(400, f"Inference-Header-Content-Length is {said!r}, and the body has {len(body)} bytes")
-        length = int(said)
+    if head_length is not None:
+        if not head_length.isdecimal() or int(head_length) > len(body):
+            raise Refused(
+                400, f"Inference-Header-Content-Length is {head_length!r}, and the body has {len(body)} bytes"
+            )
+        length = int(head_length)
     request = read_json(body[:length])
     if not isinstance(request, dict):
         raise Refused(400, "the body must be an object with `inputs`")
     if not isinstance(request.get("id", ""), str):
         raise Refused(400, f"`id` must be text, not {request['id']!r}")
-    if not all(isinstance(one, dict) for one in request.get("outputs") or []):
+    if not all(isinstance(output, dict) for output in request.get("outputs") or []):
         raise Refused(400, "`outputs` must be a list of objects with a `name`")
     return request, body[length:]
 
@@ -209,7 +211,7 @@ def _numbers(name: str, content: bytes, dtype: str) -> list[Any]:
     return np.frombuffer(content, dtype).tolist()
 
 
-Handler = Callable[[Engine, Scope, bytes], Awaitable[tuple[int, Any]]]
+Handler = Callable[[ServedVersions, Scope, bytes], Awaitable[tuple[int, Any]]]
 _MODEL = "/v2/models/{name}"
 _VERSION = _MODEL + "/versions/{version}"
 ROUTES: list[tuple[str, str, Handler]] = [

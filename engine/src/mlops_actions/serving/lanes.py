@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from ..bundle.contract import Contract, Problem
-from ..bundle.model import Answers, Model, among, answers_of, check_reference, ordered
+from ..bundle.model import Answers, ReleasedModel, among, answers_of, check_reference, ordered
 from ..bundle.parts import Parts, needs_code, read_parts
 from ..core.config import ServingLimits
 from ..core.engine import Engine, engine_of
@@ -90,23 +90,23 @@ class Lane(ABC):
             rows += len(waiting[0])
         return taken
 
-    def _deliver(self, taken: list[Waiting], found: Answers | Exception) -> None:
-        outcomes = self._outcomes(found) if isinstance(found, Answers) else []
+    def _deliver(self, taken: list[Waiting], answers: Answers | Exception) -> None:
+        outcomes = self._outcomes(answers) if isinstance(answers, Answers) else []
         start = 0
         for rows, future in taken:
             end = start + len(rows)
             own, start = outcomes[start:end], end
             if future.done():  # its caller has gone
                 continue
-            if isinstance(found, Answers):
+            if isinstance(answers, Answers):
                 future.set_result(own)
             else:
-                future.set_exception(_broken(found))
+                future.set_exception(_broken(answers))
         self.waiting -= start
 
-    def _outcomes(self, found: Answers) -> list[Outcome]:
+    def _outcomes(self, model_answers: Answers) -> list[Outcome]:
         """Return the outcome of each row, in order."""
-        values, problems = found
+        values, problems = model_answers
         answers: list[Outcome] = [*answers_of(values, self.classes, self.threshold)] if len(values) else []
         if not problems:
             return answers
@@ -126,8 +126,8 @@ class OnnxLane(Lane):
     def __init__(self, served: Served, parts: Parts, limits: ServingLimits) -> None:
         """Check that the model answers as its reference says."""
         super().__init__(served, parts, limits)
-        check_reference(Model(parts, served.bundle, enforce=False).answer, parts, served.bundle)
-        self._model = Model(parts, served.bundle)
+        check_reference(ReleasedModel(parts, served.bundle, enforce=False).answer, parts, served.bundle)
+        self._model = ReleasedModel(parts, served.bundle)
         self._due = False  # whether what has come in this turn of the loop is about to be answered together
         self._alone, self._at_once = True, 0  # whether the last turn brought one request; those answered in this one
 
@@ -160,10 +160,10 @@ class OnnxLane(Lane):
             return
         rows = taken[0][0] if len(taken) == 1 else [row for rows, _ in taken for row in rows]
         try:
-            found: Answers | Exception = self._model.answer(rows)
+            answers: Answers | Exception = self._model.answer(rows)
         except Exception as error:  # whatever a model fails with, it must fail its own requests only
-            found = error
-        self._deliver(taken, found)
+            answers = error
+        self._deliver(taken, answers)
 
 
 class ChildLane(Lane):
@@ -197,19 +197,19 @@ class ChildLane(Lane):
             _, problems = self._contract.read(rows)
             fitting = [row for number, row in enumerate(rows) if number not in problems]
             try:
-                found: Answers | Exception = Answers(np.empty(0), problems)
+                answers: Answers | Exception = Answers(np.empty(0), problems)
                 if fitting:
                     if self._process is None or self._process.returncode is not None:
                         await self._start()
                     async with asyncio.timeout(self.limits.seconds):
                         values, beyond = await self._ask(fitting)
-                    found = Answers(values, among(problems, beyond, len(rows)))
+                    answers = Answers(values, among(problems, beyond, len(rows)))
             except TimeoutError:
                 self._kill()
-                found = Broken(f"no answer within {self.limits.seconds:g} s")
+                answers = Broken(f"no answer within {self.limits.seconds:g} s")
             except Exception as error:  # whatever the child fails with, it must fail its own requests only
-                found = error
-            self._deliver(taken, found)
+                answers = error
+            self._deliver(taken, answers)
 
     async def _start(self) -> None:
         code = self.served.code
@@ -223,22 +223,22 @@ class ChildLane(Lane):
         )
         try:
             async with asyncio.timeout(STARTING):
-                said = msgspec.json.decode(await self._read())
+                message = msgspec.json.decode(await self._read())
         except TimeoutError:
             self._kill()
             raise Broken(f"the process that answers for {self.served.version} does not start") from None
-        if said != "ready":
-            raise UserError(str(said))
+        if message != "ready":
+            raise UserError(str(message))
 
     async def _ask(self, rows: list[Any]) -> Answers:
         assert self._process and self._process.stdin
         content = msgspec.json.encode(rows)
         self._process.stdin.write(len(content).to_bytes(4, "big") + content)
         await self._process.stdin.drain()
-        said = msgspec.json.decode(await self._read())
-        if isinstance(said, str):
-            raise Broken(said)
-        values, problems = said
+        message = msgspec.json.decode(await self._read())
+        if isinstance(message, str):
+            raise Broken(message)
+        values, problems = message
         return Answers(np.array(values), {int(row): Problem(*problem) for row, problem in problems.items()})
 
     async def _read(self) -> bytes:

@@ -5,10 +5,11 @@ from typing import Any
 
 from swagger_ui_bundle import swagger_ui_path
 
-from ..bundle.contract import LARGEST, MISSING_WORDS
+from ..bundle.contract import LARGEST
+from ..data.cells import MISSING_WORDS
 from .http import Scope
 from .inference import KINDS
-from .worker import Engine
+from .worker import ServedVersions
 
 ASSETS = swagger_ui_path
 _TYPES = {"number": ["number"], "boolean": ["boolean"], "datetime": ["string"]}
@@ -22,7 +23,7 @@ _KEY = {
 }
 
 
-async def page(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def page(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return the page that shows the document and sends requests."""
     assets = html.escape(scope.get("root_path", "") + "/docs/assets")
     return (
@@ -44,7 +45,7 @@ async def page(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
     )
 
 
-async def document(engine: Engine, scope: Scope, body: bytes) -> tuple[int, Any]:
+async def document(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return the OpenAPI document of the champion."""
     lane = engine.lane()
     example = lane.example
@@ -160,21 +161,23 @@ def _column(column: dict[str, Any]) -> dict[str, Any]:
         types.append("string")
     elif written and written.startswith("epoch"):
         types.append("number")
-    found: dict[str, Any] = {"type": types[0]} if len(types) == 1 else {"anyOf": [{"type": one} for one in types]}
+    schema: dict[str, Any] = (
+        {"type": types[0]} if len(types) == 1 else {"anyOf": [{"type": type_name} for type_name in types]}
+    )
     if kind in ("category", "text") and not column.get("missing"):
         gaps = sorted({*MISSING_WORDS, *column.get("missing_values", [])})
-        found |= {"allOf": [{"pattern": r"\S"}], "not": {"enum": gaps}}
+        schema |= {"allOf": [{"pattern": r"\S"}], "not": {"enum": gaps}}
     if kind == "number":
-        found["minimum"] = max(column.get("min", -LARGEST), -LARGEST)
-        found["maximum"] = min(column.get("max", LARGEST), LARGEST)
+        schema["minimum"] = max(column.get("min", -LARGEST), -LARGEST)
+        schema["maximum"] = min(column.get("max", LARGEST), LARGEST)
     if kind == "datetime":
-        found["description"] = f"a moment, in UTC: {column.get('format') or 'ISO 8601'}"
+        schema["description"] = f"a moment, in UTC: {column.get('format') or 'ISO 8601'}"
     if kind in ("category", "text"):
         names = (("values", "enum"), ("max_length", "maxLength"), ("pattern", "pattern"))
-        found |= {key: column[name] for name, key in names if name in column}
+        schema |= {key: column[name] for name, key in names if name in column}
     if column.get("missing"):
-        found |= {"nullable": True} | ({"enum": [*found["enum"], None]} if "enum" in found else {})
-    return found
+        schema |= {"nullable": True} | ({"enum": [*schema["enum"], None]} if "enum" in schema else {})
+    return schema
 
 
 def _as_tensors(row: dict[str, Any], contract: dict[str, Any]) -> dict[str, Any]:
@@ -185,7 +188,7 @@ def _as_tensors(row: dict[str, Any], contract: dict[str, Any]) -> dict[str, Any]
     return {"inputs": tensors}
 
 
-def _rows(engine: Engine) -> dict[str, Any]:
+def _rows(engine: ServedVersions) -> dict[str, Any]:
     return {"type": "array", "items": _ref("Row"), "minItems": 1, "maxItems": engine.settings.limits.waiting}
 
 

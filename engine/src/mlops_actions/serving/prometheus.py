@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 if TYPE_CHECKING:
-    from .worker import Engine
+    from .worker import ServedVersions
 
 SHARED = "PROMETHEUS_MULTIPROC_DIR"
 SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
@@ -77,7 +77,7 @@ class Metrics:
         counter.inc()
         self._paths[path].observe(seconds)
 
-    def show_roles(self, engine: "Engine") -> None:
+    def show_roles(self, engine: "ServedVersions") -> None:
         """Show which versions are served."""
         roles = set(engine.roles().items())
         for role, version in self._shown | roles:
@@ -85,7 +85,7 @@ class Metrics:
         self._shown |= roles
         self._cut.set(int(engine.canary is not None and engine.canary.cut_off is not None))
 
-    def page(self, engine: "Engine") -> bytes:
+    def page(self, engine: "ServedVersions") -> bytes:
         """Return the page that Prometheus reads."""
         self._lost.set(engine.journal.lost if engine.journal else 0)
         self._missed.set(engine.shadow.missed if engine.shadow else 0)

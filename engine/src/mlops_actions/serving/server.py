@@ -8,7 +8,6 @@ import sys
 import tempfile
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -25,7 +24,6 @@ from .prometheus import SHARED
 from .state import STATE, State, read_state, served_file
 
 BACKLOG = 2048
-CONTINUE = b"HTTP/1.1 100 "
 SLOW = (
     b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
 )
@@ -37,42 +35,12 @@ class Settings(uvicorn.Config):
     seconds = 10.0
 
 
-class Joined:
-    """A transport on which the head of a response waits for its body: one packet and one system call, not two."""
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        """Nothing waits yet."""
-        self._transport, self._head = transport, b""
-
-    def __getattr__(self, name: str) -> Any:
-        """Return all that is not about writing."""
-        return getattr(self._transport, name)
-
-    def write(self, data: bytes) -> None:
-        """Send, or hold back a head."""
-        if not self._head and data.endswith(b"\r\n\r\n") and not data.startswith(CONTINUE):
-            self._head = data
-        else:
-            self._transport.write(self._head + data)
-            self._head = b""
-
-    def flush(self) -> None:
-        """Send a head that no body follows."""
-        if self._head:
-            self.write(b"")
-
-    def close(self) -> None:
-        """Send what waits, and end."""
-        self.flush()
-        self._transport.close()
-
-
 class Protocol(HttpToolsProtocol):
     """HTTP from clients that must get on with it: a connection that sends no whole request in time is closed."""
 
     def connection_made(self, transport) -> None:  # type: ignore[no-untyped-def]
         """Begin to count."""
-        super().connection_made(Joined(transport))  # type: ignore[arg-type]
+        super().connection_made(transport)
         assert isinstance(self.config, Settings)
         self._seconds = self.config.seconds
         self._watch = self.loop.call_later(self._seconds, self._give_up)
@@ -85,8 +53,6 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Count for the next request, which may begin as late as keep-alive allows."""
-        assert isinstance(self.transport, Joined)
-        self.transport.flush()
         super().on_response_complete()
         self._watch.cancel()
         self._watch = self.loop.call_later(self._seconds + self.timeout_keep_alive, self._give_up)
@@ -100,8 +66,8 @@ class Protocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.cycle and self.cycle.more_body and not self.cycle.response_started:
-            said = encode({"error": f"the body was not complete within {self._seconds:g} s"})
-            self.transport.write(SLOW % len(said) + said)
+            body = encode({"error": f"the body was not complete within {self._seconds:g} s"})
+            self.transport.write(SLOW % len(body) + body)
         self.transport.close()
 
 

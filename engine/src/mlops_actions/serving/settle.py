@@ -14,7 +14,7 @@ REASON = 500  # letters
 
 
 @dataclass(frozen=True)
-class Report:
+class CanaryAdvice:
     """What a server says of its canary: which versions it compared, what it advises, and why."""
 
     canary: str | None
@@ -58,7 +58,7 @@ def canary_and_champion() -> tuple[str, str] | None:
     return (canary.version, roles[CHAMPION_ROLE].version) if canary else None
 
 
-def read_report(url: str) -> Report:
+def read_report(url: str) -> CanaryAdvice:
     """Return the canary report of the server at `url`.
 
     Raises:
@@ -70,7 +70,7 @@ def read_report(url: str) -> Report:
         raise UserError(f"{url} answers with something that is no canary report: {error}.") from error
 
 
-def parse_report(content: Any) -> Report:
+def parse_report(content: Any) -> CanaryAdvice:
     """Return the report in a server's answer.
 
     Raises:
@@ -86,4 +86,4 @@ def parse_report(content: Any) -> Report:
     reason = content.get("reason")
     if not isinstance(reason, str) or not reason.strip():
         raise ValueError("reason is no text")
-    return Report(content["canary"], content["champion"], content["advice"], " ".join(reason.split())[:REASON])
+    return CanaryAdvice(content["canary"], content["champion"], content["advice"], " ".join(reason.split())[:REASON])

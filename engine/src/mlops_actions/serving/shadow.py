@@ -47,13 +47,13 @@ class Shadow:
             while self._queue:
                 exchange, rows = self._queue.popleft()
                 self._bytes -= len(rows)
-                started, said, why = time.perf_counter(), None, None
+                started, answers, why = time.perf_counter(), None, None
                 content = decode(rows)
                 try:
-                    said = await self.lane.answer(content if isinstance(content, list) else [content])
+                    answers = await self.lane.answer(content if isinstance(content, list) else [content])
                 except Broken as error:
                     why = str(error)
-                self._note(exchange, rows, said, why, time.perf_counter() - started)
+                self._note(exchange, rows, answers, why, time.perf_counter() - started)
                 if why:
                     await asyncio.sleep(PAUSE)
 

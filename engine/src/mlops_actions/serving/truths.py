@@ -42,5 +42,5 @@ def keep_truths(config: Config, file: Path, folder: str | None) -> int:
 def _refuse(file: Path, name: str, values: pd.Series, wrong: pd.Series, what: str) -> None:
     if wrong.any():
         row = int(wrong.to_numpy().argmax())
-        found = str(values.iloc[row])[:60]
-        raise UserError(f"{file}: {name} in row {row + 1} must be {what}, not {found!r}; correct it.")
+        cell = str(values.iloc[row])[:60]
+        raise UserError(f"{file}: {name} in row {row + 1} must be {what}, not {cell!r}; correct it.")

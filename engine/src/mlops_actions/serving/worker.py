@@ -37,7 +37,7 @@ class Exchange:
         self.parts: list[tuple[str, str, list[int] | None, float, str | None]] = []
 
 
-class Engine:
+class ServedVersions:
     """The versions that one worker serves."""
 
     def __init__(self, settings: Serving, journal: Journal | None, metrics: Metrics) -> None:
@@ -110,7 +110,7 @@ class Engine:
         """Log what became of a request, the JSON of its rows and of the answers; and let the shadow see it."""
         if self.journal:
             for role, version, numbers, seconds, error in exchange.parts:
-                said = answers if error is None else None
+                logged = answers if error is None else None
                 self.journal.keep(
                     Prediction(
                         exchange.id,
@@ -121,7 +121,7 @@ class Engine:
                         1000 * seconds,
                         rows,
                         numbers,
-                        said,
+                        logged,
                         error,
                     )
                 )
@@ -162,8 +162,8 @@ class Engine:
         limit = self.settings.limits.seconds / 2
         try:
             async with asyncio.timeout(limit):
-                said = await canary.lane.answer([rows[number] for number in own])
-            for number, outcome in zip(own, said, strict=True):
+                shared = await canary.lane.answer([rows[number] for number in own])
+            for number, outcome in zip(own, shared, strict=True):
                 outcomes[number] = outcome
         except Overloaded:
             reason = "more rows wait for it than may"
@@ -225,7 +225,9 @@ class Engine:
         version = self.shadow.lane.served.version
         self.metrics.answered("shadow", version, exchange.count, took, failed=said is None)
         if self.journal:
-            answers = None if said is None else encode([one if isinstance(one, dict) else {} for one in said])
+            answers = (
+                None if said is None else encode([outcome if isinstance(outcome, dict) else {} for outcome in said])
+            )
             self.journal.keep(
                 Prediction(
                     exchange.id, time.time(), version, "shadow", exchange.key, 1000 * took, rows, None, answers, why

@@ -41,12 +41,12 @@ def ensure_schema(config: Config, choose: bool = False) -> bool:
     find_column(name, list(rows.columns))
     if rows.shape[1] == 1:
         raise UserError(f"the dataset has no column but the target {name!r}; add columns to predict from.")
-    found = {str(column): read_writing(str(column), values) for column, values in rows.items()}
+    described = {str(column): read_writing(str(column), values) for column, values in rows.items()}
     classes: set[str] = set()
     if total > len(rows):
         source = f"every {-(-total // len(rows))}th row of {source}"
-        found, classes = widen(config, found)
-    columns = {column: how for column, (how, _) in found.items()}
+        described, classes = widen(config, described)
+    columns = {column: how for column, (how, _) in described.items()}
     if there:
         schema = load_schema(config.path(SCHEMA))
         columns |= {**schema.columns, schema.target.name: schema.target}
@@ -59,9 +59,9 @@ def ensure_schema(config: Config, choose: bool = False) -> bool:
     typed = schema.apply(rows, source=source)
     labelled = typed[name].notna()
     if not labelled.all():
-        found[name][1].append(f"rows without it, {1 - labelled.mean():.2%}, are left out")
+        described[name][1].append(f"rows without it, {1 - labelled.mean():.2%}, are left out")
         typed = typed[labelled].reset_index(drop=True)
-    looks = [_look(column, typed[column], how, found[column][1]) for column, how in columns.items()]
+    looks = [_look(column, typed[column], how, described[column][1]) for column, how in columns.items()]
     aim = aim_at(task, why, typed[name])
     looks = [replace(look, hints=aim.hints) if look.name == name else look for look in looks]
     dropped, group, time, looks = judge(config, looks, typed, task)
@@ -85,8 +85,8 @@ def learn_reading(config: Config) -> Config:
     if guessed:
         changes = {f"data.read.{name}": (value, "guess: from the file") for name, value in guessed.items()}
         update_params(config.path(PARAMS), changes)
-        said = ", ".join(f"{name} {value!r}" for name, value in guessed.items())
-        print(f"setup: {config.data.path} seems to have {said}: see data.read in params.yaml")
+        guesses = ", ".join(f"{name} {value!r}" for name, value in guessed.items())
+        print(f"setup: {config.data.path} seems to have {guesses}: see data.read in params.yaml")
     return config.model_copy(update={"data": config.data.model_copy(update={"read": read})})
 
 
@@ -101,20 +101,22 @@ def sample_rows(config: Config) -> tuple[pd.DataFrame, int]:
     return kept, total
 
 
-def widen(config: Config, found: dict[str, Found]) -> tuple[dict[str, Found], set[str]]:
+def widen(config: Config, columns: dict[str, Found]) -> tuple[dict[str, Found], set[str]]:
     """Return what a sample showed of each column, corrected by all rows; and the target's values, of many only some."""
-    found, classes = dict(found), set[str]()
+    columns, classes = dict(columns), set[str]()
     for batch in read_batches(config.path(config.data.path), config.data.read):
-        for name, (column, guesses) in found.items():
+        for name, (column, guesses) in columns.items():
             values, wrong = _parse(batch[name], column)
             missing = column.missing or bool(values.isna().any())
             if wrong.any():
                 cell = batch[name].iloc[int(wrong.argmax())]
                 column, guesses = Column(type="category"), [f"a category, for {cell!r:.60} is no {column.type}"]
-            found[name] = column.model_copy(update={"missing": missing}), guesses
+            columns[name] = column.model_copy(update={"missing": missing}), guesses
         if len(classes) <= MANY_CLASSES:
-            classes |= {*as_text(_parse(batch[config.data.target], found[config.data.target][0])[0]).dropna().unique()}
-    return found, classes
+            classes |= {
+                *as_text(_parse(batch[config.data.target], columns[config.data.target][0])[0]).dropna().unique()
+            }
+    return columns, classes
 
 
 def judge(
@@ -134,7 +136,7 @@ def judge(
         dropped[group.name] = "names what several rows are about (see split.key)"
     hints = {}
     if len(dropped) == len(learnt):
-        kept = next((one for one in dropped if "value in" not in dropped[one]), next(iter(dropped), name))
+        kept = next((column for column in dropped if "value in" not in dropped[column]), next(iter(dropped), name))
         hints[kept] = f"kept, for no other column is left: {dropped.pop(kept)}"
     looks = [replace(look, hints=[*look.hints, hints[look.name]]) if look.name in hints else look for look in looks]
     return dropped, group.name if group else None, time, looks
@@ -150,7 +152,7 @@ def _parse(values: pd.Series, column: Column) -> tuple[pd.Series, np.ndarray]:
 
 def _contract(name: str, columns: dict[str, Column], classes: list[str] | None) -> Schema:
     target = columns[name].model_dump(exclude={"values"})
-    others = {column: found for column, found in columns.items() if column != name}
+    others = {column: described for column, described in columns.items() if column != name}
     return Schema(Target(name=name, values=classes, **target), others)
 
 

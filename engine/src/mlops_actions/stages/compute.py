@@ -40,14 +40,14 @@ class Compute:
 
 def read_compute() -> Compute:
     """Return what COMPUTE says; without it, a process for each core of this machine."""
-    said = os.environ.get("COMPUTE") or "local"
-    if said == "local":
+    place = os.environ.get("COMPUTE") or "local"
+    if place == "local":
         return Compute()
-    if found := re.fullmatch(r"processes:([1-9]\d{0,3})", said):
-        return Compute(processes=int(found[1]))
-    if re.fullmatch(r"(tcp|tls)://[^/\s]+:\d+", said):
-        return Compute(scheduler=said)
-    raise UserError(f"COMPUTE is {said!r}; use local, processes:N such as processes:4, or tcp://HOST:8786.")
+    if processes := re.fullmatch(r"processes:([1-9]\d{0,3})", place):
+        return Compute(processes=int(processes[1]))
+    if re.fullmatch(r"(tcp|tls)://[^/\s]+:\d+", place):
+        return Compute(scheduler=place)
+    raise UserError(f"COMPUTE is {place!r}; use local, processes:N such as processes:4, or tcp://HOST:8786.")
 
 
 @contextmanager
@@ -183,13 +183,13 @@ def _check_workers(client: Any, address: str) -> None:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that are installed where this runs."""
-    found = {"Python": ".".join(map(str, sys.version_info[:2]))}
+    versions = {"Python": ".".join(map(str, sys.version_info[:2]))}
     for name in LIBRARIES:
         try:
-            found[name] = importlib.metadata.version(name)
+            versions[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _keep(data: Any) -> None:

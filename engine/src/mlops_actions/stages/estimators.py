@@ -1,6 +1,5 @@
 """Estimators by the name that params.yaml gives them, with their parameters checked before anything runs."""
 
-import difflib
 import importlib
 import inspect
 from typing import Any
@@ -11,6 +10,7 @@ from sklearn.ensemble import VotingClassifier
 
 from ..core.config import Model, Task
 from ..core.errors import GROUPS, UserError, need
+from ..core.nearest import did_you_mean
 
 SHORT_NAMES = {
     ("classification", "logistic"): "sklearn.linear_model.LogisticRegression",
@@ -47,8 +47,7 @@ def make_estimator(settings: Model, task: Task, defaults: dict[str, dict[str, An
     known = parameters_of(kind)
     for name in settings.params:
         if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            cure = f"did you mean {close[0]}?" if close else f"it takes {', '.join(known)}."
+            cure = did_you_mean(name, known, f"it takes {', '.join(known)}.")
             raise UserError(f"params.yaml: model.params.{name} is not a parameter of {kind.__name__}; {cure}")
     params = defaults.get(settings.estimator, {}) | settings.params
     if "random_state" in known:
@@ -78,8 +77,12 @@ def parameters_of(kind: type[BaseEstimator]) -> list[str]:
     names: list[str] = []
     for base in kind.__mro__:
         parameters = inspect.signature(base.__init__).parameters.values()  # type: ignore[misc]
-        names += [one.name for one in parameters if one.kind in (one.KEYWORD_ONLY, one.POSITIONAL_OR_KEYWORD)]
-        if not any(one.kind is one.VAR_KEYWORD for one in parameters):
+        names += [
+            parameter.name
+            for parameter in parameters
+            if parameter.kind in (parameter.KEYWORD_ONLY, parameter.POSITIONAL_OR_KEYWORD)
+        ]
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
             break
     return [name for name in dict.fromkeys(names) if name != "self"]
 
@@ -98,9 +101,9 @@ def _find(name: str, task: Task) -> type[BaseEstimator]:
     if module.partition(".")[0] in GROUPS:
         need(module, f"params.yaml: model.estimator {name}")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        estimator = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise UserError(f"params.yaml: model.estimator: cannot import {name!r} ({error}); correct the path.") from None
-    if not (inspect.isclass(found) and issubclass(found, BaseEstimator)):
+    if not (inspect.isclass(estimator) and issubclass(estimator, BaseEstimator)):
         raise UserError(f"params.yaml: model.estimator: {name!r} is not a scikit-learn estimator; correct the path.")
-    return found
+    return estimator

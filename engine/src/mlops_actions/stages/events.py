@@ -8,9 +8,9 @@ from ..core.config import Config
 from ..core.errors import RowsRefused, UserError
 from ..core.paths import TEST_ROWS, TRAIN_ROWS
 from ..core.typed_yaml import read_yaml
+from ..data.cells import MISSING_WORDS, WHOLE
 from ..data.database import first_line, literal, quote
 from ..data.history_table import bucket_of
-from ..data.values import MISSING_WORDS
 
 BUCKETS = 64
 PIPELINE = "dvc.yaml"
@@ -36,14 +36,14 @@ def open_events(connection: duckdb.DuckDBPyConnection, config: Config) -> tuple[
             f"params.yaml: history.time names {keys[-1]!r}, which has no order; choose a datetime or number column."
         )
     if history.events is None:
-        source, found = f"(SELECT * FROM {rows})", data
+        source, columns = f"(SELECT * FROM {rows})", data
     else:
-        source, found = _open_file(connection, config, history.events, {name: data[name] for name in keys})
+        source, columns = _open_file(connection, config, history.events, {name: data[name] for name in keys})
     given = " AND ".join(f"{quote(name)} IS NOT NULL" for name in keys)
     connection.execute(
         f"CREATE VIEW typed AS SELECT *, {bucket_of(history.entity, BUCKETS)} AS __bucket FROM {source} WHERE {given}"
     )
-    return data, set(found)
+    return data, set(columns)
 
 
 def _open_file(
@@ -59,30 +59,30 @@ def _open_file(
     if name not in stage["deps"]:
         raise UserError(f"{PIPELINE}: add {name} to the deps of the stage history, so that new events rerun it.")
     words = f"[{', '.join(map(literal, MISSING_WORDS))}]"
-    found = _columns(connection, READERS[path.suffix].format(literal(path), words, ""), name)
+    columns = _columns(connection, READERS[path.suffix].format(literal(path), words, ""), name)
     for key in keys:
-        if key not in found:
+        if key not in columns:
             raise RowsRefused(f"{name}: lacks the column {key!r}, which history in params.yaml names; add it.")
     # What looks like a number in a CSV need not be one in the data: 007.
     texts = ", ".join(f"{literal(key)}: 'VARCHAR'" for key in keys)
     source = READERS[path.suffix].format(literal(path), words, f", types = {{{texts}}}")
     casts = ", ".join(f"{_as_in_data(quote(key), kind, words)} AS {quote(key)}" for key, kind in keys.items())
-    return f"(SELECT * REPLACE ({casts}) FROM {source})", found
+    return f"(SELECT * REPLACE ({casts}) FROM {source})", columns
 
 
 def _as_in_data(value: str, kind: str, missing: str) -> str:
-    """Return a value of another table as the data has it: see values.py."""
+    """Return a value of another table as the data has it: see data/cells.py."""
     if kind == "DOUBLE":
         return f"CASE WHEN NOT isnan(CAST({value} AS DOUBLE)) THEN CAST({value} AS DOUBLE) + 0.0 END"
     if kind != "VARCHAR":
         return f"CAST({value} AS {kind})"
-    text = rf"regexp_replace(trim(CAST({value} AS VARCHAR)), '^(-?\d+)\.0+$', '\1')"
+    text = rf"regexp_replace(trim(CAST({value} AS VARCHAR)), '{WHOLE}', '\1')"
     return f"CASE WHEN NOT list_contains({missing}, {text}) THEN {text} END"
 
 
 def _columns(connection: duckdb.DuckDBPyConnection, source: str, name: str) -> dict[str, str]:
     try:
-        found = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+        described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
     except duckdb.Error as error:
         raise RowsRefused(f"{name}: cannot be read ({first_line(error)}); write it again.") from None
-    return {str(column): str(kind) for column, kind, *_ in found}
+    return {str(column): str(kind) for column, kind, *_ in described}

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import dataclass
+from typing import Any
 
 import duckdb
 
@@ -25,7 +26,7 @@ _UNDETERMINED = """
 
 
 @dataclass(frozen=True)
-class Query:
+class HistoryQuery:
     """A checked features.sql: its text, the columns that say who and when, and those that features may not be named."""
 
     text: str
@@ -40,7 +41,7 @@ class Query:
         return [*self.entity, self.time]
 
 
-def load_query(config: Config, columns: dict[str, str], events: set[str]) -> Query:
+def load_query(config: Config, columns: dict[str, str], events: set[str]) -> HistoryQuery:
     """Return what features.sql says, for data with these `columns` (name → DuckDB type) and those of its `events`."""
     try:
         sql = config.path(FILE).read_text(encoding="utf-8")
@@ -51,10 +52,10 @@ def load_query(config: Config, columns: dict[str, str], events: set[str]) -> Que
     _check_text(sql, events)
     entity = {name: columns[name] for name in config.history.entity}
     time = config.history.time or ""
-    return Query(sql, entity, time, columns[time], tuple(name.lower() for name in columns))
+    return HistoryQuery(sql, entity, time, columns[time], tuple(name.lower() for name in columns))
 
 
-def evaluate(connection: duckdb.DuckDBPyConnection, query: Query, table: str) -> list[str]:
+def evaluate(connection: duckdb.DuckDBPyConnection, query: HistoryQuery, table: str) -> list[str]:
     """Make `table`, one row for each entity and moment, of the table `events`; what comes back are the features."""
     try:
         connection.execute(f"CREATE OR REPLACE TABLE said AS\n{query.text}")
@@ -72,7 +73,7 @@ def evaluate(connection: duckdb.DuckDBPyConnection, query: Query, table: str) ->
     return [name for name in made if name not in query.keys]
 
 
-def describe(query: Query, row: tuple[object, ...]) -> str:
+def describe(query: HistoryQuery, row: tuple[object, ...]) -> str:
     """Return whose and when, as a sentence says it: `customer=42 at 2026-01-31`."""
     *who, when = row
     names = ", ".join(f"{name}={value}" for name, value in zip(query.entity, who, strict=True))
@@ -103,7 +104,7 @@ def _check_text(sql: str, events: set[str]) -> None:
             raise UserError(f"{FILE}: uses {name}, which is another one in each run; compute from the events alone.")
 
 
-def _select(query: Query, types: dict[str, str]) -> tuple[str, str]:
+def _select(query: HistoryQuery, types: dict[str, str]) -> tuple[str, str]:
     """Return the columns of what was said, as SQL that gives them the types of the data: the keys, and the features."""
     names = {name.lower(): name for name in types}
     keys = {}
@@ -129,13 +130,13 @@ def _select(query: Query, types: dict[str, str]) -> tuple[str, str]:
     )
 
 
-def _nodes(value: object) -> list[dict]:
+def _nodes(value: object) -> list[dict[str, Any]]:
     """Return every mapping inside parsed SQL."""
     children = value.values() if isinstance(value, dict) else value if isinstance(value, list) else []
     return ([value] if isinstance(value, dict) else []) + [node for child in children for node in _nodes(child)]
 
 
-def _source(node: dict) -> str | None:
+def _source(node: dict[str, Any]) -> str | None:
     """Return the table, file or table function that a node of parsed SQL reads, if it does."""
     if node.get("type") == "BASE_TABLE":
         return ".".join(filter(None, [node.get("schema_name"), node["table_name"]]))
@@ -166,15 +167,15 @@ def _typed(name: str, kind: str) -> str:
     return f"{value} AS {quote(name)}"
 
 
-def _check_rows(connection: duckdb.DuckDBPyConnection, query: Query, table: str, numbers: list[str]) -> None:
+def _check_rows(connection: duckdb.DuckDBPyConnection, query: HistoryQuery, table: str, numbers: list[str]) -> None:
     keys = quote(*query.keys)
     for name in numbers:
-        found = connection.execute(f"SELECT {keys} FROM {table} WHERE isinf({quote(name)}) LIMIT 1").fetchone()
-        if found:
-            raise UserError(f"{FILE}: {name!r} is infinite for {describe(query, found)}; use nullif where it divides.")
-    found = connection.execute(f"SELECT {keys} FROM {table} GROUP BY ALL HAVING count(*) > 1 LIMIT 1").fetchone()
-    if found:
+        twice = connection.execute(f"SELECT {keys} FROM {table} WHERE isinf({quote(name)}) LIMIT 1").fetchone()
+        if twice:
+            raise UserError(f"{FILE}: {name!r} is infinite for {describe(query, twice)}; use nullif where it divides.")
+    twice = connection.execute(f"SELECT {keys} FROM {table} GROUP BY ALL HAVING count(*) > 1 LIMIT 1").fetchone()
+    if twice:
         raise UserError(
-            f"{FILE}: has different rows for {describe(query, found)}; events of one moment must give one row: "
+            f"{FILE}: has different rows for {describe(query, twice)}; events of one moment must give one row: "
             "GROUP BY the moment first, or use no ROWS frame, lag or row_number."
         )

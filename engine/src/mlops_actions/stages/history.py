@@ -21,7 +21,7 @@ from ..core.paths import HISTORY
 from ..data.database import bounded, connect, first_line, literal, quote
 from ..data.history_table import ABOUT, wait
 from .events import BUCKETS, open_events
-from .features_sql import Query, evaluate, load_query
+from .features_sql import HistoryQuery, evaluate, load_query
 from .history_leaks import refuse_leaks
 from .recipes import REVISIONS
 
@@ -75,7 +75,7 @@ def run(config: Config) -> None:
     )
 
 
-def _keys(connection: duckdb.DuckDBPyConnection, query: Query, source: str) -> tuple[dict[int, str], int]:
+def _keys(connection: duckdb.DuckDBPyConnection, query: HistoryQuery, source: str) -> tuple[dict[int, str], int]:
     """For each bucket with events, a digest of all that its features depend on; and how many buckets there may be.
 
     That is its events, the SQL, this code and DuckDB. Few entities share few buckets: the proof that none depends on
@@ -108,7 +108,7 @@ def _key_in(file: Path) -> str | None:
         return None
 
 
-def _compute(part: Path, file: Path, key: str, query: Query, resources: Resources, share: float) -> None:
+def _compute(part: Path, file: Path, key: str, query: HistoryQuery, resources: Resources, share: float) -> None:
     """Write a bucket's file from its events; one thread, so that the bits do not depend on the machine."""
     with connect(resources, share, threads=1) as connection:
         connection.execute(

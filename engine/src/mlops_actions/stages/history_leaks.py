@@ -6,7 +6,7 @@ import duckdb
 
 from ..core.errors import UserError
 from ..data.database import literal, quote
-from .features_sql import FILE, Query, describe, evaluate
+from .features_sql import FILE, HistoryQuery, describe, evaluate
 
 CUTS = 64  # of a bucket, if its entities give as many: where they are few, each is cut in up to ROUNDS places
 ROUNDS = 8
@@ -22,7 +22,7 @@ class Difference(NamedTuple):
     values: tuple[Any, Any]
 
 
-def refuse_leaks(connection: duckdb.DuckDBPyConnection, query: Query, features: list[str]) -> None:
+def refuse_leaks(connection: duckdb.DuckDBPyConnection, query: HistoryQuery, features: list[str]) -> None:
     """Run the query again without what no row may depend on, and compare it with the table `features`.
 
     Each entity is cut off after one of its moments, or left out where it has but one; events that share a moment come
@@ -35,11 +35,11 @@ def refuse_leaks(connection: duckdb.DuckDBPyConnection, query: Query, features: 
     cut = f"NATURAL JOIN cuts WHERE {quote(query.time)} <= __cut"
     for number in range(max(1, min(ROUNDS, CUTS // len(entities)))):
         _choose_cuts(connection, query, number)
-        if found := _run_again(connection, query, features, cut, "DESC", cut):
-            raise UserError(f"{FILE}: {_explain(connection, query, features, found)}")
+        if difference := _run_again(connection, query, features, cut, "DESC", cut):
+            raise UserError(f"{FILE}: {_explain(connection, query, features, difference)}")
 
 
-def _choose_cuts(connection: duckdb.DuckDBPyConnection, query: Query, number: int) -> None:
+def _choose_cuts(connection: duckdb.DuckDBPyConnection, query: HistoryQuery, number: int) -> None:
     entity, time = quote(*query.entity), quote(query.time)
     connection.execute(f"""
         CREATE OR REPLACE TABLE cuts AS
@@ -52,7 +52,12 @@ def _choose_cuts(connection: duckdb.DuckDBPyConnection, query: Query, number: in
 
 
 def _run_again(
-    connection: duckdb.DuckDBPyConnection, query: Query, features: list[str], given: str, order: str, compared: str
+    connection: duckdb.DuckDBPyConnection,
+    query: HistoryQuery,
+    features: list[str],
+    given: str,
+    order: str,
+    compared: str,
 ) -> Difference | None:
     """Return the first difference among the rows `compared` when the query sees the events `given`, in this order."""
     connection.execute(
@@ -61,7 +66,7 @@ def _run_again(
     evaluate(connection, query, "again")
     kinds = {name: kind for name, kind, *_ in connection.execute("DESCRIBE again").fetchall()}
     cases = " ".join(f"WHEN {_differs(name, kinds[name])} THEN {literal(name)}" for name in features)
-    found = connection.execute(f"""
+    row = connection.execute(f"""
         WITH ours AS (SELECT *, true AS __here FROM features {compared}),
             theirs AS (SELECT *, true AS __here FROM again {compared})
         SELECT {quote(*query.keys)}, ours, theirs,
@@ -69,9 +74,9 @@ def _run_again(
         FROM ours FULL JOIN theirs USING ({quote(*query.keys)})
         WHERE __name IS NOT NULL ORDER BY {quote(*query.keys)} LIMIT 1
     """).fetchone()
-    if found is None:
+    if row is None:
         return None
-    *keys, ours, theirs, name = found
+    *keys, ours, theirs, name = row
     return Difference(tuple(keys), name, (ours.get(name), theirs.get(name)))
 
 
@@ -83,19 +88,23 @@ def _differs(name: str, kind: str) -> str:
     return f"({ours} IS NULL) <> ({theirs} IS NULL) OR abs({ours} - {theirs}) > {TOLERANCE} * {size}"
 
 
-def _explain(connection: duckdb.DuckDBPyConnection, query: Query, features: list[str], found: Difference) -> str:
+def _explain(
+    connection: duckdb.DuckDBPyConnection, query: HistoryQuery, features: list[str], difference: Difference
+) -> str:
     """Return what the row depends on, found by taking away one thing at a time."""
-    row = {name: f"{quote(name)} = {literal(str(value))}" for name, value in zip(query.keys, found.keys, strict=True)}
+    row = {
+        name: f"{quote(name)} = {literal(str(value))}" for name, value in zip(query.keys, difference.keys, strict=True)
+    }
     this, alone = (f"WHERE {' AND '.join(row[name] for name in names)}" for names in (query.keys, query.entity))
     cure = f"compute it OVER (PARTITION BY {', '.join(query.entity)} ORDER BY {query.time})"
     if shuffled := _run_again(connection, query, features, "", "DESC", this):
-        found, change = shuffled, "the same events in another order"
+        difference, change = shuffled, "the same events in another order"
         cause = "is not determined; use nothing random, and no order of events that share a moment"
     elif lonely := _run_again(connection, query, features, alone, "ASC", this):
-        found, change, cause = lonely, "the events of this entity alone", f"mixes entities; {cure}"
+        difference, change, cause = lonely, "the events of this entity alone", f"mixes entities; {cure}"
     else:
         change, cause = "the events up to then alone", f"looks into the future; {cure}"
-    where, (ours, theirs) = describe(query, found.keys), found.values
-    if not found.feature:
+    where, (ours, theirs) = describe(query, difference.keys), difference.values
+    if not difference.feature:
         return f"has a row for {where} that comes or goes with {change}: it {cause}."
-    return f"{found.feature!r} for {where} is {ours}, but {theirs} with {change}: it {cause}."
+    return f"{difference.feature!r} for {where} is {ours}, but {theirs} with {change}: it {cause}."

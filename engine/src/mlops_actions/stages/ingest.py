@@ -59,8 +59,8 @@ def run(config: Config) -> None:
             fresh.chmod(0o644)
             os.replace(fresh, path)
     before = "" if rows is None else f", {rows:,} before"
-    said = f"nothing new, the same {now:,} rows" if same else f"{now:,} rows{before}"
-    print(f"ingest: {said} ({size / 1e6:,.1f} MB) in {config.data.path}")
+    outcome = f"nothing new, the same {now:,} rows" if same else f"{now:,} rows{before}"
+    print(f"ingest: {outcome} ({size / 1e6:,.1f} MB) in {config.data.path}")
 
 
 def write_stage(config: Config) -> None:

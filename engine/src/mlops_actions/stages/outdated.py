@@ -95,7 +95,7 @@ def frozen_and_changed() -> list[Stage]:
             return [stage for stage in frozen if any(dep.status() for dep in stage.deps)]
 
 
-def _changed(graph: networkx.DiGraph) -> set[Stage]:
+def _changed(graph: "networkx.DiGraph[Stage]") -> set[Stage]:
     """Return the stages that changed themselves: their command, code, data or parameters."""
     made = _made(graph)
     return {stage for stage in graph if _is_made(stage) and any(_changes(stage, made))}
@@ -105,7 +105,7 @@ def _is_made(stage: Stage) -> bool:
     return not (is_source(stage) or writes_recipes(stage))
 
 
-def _made(graph: networkx.DiGraph) -> dict[str, Output]:
+def _made(graph: "networkx.DiGraph[Stage]") -> dict[str, Output]:
     return {out.fs_path: out for stage in graph for out in stage.outs}
 
 
@@ -162,7 +162,7 @@ def _differs(stage: Stage, dep: Output, source: Output | None) -> bool:
     )
 
 
-def _replace_lock(graph: networkx.DiGraph, entries: Mapping[str, Any]) -> None:
+def _replace_lock(graph: "networkx.DiGraph[Stage]", entries: Mapping[str, Any]) -> None:
     """Make the stages of dvc.yaml believe that another dvc.lock recorded them; those of other files stay."""
     for stage in graph:
         if not isinstance(stage, PipelineStage) or not _is_made(stage):

@@ -4,7 +4,6 @@ Typed rows go to scratch files batch by batch; from there DuckDB sorts, joins an
 use. A small dataset takes the same way as a large one.
 """
 
-import difflib
 import json
 import os
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from duckdb import DuckDBPyConnection
 from ..core.config import Config
 from ..core.errors import UserError
 from ..core.files import scratch, write_file
+from ..core.nearest import did_you_mean
 from ..core.paths import SUMMARY, TEST_ROWS, TRAIN_ROWS
 from ..data.batches import BATCH, regroup
 from ..data.database import open_database
@@ -144,7 +144,9 @@ def sort_rows(database: DuckDBPyConnection, part: str, types: pa.Schema) -> Iter
 
 
 def _arrow_schema(schema: Schema) -> pa.Schema:
-    columns = [pa.field(name, _ARROW[one.type], metadata={KIND: one.type}) for name, one in schema.columns.items()]
+    columns = [
+        pa.field(name, _ARROW[column.type], metadata={KIND: column.type}) for name, column in schema.columns.items()
+    ]
     target = "category" if schema.target.values is not None else schema.target.type
     return pa.schema([*columns, pa.field(schema.target.name, _ARROW[target])])
 
@@ -188,8 +190,7 @@ def _check_positive(positive: str | None, classes: list[str]) -> None:
     if positive is None:
         return
     if positive not in classes:
-        near = difflib.get_close_matches(positive, classes, 1)
-        cure = f"did you mean {near[0]!r}?" if near else f"the classes are {', '.join(classes[:20])}."
+        cure = did_you_mean(repr(positive), map(repr, classes), f"the classes are {', '.join(classes[:20])}.")
         raise UserError(f"params.yaml: data.positive is {positive!r}, which is no class of schema.yaml; {cure}")
     if len(classes) != 2:
         raise UserError(
@@ -224,9 +225,9 @@ def _check_parts(
             raise UserError(
                 f"params.yaml: {knob} puts none of the {rows} rows into {part}{seen}; change it or add data."
             )
-    found = "DISTINCT {0}" if config.data.task == "classification" else "UNNEST([min({0}), max({0})])"
+    spread = "DISTINCT {0}" if config.data.task == "classification" else "UNNEST([min({0}), max({0})])"
     train, test = (
-        {value for (value,) in database.sql(f"SELECT {found.format(target)} FROM {part}").fetchall()}
+        {value for (value,) in database.sql(f"SELECT {spread.format(target)} FROM {part}").fetchall()}
         for part in _OUTPUTS
     )
     if len(train | test) < 2:
@@ -246,11 +247,11 @@ def _check_unique(config: Config, database: DuckDBPyConnection, schema: Schema) 
         if column.unique:
             values = f"(SELECT c{number} AS value FROM staged_train UNION ALL SELECT c{number} FROM staged_test)"
             again = f"SELECT value FROM {values} WHERE value IS NOT NULL GROUP BY value HAVING count(*) > 1"
-            many, one = database.sql(f"SELECT count(*), min(value)::VARCHAR FROM ({again})").fetchall()[0]
+            many, value = database.sql(f"SELECT count(*), min(value)::VARCHAR FROM ({again})").fetchall()[0]
             if many:
                 raise UserError(
                     f"{config.data.path}: column {name!r} must be unique, but {many:,} of its values repeat, such as "
-                    f"{one[:40]!r}; remove what repeats, or unique from its line in schema.yaml."
+                    f"{value[:40]!r}; remove what repeats, or unique from its line in schema.yaml."
                 )
 
 

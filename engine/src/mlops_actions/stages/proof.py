@@ -104,11 +104,11 @@ def _case_alone(config: Config, pipeline: Any, typed: pd.DataFrame, what: str) -
             continue
         made.append(features)
         kept.append(row)
-    said = "; ".join(f"{count} by {why}" for why, count in refusals.most_common(2))
+    counted = "; ".join(f"{count} by {why}" for why, count in refusals.most_common(2))
     if not made:
-        raise UserError(f"export: all {len(typed)} {what} are refused, {said} Make it take or miss such values.")
-    if said:
-        print(f"export: {len(typed) - len(made)} of {len(typed)} {what} are refused, {said}")
+        raise UserError(f"export: all {len(typed)} {what} are refused, {counted} Make it take or miss such values.")
+    if counted:
+        print(f"export: {len(typed) - len(made)} of {len(typed)} {what} are refused, {counted}")
     rows, features = pd.concat(kept, ignore_index=True), pd.concat(made, ignore_index=True)
     return Case(rows, as_json(rows), features, infinite)
 
@@ -140,27 +140,27 @@ class OnnxProof:
         expected = answer_of(self.pipeline, features)
         alone = min(SINGLE_ROWS, len(features))
         try:
-            said = [self.answer(features), *(self.answer(features.iloc[[row]]) for row in range(alone))]
+            answers = [self.answer(features), *(self.answer(features.iloc[[row]]) for row in range(alone))]
         except Exception as error:  # onnxruntime raises its own classes, which share no base but this one
             self.failure = f"the ONNX model does not run: {str(error).splitlines()[0][:200]}"
             return
         self._rows += len(features)
         self._expected += [expected, expected[:alone]]
-        self._said += said
+        self._said += answers
 
     @cached_property
     def figures(self) -> dict[str, Any] | None:
         """How many rows were looked at, the largest difference, and whether that is within the tolerance."""
         if self.failure:
             return None
-        expected, said = np.concatenate(self._expected), np.concatenate(self._said)
-        worst = float(np.max(np.abs(said - expected) / scale_of(expected)))
+        expected, answered = np.concatenate(self._expected), np.concatenate(self._said)
+        worst = float(np.max(np.abs(answered - expected) / scale_of(expected)))
         classes = classes_of(self.pipeline)
         differ = 0
         if classes is not None:
             positive, threshold = self.config.data.positive, self.config.model.threshold
             theirs, ours = (
-                Predictions(values, classes).about(positive).decide(threshold).labels for values in (expected, said)
+                Predictions(values, classes).about(positive).decide(threshold).labels for values in (expected, answered)
             )
             differ = int((theirs != ours).sum())
         tolerance = NUMBER_TOLERANCE if classes is None else PROBABILITY_TOLERANCE
@@ -180,17 +180,17 @@ class OnnxProof:
     @property
     def sentence(self) -> str:
         """What was found."""
-        found = self.figures
-        if found is None:
+        figures = self.figures
+        if figures is None:
             return self.failure
-        if found["agrees"]:
-            worst = found["max_difference"]
-            return f"agrees with scikit-learn on {found['rows']} rows, largest difference {worst:.1e}"
-        if found["labels_differ"]:
-            return f"ONNX: {found['labels_differ']} labels differ on {found['rows']} rows"
+        if figures["agrees"]:
+            worst = figures["max_difference"]
+            return f"agrees with scikit-learn on {figures['rows']} rows, largest difference {worst:.1e}"
+        if figures["labels_differ"]:
+            return f"ONNX: {figures['labels_differ']} labels differ on {figures['rows']} rows"
         return (
-            f"ONNX differs by {found['max_difference']:.1e}, more than {found['tolerance']:.0e}, "
-            f"on {found['rows']} rows"
+            f"ONNX differs by {figures['max_difference']:.1e}, more than {figures['tolerance']:.0e}, "
+            f"on {figures['rows']} rows"
         )
 
 
@@ -231,14 +231,14 @@ class FeaturesProof:
         for row in range(min(SINGLE_ROWS, len(case.rows))):
             self._compare(case.rows[row : row + 1], case.features.iloc[[row]])
         for beyond in case.infinite:
-            if (found := self._run([beyond])) and not found[2]:
+            if (made_of_extremes := self._run([beyond])) and not made_of_extremes[2]:
                 self.failure = "of a row of extremes, it makes an infinite number and the compiled one does not"
 
     def _compare(self, rows: list[dict[str, Any]], features: pd.DataFrame) -> None:
-        found = self._run(rows)
-        if found is None:
+        made_features = self._run(rows)
+        if made_features is None:
             return
-        numbers, categories, infinite = found
+        numbers, categories, infinite = made_features
         self._rows += len(rows)
         expected = features[self.numbers].to_numpy("float32")
         same = (numbers == expected) | (np.isnan(numbers) & np.isnan(expected))

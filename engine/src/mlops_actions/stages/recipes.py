@@ -107,11 +107,13 @@ def refuse_shared_modules(root: Path) -> None:
 def _imported(node: ast.AST, package: str) -> Iterator[str]:
     """Yield the names of the owner's modules that an import statement brings."""
     if isinstance(node, ast.Import):
-        yield from (one.name.removeprefix(f"{package}.") for one in node.names if one.name.startswith(f"{package}."))
+        yield from (
+            alias.name.removeprefix(f"{package}.") for alias in node.names if alias.name.startswith(f"{package}.")
+        )
     elif isinstance(node, ast.ImportFrom):
         module = f"{package}.{node.module or ''}".rstrip(".") if node.level == 1 else node.module or ""
         if module == package:
-            yield from (one.name for one in node.names)
+            yield from (alias.name for alias in node.names)
         elif module.startswith(f"{package}."):
             yield module.removeprefix(f"{package}.")
 
@@ -191,12 +193,12 @@ def _locked_versions(config: Config) -> dict[str, str]:
         raise UserError(f"{LOCKFILE} is missing: `git restore {LOCKFILE}` or `uv lock` brings it back.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{LOCKFILE} cannot be read ({error}): `uv lock` writes it anew.") from None
-    return {name: ", ".join(sorted(found)) for name, found in versions.items()}
+    return {name: ", ".join(sorted(locked)) for name, locked in versions.items()}
 
 
 def _own_libraries(config: Config) -> list[str]:
     """Return the names of the project's own dependencies, which its modules may import; the engine is none."""
     project = tomllib.loads(config.path(PYPROJECT).read_text("utf-8")).get("project", {})
-    found = [re.match(r"[A-Za-z0-9._-]+", str(line).strip()) for line in project.get("dependencies", [])]
-    names = [re.sub(r"[-_.]+", "-", match[0]).lower() for match in found if match]
+    matches = [re.match(r"[A-Za-z0-9._-]+", str(line).strip()) for line in project.get("dependencies", [])]
+    names = [re.sub(r"[-_.]+", "-", match[0]).lower() for match in matches if match]
     return [name for name in names if name != "mlops-actions"]

@@ -1,6 +1,5 @@
 """`mlops params`: every knob with its value in effect, or one explained: what it is, and where to write it."""
 
-import difflib
 import json
 import shutil
 import sys
@@ -14,9 +13,11 @@ from pydantic.fields import FieldInfo
 
 from ..core.config import PARAMS, Config, comment_of, keys_of
 from ..core.errors import UserError
-from ..core.params_file import flow, locate, render
+from ..core.nearest import did_you_mean
+from ..core.params_file import locate, render
 from ..core.paths import SUMMARY
 from ..core.typed_yaml import section_of
+from ..core.yaml_text import flow
 from .effective import Knob, effective_params
 
 WIDTH = 100  # of explanations, where the terminal is wider
@@ -70,8 +71,8 @@ def _knobs(config: Config) -> dict[str, Knob]:
 
 def _unknown(key: str, knobs: Iterable[str]) -> str:
     known = dict.fromkeys([*dict(keys_of()), *knobs])
-    close = [name for name in known if name.endswith(f".{key}")] or difflib.get_close_matches(key, known, 1)
-    cure = f"did you mean {' or '.join(close)}?" if close else "`mlops params` shows all of them."
+    ending = " or ".join(name for name in known if name.endswith(f".{key}"))
+    cure = f"did you mean {ending}?" if ending else did_you_mean(key, known, "`mlops params` shows all of them.")
     return f"there is no knob or section {key!r}; {cure}"
 
 

@@ -57,7 +57,7 @@ def summarize(database: DuckDBPyConnection, schema: Schema, tally: Tally) -> dic
                 facts["mean"] = float(f"{tally.mean(name):.6g}")
         else:
             # How many values there are of each frequency: one pass, even where all of them are different.
-            found = database.sql(
+            row = database.sql(
                 f"""
                 SELECT coalesce(sum(many), 0)::BIGINT AS several, arg_max(least, frequency) AS top FROM (
                     SELECT frequency, count(*) AS many, min(value) AS least
@@ -65,8 +65,8 @@ def summarize(database: DuckDBPyConnection, schema: Schema, tally: Tally) -> dic
                     GROUP BY frequency)
                 """
             ).to_arrow_table()
-            facts["distinct"] = found["several"][0].as_py()
+            facts["distinct"] = row["several"][0].as_py()
             if known:
-                facts["top"] = str(found["top"].to_pandas()[0])[:SHOWN]
+                facts["top"] = str(row["top"].to_pandas()[0])[:SHOWN]
         columns[name] = facts
     return {"rows": rows, "train_rows": tally.rows["train"], "test_rows": tally.rows["test"], "columns": columns}

@@ -1,6 +1,5 @@
 """What an estimator is told of the target: how much each row counts, and the scale on which it learns numbers."""
 
-import difflib
 import inspect
 from typing import Any
 
@@ -12,6 +11,7 @@ from sklearn.preprocessing import PowerTransformer
 
 from ..core.config import Config, Model
 from ..core.errors import UserError
+from ..core.nearest import did_you_mean
 
 
 def weigh_rows(config: Config, target: pd.Series, given: pd.Series | None) -> np.ndarray | None:
@@ -70,11 +70,11 @@ def on_scale(estimator: BaseEstimator, transform: str | None, target: pd.Series)
 
 def check_scale(estimator: BaseEstimator) -> None:
     """Refuse a fitted transform whose inverse has an end, unless trees use it: they answer what they saw."""
-    found = getattr(getattr(estimator, "transformer_", None), "lambdas_", None)
+    lambdas = getattr(getattr(estimator, "transformer_", None), "lambdas_", None)
     trees = type(getattr(estimator, "regressor_", None)).__module__.startswith(("sklearn.ensemble", "sklearn.tree"))
-    if found is not None and not 0 <= found[0] <= 2 and not trees:
+    if lambdas is not None and not 0 <= lambdas[0] <= 2 and not trees:
         raise UserError(
-            f"params.yaml: model.transform yeo-johnson (lambda {found[0]:.2f}) cannot be undone for every answer of "
+            f"params.yaml: model.transform yeo-johnson (lambda {lambdas[0]:.2f}) cannot be undone for every answer of "
             f"{type(estimator.regressor_).__name__}; use log1p, or an estimator of trees."
         )
 
@@ -88,8 +88,7 @@ def _class_weights(settings: Model, target: pd.Series) -> dict[str, float] | Non
     names = [str(name) for name in counts.index]
     for name in settings.class_weight:
         if name not in names:
-            near = difflib.get_close_matches(name, names, 1)
-            cure = f"did you mean {near[0]!r}?" if near else f"the classes are {', '.join(sorted(names)[:20])}."
+            cure = did_you_mean(repr(name), map(repr, names), f"the classes are {', '.join(sorted(names)[:20])}.")
             raise UserError(f"params.yaml: model.class_weight names {name!r}, which is no class; {cure}")
     return dict.fromkeys(names, 1.0) | settings.class_weight
 
@@ -97,5 +96,5 @@ def _class_weights(settings: Model, target: pd.Series) -> dict[str, float] | Non
 def _wrapped(estimator: Any) -> Any:
     """Return the estimator inside a calibration, a vote or a transform; None if it is none of them."""
     several = getattr(estimator, "estimators", None)
-    one = several[0][1] if isinstance(several, list) and several else getattr(estimator, "estimator", None)
-    return one if hasattr(one, "fit") else None
+    inner = several[0][1] if isinstance(several, list) and several else getattr(estimator, "estimator", None)
+    return inner if hasattr(inner, "fit") else None

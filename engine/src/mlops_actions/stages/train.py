@@ -77,8 +77,8 @@ def fit(
         try:
             pipeline.fit(features, truth, **options)
         except (ValueError, TypeError) as error:
-            said = " ".join(str(error).split())[:300]
-            raise UserError(f"model.py: its pipeline cannot be fitted with params.yaml's model: {said}") from error
+            reason = " ".join(str(error).split())[:300]
+            raise UserError(f"model.py: its pipeline cannot be fitted with params.yaml's model: {reason}") from error
     check_scale(pipeline[-1])
     if any(issubclass(warning.category, ConvergenceWarning) for warning in caught):
         print("train: it stopped before it converged; raise its iterations (max_iter) in model.params")

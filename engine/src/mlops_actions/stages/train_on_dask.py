@@ -65,8 +65,8 @@ def _spread(
     client: Any, path: Path, rows: int, columns: Pipeline, target: str, classes: np.ndarray | None
 ) -> tuple[Any, Any]:
     """Return the features and the truth as Dask arrays whose parts lie, prepared, with the workers in turn."""
-    import dask
     from dask import array
+    from dask.delayed import delayed
 
     # Sorted: what a worker holds must not depend on which of them came first.
     workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
@@ -84,7 +84,7 @@ def _spread(
     width = client.submit(by_value(width_of), parts[0], pure=False).result()
     features, truth = [], []
     for done, start, stop in zip(parts, edges[:-1], edges[1:], strict=True):
-        part = dask.delayed(done)
+        part = delayed(done)
         features.append(array.from_delayed(part[0], (stop - start, width), "float32"))
         truth.append(array.from_delayed(part[1], (stop - start,), "float32"))
     return array.concatenate(features), array.concatenate(truth)

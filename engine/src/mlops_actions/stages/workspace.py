@@ -55,13 +55,13 @@ def place_sources(force: bool = False) -> None:
     for out in _recorded_outs(sources=True):
         if not Path(out.fs_path).exists():  # as a link to nothing does not
             _place([out] if _kept(out, out.hash_info.value) else [])
-        elif (found := out.get_hash()) == out.hash_info:
+        elif (digest := out.get_hash()) == out.hash_info:
             _forget_placing(out)
         else:
             half_placed = not force and _is_half_placed(out)
-            if force and not _kept(out, found.value):
+            if force and not _kept(out, digest.value):
                 _keep(out)
-            former = _kept(out, found.value)
+            former = _kept(out, digest.value)
             if not (former or half_placed):
                 raise UserError(_edited(out))
             _place([out])
@@ -72,8 +72,8 @@ def place_sources(force: bool = False) -> None:
 def edited_sources() -> list[str]:
     """Return a sentence for every source that was edited and not recorded."""
     others = [out for out in _recorded_outs(sources=True) if Path(out.fs_path).exists()]
-    found = [(out, out.get_hash()) for out in others]
-    return [_edited(out) for out, now in found if now != out.hash_info and not _kept(out, now.value)]
+    digests = [(out, out.get_hash()) for out in others]
+    return [_edited(out) for out, now in digests if now != out.hash_info and not _kept(out, now.value)]
 
 
 def require_outputs(fetch: bool = True) -> None:
@@ -282,7 +282,7 @@ def _edited_members(out: Output) -> list[str]:
         return []
     files = [file for file in folder.rglob("*") if file.is_file()]
     here = {(file.relative_to(folder).as_posix(), digest(file)) for file in files}
-    named = {(one["relpath"], one["md5"]) for one in json.loads(listing.read_bytes())}
+    named = {(member["relpath"], member["md5"]) for member in json.loads(listing.read_bytes())}
     return sorted({name for name, _ in here ^ named})
 
 

@@ -107,26 +107,26 @@ def paired_intervals(
     champion, candidate = align(truth, champion, candidate)
     labels = _numbered(groups)
     pairs = [_Pair(metric, truth, champion, candidate) for metric in metrics]
-    found, resampled = {}, []
+    intervals, resampled = {}, []
     for pair in pairs:
         name = pair.metric.name
         gain = pair.gain()
         if not np.isfinite(gain):
             continue
         if pair.same:
-            found[name] = Interval(0.0, 0.0, 0.0, 0.0, float("inf"), "identical predictions")
+            intervals[name] = Interval(0.0, 0.0, 0.0, 0.0, float("inf"), "identical predictions")
         elif pair.metric.weigh is None:
             if interval := _black_box(pair, gain, confidence, labels):
-                found[name] = interval
+                intervals[name] = interval
         else:
             gain, error, df, plain = _estimate(pair, gain, labels)
             method = METHODS.get(name, JACKKNIFE) if plain else UNSEEN
-            found[name] = _student(gain, error, df, confidence, method)
+            intervals[name] = _student(gain, error, df, confidence, method)
             if name not in METHODS and df >= FEW_ROWS and error <= MUCH_WIDER * plain:
                 resampled.append((pair, error / plain, df))
     for (pair, wider, df), gains in zip(resampled, _bootstrap([pair for pair, *_ in resampled], labels), strict=True):
-        found[pair.metric.name] = _bootstrapped(found[pair.metric.name], gains, wider, df, confidence)
-    return found
+        intervals[pair.metric.name] = _bootstrapped(intervals[pair.metric.name], gains, wider, df, confidence)
+    return intervals
 
 
 def paired_estimate(
@@ -219,39 +219,72 @@ def _quick_estimate(pair: _Pair, gain: float, labels: np.ndarray | None, resampl
 def _estimate(pair: _Pair, gain: float, labels: np.ndarray | None) -> tuple[float, float, float, float]:
     """Return the gain, its standard error, that error's degrees of freedom, and what the bootstrap would find for it.
 
-    The last is the root of the mean square of the rows' influence. Four things change it. Within a class, squares are
-    divided by one less than its rows, as DeLong et al. (Biometrics 44, 1988) do, where the metric is about classes. A
-    metric of labels is given half a row more that only the champion has right and half a one that only the candidate
-    has, as Agresti and Min (Statistics in Medicine 24, 2005) do for the difference of paired shares, in the class where
-    that matters most: that no row changed does not prove that none will. Squared errors have heavy tails, so their
-    metrics are given `tail` rows more that matter as much as the one that matters most, each a degree of freedom. And
-    where no row tells both models apart though their predictions differ, the error is that of two rows of usual
-    influence; of two perfect rankings, that of half a row more in each that is not where it should be.
+    The last is the root of the mean square of the units' influence, a unit being a row or a group of them. The error
+    has four corrections of it: `_within_strata`, `_heavy_tail`, `_discordant_row`, and where no unit tells the models
+    apart, `_unseen_difference`.
     """
-    rows, of_labels = len(pair.truth), pair.metric.of_labels
-    parts, imagined = _influences(pair)
-    plain = parts if labels is None else np.bincount(labels, parts)
-    variance, uncertain = 0.0, 0.0
+    influences, discordant = _influences(pair)
+    units = influences if labels is None else np.bincount(labels, influences)
     strata = _strata(pair, labels)
+    within, uncertain = _within_strata(units, strata)
+    tail, uncertain_tail = _heavy_tail(units, pair.metric.tail)
+    variance = within + tail
+    if pair.metric.of_labels:
+        variance += _discordant_row(discordant, strata, units) * (len(pair.truth) / len(units)) ** 2
+    if not variance:
+        return gain, *_unseen_difference(pair, len(units)), 0.0
+    known = pair.metric.of_labels or not uncertain + uncertain_tail
+    df = len(units) - 1.0 if known else variance**2 / (uncertain + uncertain_tail)
+    bootstrap = float(np.sqrt(np.sum(units**2)))
+    return gain, float(np.sqrt(variance)) / len(pair.truth), max(1.0, df), bootstrap / len(pair.truth)
+
+
+def _within_strata(units: np.ndarray, strata: list[np.ndarray]) -> tuple[float, float]:
+    """Return the variance of the sum of influences, and what is uncertain of it: squares by their degrees of freedom.
+
+    The squares within a stratum are divided by one less than its units (DeLong, DeLong and Clarke-Pearson, Biometrics
+    44, 1988); degrees of freedom add up as Satterthwaite (Biometrics Bulletin 2, 1946) has it.
+    """
+    variance, uncertain = 0.0, 0.0
     for stratum in strata:
-        own, mean, size = plain[stratum], float(plain[stratum].mean()), int(stratum.sum())
+        own, mean, size = units[stratum], float(units[stratum].mean()), int(stratum.sum())
         squares = float(np.sum((own - mean) ** 2)) * size / max(1, size - 1)
         variance += squares + size * mean**2
         uncertain += squares**2 / _freedom(own - mean)
-    heaviest = float(np.max(plain**2))
-    variance += pair.metric.tail * heaviest
-    uncertain += pair.metric.tail * heaviest**2
-    if of_labels:
-        sizes = [stratum.sum() for stratum in strata] if len(strata) > 1 else [len(plain)] * len(imagined)
-        worst = max(one * (size / (size + 2)) ** 2 for one, size in zip(imagined, sizes, strict=True))
-        variance += worst / 2 * (rows / len(plain)) ** 2
-    if not variance:
-        usual = sum(_influence(pair, model).var() for model in pair.models)
-        if usual or pair.candidate.classes is None:
-            return gain, float(np.sqrt(usual)) / rows, 2.0, 0.0
-        return gain, _fall_by_one_row(pair), max(1.0, len(plain) - 1.0), 0.0
-    df = len(plain) - 1.0 if of_labels or not uncertain else variance**2 / uncertain
-    return gain, float(np.sqrt(variance)) / rows, max(1.0, df), float(np.sqrt(np.sum(plain**2))) / rows
+    return variance, uncertain
+
+
+def _heavy_tail(units: np.ndarray, more: int) -> tuple[float, float]:
+    """Return what `more` units that matter as much as the heaviest would add to the variance, and to its uncertainty.
+
+    Each is a degree of freedom. The correction is our own: squared errors have tails that a sample does not show whole,
+    and docs/verdict.md of the template has how often the intervals hold the truth with it.
+    """
+    heaviest = float(np.max(units**2))
+    return more * heaviest, more * heaviest**2
+
+
+def _discordant_row(discordant: np.ndarray, strata: list[np.ndarray], units: np.ndarray) -> float:
+    """Return the variance that half a row more adds which one model alone has right, for either of the two models.
+
+    So Agresti and Min (Statistics in Medicine 24, 2005) have it for the difference of paired shares, here in the class
+    where it matters most: that no row changed does not prove that none will.
+    """
+    sizes = [stratum.sum() for stratum in strata] if len(strata) > 1 else [len(units)] * len(discordant)
+    worst = max(square * (size / (size + 2)) ** 2 for square, size in zip(discordant, sizes, strict=True))
+    return float(worst / 2)
+
+
+def _unseen_difference(pair: _Pair, units: int) -> tuple[float, float]:
+    """Return the error, and its degrees of freedom, where no unit tells the models apart though their answers differ.
+
+    It is that of two units of usual influence; of two perfect rankings, that of half a row more in each that is not
+    where it should be. The correction is our own, after Agresti and Min's half a row.
+    """
+    usual = sum(_influence(pair, model).var() for model in pair.models)
+    if usual or pair.candidate.classes is None:
+        return float(np.sqrt(usual)) / len(pair.truth), 2.0
+    return _fall_by_one_row(pair), max(1.0, units - 1.0)
 
 
 def _strata(pair: _Pair, labels: np.ndarray | None) -> list[np.ndarray]:
@@ -314,7 +347,8 @@ def _influences(pair: _Pair) -> tuple[np.ndarray, np.ndarray]:
     counts = {label: int(np.sum(truth == label)) for label in classes}
     there = [label for label in classes if counts[label]]
     wrong = {
-        one: max((label for label in classes if label != one), key=counts.__getitem__, default=one) for one in there
+        right: max((label for label in classes if label != right), key=counts.__getitem__, default=right)
+        for right in there
     }
     weights = np.append(np.ones(len(truth)), np.zeros(2 * len(there)))
     parts = []
@@ -440,9 +474,11 @@ def _bootstrap_of_rows(pair: _Pair, labels: np.ndarray | None, resamples: int) -
         _, classes, sizes = np.unique(pair.truth.astype(str), return_inverse=True, return_counts=True)
         share = max(share, min(1.0, RARE / sizes.min()))
         if sizes.min() < RARE:
-            strata = [np.flatnonzero(classes == one) for one in range(len(sizes))]
+            strata = [np.flatnonzero(classes == stratum) for stratum in range(len(sizes))]
     gains = np.empty(resamples)
     for index in range(resamples):
-        taken = np.concatenate([one[random.integers(len(one), size=max(1, round(share * len(one))))] for one in strata])
-        gains[index] = pair.gain(taken if labels is None else np.concatenate([members[one] for one in taken]))
+        taken = np.concatenate(
+            [stratum[random.integers(len(stratum), size=max(1, round(share * len(stratum))))] for stratum in strata]
+        )
+        gains[index] = pair.gain(taken if labels is None else np.concatenate([members[stratum] for stratum in taken]))
     return gains[np.isfinite(gains)], share

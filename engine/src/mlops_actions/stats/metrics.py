@@ -5,7 +5,6 @@ number of weightings of them at once. Its plain value is the one where every row
 the user's own knows no weights: it is computed on rows.
 """
 
-import difflib
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from ..core.errors import UserError
+from ..core.nearest import did_you_mean
 from .weighted import Median, OneVsRest, Sums, Weighted
 
 ALIKE = 6  # digits of a probability: classes that are equal to these tie, and the first of them wins
@@ -192,12 +192,8 @@ def _scorer(name: str, task: str, own: Mapping[str, Metric]) -> Any:
 
     if name in get_scorer_names():
         return get_scorer(name)
-    close = difflib.get_close_matches(name, [*metrics_of(task), *own, *get_scorer_names()], 1)
-    cure = (
-        f"did you mean {close[0]}?"
-        if close
-        else f"use {_names(task)}, a scorer of scikit-learn or a function of metrics.py."
-    )
+    others = f"use {_names(task)}, a scorer of scikit-learn or a function of metrics.py."
+    cure = did_you_mean(name, [*metrics_of(task), *own, *get_scorer_names()], others)
     raise UserError(f"{name!r} is not a metric of {task}; {cure}")
 
 
@@ -317,8 +313,8 @@ def _mean_of(values: Callable[[np.ndarray, Predictions], np.ndarray]) -> Callabl
 def _log_losses(truth: np.ndarray, predictions: Predictions) -> np.ndarray:
     classes = predictions.classes or []
     smallest = np.finfo(predictions.values.dtype).eps
-    said = predictions.values[np.arange(len(truth)), _positions(truth, classes)]
-    return -np.log(np.clip(said, smallest, 1 - smallest))
+    probability = predictions.values[np.arange(len(truth)), _positions(truth, classes)]
+    return -np.log(np.clip(probability, smallest, 1 - smallest))
 
 
 def _brier_scores(truth: np.ndarray, predictions: Predictions) -> np.ndarray:

@@ -24,7 +24,7 @@ def own_metrics(config: Config) -> dict[str, Metric]:
     if not module_path(config.root, "metrics").exists():
         return {}
     module = load_module(config.root, "metrics")
-    found = {}
+    metrics = {}
     for name, value in vars(module).items():
         scorer = hasattr(value, "_score_func")
         if name.startswith("_") or not (scorer or getattr(value, "__module__", None) == module.__name__):
@@ -32,10 +32,10 @@ def own_metrics(config: Config) -> dict[str, Metric]:
         if name in METRICS:
             raise UserError(f"metrics.py: {name} is a built-in metric; give yours another name.")
         if scorer:
-            found[name] = scorer_metric(name, config.data.task, value)
+            metrics[name] = scorer_metric(name, config.data.task, value)
         elif callable(value) and not isinstance(value, type):
-            found[name] = Metric(name, config.data.task, True, _computed(name, value))
-    return found
+            metrics[name] = Metric(name, config.data.task, True, _computed(name, value))
+    return metrics
 
 
 def named_metrics(config: Config) -> list[Metric]:

@@ -10,7 +10,7 @@ from sklearn.pipeline import Pipeline
 from ..bundle.archive import load_bundle
 from ..bundle.features import make_features
 from ..bundle.fitted import answer_of, classes_of, dump_model
-from ..bundle.model import Model, check_reference
+from ..bundle.model import ReleasedModel, check_reference
 from ..bundle.parts import needs_code, read_parts
 from ..core.config import Config
 from ..core.errors import UserError
@@ -142,8 +142,8 @@ def test_what_is_served_answers_like_the_pipeline(
     if needs_code(manifest):
         pytest.skip(f"the server runs the pipeline itself: it {needs_code(manifest)}")
     parts = read_parts(tmp_path / "bundle.zip")
-    check_reference(Model(parts, "bundle.zip", enforce=False).answer, parts, "bundle.zip")
-    values, problems = Model(parts, "bundle.zip").answer(as_json(rows.drop(columns=config.data.target)))
+    check_reference(ReleasedModel(parts, "bundle.zip", enforce=False).answer, parts, "bundle.zip")
+    values, problems = ReleasedModel(parts, "bundle.zip").answer(as_json(rows.drop(columns=config.data.target)))
     expected = Predictions(answer_of(pipeline, features), manifest["classes"]).about(manifest["positive"])
     np.testing.assert_allclose(values, expected.values, rtol=1e-4, atol=1e-6)
     assert not problems

@@ -87,27 +87,29 @@ def _convert(path: Path) -> None:
 def _predictions(records: list[Record]) -> pa.Table:
     """Return a line for each row that a version answered or failed on."""
     lines: list[tuple[Any, ...]] = []
-    for one in records:
-        if not isinstance(one, Prediction):
+    for record in records:
+        if not isinstance(record, Prediction):
             continue
-        rows = as_list(msgspec.json.decode(one.rows))
-        answers = None if one.answers is None else as_list(msgspec.json.decode(one.answers))
-        at = round(one.time * 1e6)
-        for number in range(len(rows)) if one.numbers is None else one.numbers:
+        rows = as_list(msgspec.json.decode(record.rows))
+        answers = None if record.answers is None else as_list(msgspec.json.decode(record.answers))
+        at = round(record.time * 1e6)
+        for number in range(len(rows)) if record.numbers is None else record.numbers:
             answer = None
             if answers is not None:
                 if "prediction" not in answers[number]:  # the row was refused
                     continue
                 answer = {name: answers[number][name] for name in ANSWER if name in answers[number]}
             lines.append(
-                (f"{one.id}-{number}", at, one.version, one.role, one.key, _text(rows[number]), _text(answer),
-                 one.error, one.latency_ms)
+                (f"{record.id}-{number}", at, record.version, record.role, record.key, _text(rows[number]),
+                 _text(answer), record.error, record.latency_ms)
             )  # fmt: skip
     return _table(lines, PREDICTIONS)
 
 
 def _truths(records: list[Record]) -> pa.Table:
-    return _table([(one.id, round(one.time * 1e6), one.truth) for one in records if isinstance(one, Truth)], TRUTHS)
+    return _table(
+        [(record.id, round(record.time * 1e6), record.truth) for record in records if isinstance(record, Truth)], TRUTHS
+    )
 
 
 def _table(lines: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:

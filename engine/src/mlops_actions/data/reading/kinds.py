@@ -9,8 +9,8 @@ from typing import IO, Literal
 
 from ...core.errors import UserError
 
-Kind = Literal["text", "lines", "parquet", "workbook"]
-KINDS: dict[str, Kind] = {
+FileKind = Literal["text", "lines", "parquet", "workbook"]
+KINDS: dict[str, FileKind] = {
     ".csv": "text", ".tsv": "text", ".txt": "text",
     ".jsonl": "lines", ".ndjson": "lines",
     ".parquet": "parquet",
@@ -66,7 +66,7 @@ def check_alike(files: list[Path]) -> None:
             raise UserError(f"{file}: is of another kind than {files[0].name}; a folder holds files of one kind.")
 
 
-def kind_of(file: Path) -> Kind:
+def kind_of(file: Path) -> FileKind:
     """Return what a file holds, as its name says."""
     kind = KINDS.get(suffix_of(file))
     if kind is None or (compression_of(file) and kind in ("parquet", "workbook")):

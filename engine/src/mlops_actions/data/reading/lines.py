@@ -48,11 +48,11 @@ def read_lines(file: Path) -> Iterator[pa.Table]:
 
 
 def _read_names(file: Path, database: "duckdb.DuckDBPyConnection", source: str) -> list[str]:
-    found = database.sql(f"SELECT DISTINCT json_structure(json) FROM {source}").fetchall()
-    if not found:
+    structures = database.sql(f"SELECT DISTINCT json_structure(json) FROM {source}").fetchall()
+    if not structures:
         raise UserError(f"{file}: is empty; put an object a line into it.")
     kinds: dict[str, list[object]] = {}
-    for structure in (json.loads(text or "null") for (text,) in found):
+    for structure in (json.loads(text or "null") for (text,) in structures):
         if not isinstance(structure, dict):
             line = _find_line(file) or "line 1"
             raise UserError(f'{file}: {line} must be an object with keys, such as {{"a": 1}}; correct it.')

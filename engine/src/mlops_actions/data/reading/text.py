@@ -90,10 +90,10 @@ def _read_header(file: Path, delimiter: str, encoding: str) -> list[str]:
     unnamed = [number for number, name in enumerate(header, 1) if not name.strip()]
     if unnamed:
         raise UserError(f"{file}: column {unnamed[0]} has no name in the header; name it or remove it.")
-    if len(header) == 1 and (found := re.search(r"[,;\t|]", header[0])):
+    if len(header) == 1 and (separator := re.search(r"[,;\t|]", header[0])):
         raise UserError(
             f"{file}: has a single column, {header[0][:40]!r}; save the file with commas between columns, or set "
-            f"data.read.delimiter, to {found[0]!r} perhaps."
+            f"data.read.delimiter, to {separator[0]!r} perhaps."
         )
     return header
 

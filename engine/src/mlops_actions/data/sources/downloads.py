@@ -84,9 +84,9 @@ def _copy(source: IO[bytes], file: IO[bytes], length: int) -> None:
 def _login(url: str) -> dict[str, str]:
     """Return the header for a host that ~/.netrc has a login for."""
     try:
-        found = netrc.netrc().authenticators(urlsplit(url).hostname or "")
+        login = netrc.netrc().authenticators(urlsplit(url).hostname or "")
     except (OSError, netrc.NetrcParseError):
         return {}
-    if not found:
+    if not login:
         return {}
-    return {"Authorization": f"Basic {b64encode(f'{found[0]}:{found[2]}'.encode()).decode()}"}
+    return {"Authorization": f"Basic {b64encode(f'{login[0]}:{login[2]}'.encode()).decode()}"}

@@ -41,7 +41,7 @@ class Look:
 def find_dropped(looks: list[Look], rows: pd.DataFrame) -> list[Look]:
     """Return the looks with a reason to drop for each column of these typed rows that no model can learn from."""
     seen: dict[bytes, str] = {}
-    found = []
+    dropped = []
     for look in looks:
         values = rows[look.name]
         content = pd.util.hash_pandas_object(values, index=False).to_numpy().tobytes()
@@ -49,8 +49,8 @@ def find_dropped(looks: list[Look], rows: pd.DataFrame) -> list[Look]:
         if reason is None and content in seen:
             reason = f"a copy of {seen[content]}"
         seen.setdefault(content, look.name)
-        found.append(replace(look, drop=reason))
-    return found
+        dropped.append(replace(look, drop=reason))
+    return dropped
 
 
 def why_useless(look: Look, values: pd.Series) -> str | None:
@@ -73,8 +73,10 @@ def why_useless(look: Look, values: pd.Series) -> str | None:
 
 def find_group(looks: list[Look], rows: pd.DataFrame) -> Look | None:
     """Return the column that names what several rows are about, such as a customer: the one with the most values."""
-    found = [look for look in looks if look.drop is None and _NAMED_ENTITY.search(look.name) and _repeats(look, rows)]
-    return max(found, key=lambda look: look.distinct, default=None)
+    entities = [
+        look for look in looks if look.drop is None and _NAMED_ENTITY.search(look.name) and _repeats(look, rows)
+    ]
+    return max(entities, key=lambda look: look.distinct, default=None)
 
 
 def find_time(looks: list[Look], rows: pd.DataFrame) -> tuple[Look | None, bool]:

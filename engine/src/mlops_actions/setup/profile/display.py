@@ -5,7 +5,7 @@ from rich.table import Table
 from rich.text import Text
 
 from .columns import Look
-from .knobs import Knobs
+from .knobs import Guesses
 
 NARROW = 110
 TREATED = {
@@ -17,7 +17,7 @@ TREATED = {
 }
 
 
-def show_profile(looks: list[Look], target: str, dropped: dict[str, str], knobs: Knobs, rows: str) -> None:
+def show_profile(looks: list[Look], target: str, dropped: dict[str, str], knobs: Guesses, rows: str) -> None:
     """Print a line for each column and for each knob that was set."""
     console = Console(highlight=False)
     if not console.is_terminal or console.width < NARROW:

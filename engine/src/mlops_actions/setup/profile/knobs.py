@@ -10,7 +10,7 @@ from ...core.params_file import update_params
 from ...data.schema import remark
 from .target import Aim
 
-Knobs = dict[str, tuple[Any, str]]  # by dotted name: the value, or a list's items with a reason each; the reason
+Guesses = dict[str, tuple[Any, str]]  # by dotted name: the value, or a list's items with a reason each; the reason
 
 # What setup may guess, as it is before.
 UNSET: dict[str, Any] = {
@@ -40,7 +40,9 @@ class TimeOrder:
     sorted: bool
 
 
-def choose_knobs(config: Config, aim: Aim, dropped: dict[str, str], group: str | None, time: TimeOrder | None) -> Knobs:
+def choose_knobs(
+    config: Config, aim: Aim, dropped: dict[str, str], group: str | None, time: TimeOrder | None
+) -> Guesses:
     """Return what to write: only what nobody has set.
 
     Args:
@@ -50,7 +52,7 @@ def choose_knobs(config: Config, aim: Aim, dropped: dict[str, str], group: str |
         group: the column that names what rows are about.
         time: what could split the rows by time.
     """
-    knobs: Knobs = {}
+    knobs: Guesses = {}
     if config.data.task == "guess":
         knobs["data.task"] = aim.task, aim.why_task
     if config.data.positive is None and aim.positive is not None:
@@ -74,12 +76,12 @@ def choose_knobs(config: Config, aim: Aim, dropped: dict[str, str], group: str |
     return knobs
 
 
-def write_knobs(path: Path, knobs: Knobs) -> None:
+def write_knobs(path: Path, knobs: Guesses) -> None:
     """Write the values into params.yaml, each with its reason, and leave every other line as it is."""
     update_params(path, {name: _with_reason(value, why) for name, (value, why) in knobs.items()})
 
 
-def forget_guesses(text: str) -> Knobs:
+def forget_guesses(text: str) -> Guesses:
     """Return what takes the guesses out of params.yaml: each that is marked as one as it was before, without a reason.
 
     Args:

@@ -31,13 +31,13 @@ def find_leaks(rows: pd.DataFrame, target: pd.Series, task: Task, groups: pd.Ser
     folds = GroupKFold(FOLDS) if by is not None else KFold(FOLDS, shuffle=True, random_state=0)
     codes = None if by is None else pd.factorize(by)[0]
     truth = target.to_numpy(object if task == "classification" else "float64")
-    found = {}
+    leaks = {}
     for name, values in rows.items():
         score = _score(_as_matrix(values), truth, task, folds, codes)
         if score > (AREA if task == "classification" else SHARE):
             measure = "ROC AUC" if task == "classification" else "R²"
-            found[str(name)] = f"a suspected leak: alone it predicts the target ({measure} {min(score, 1):.4f})"
-    return found
+            leaks[str(name)] = f"a suspected leak: alone it predicts the target ({measure} {min(score, 1):.4f})"
+    return leaks
 
 
 def _score(matrix: np.ndarray, truth: np.ndarray, task: Task, folds: object, groups: np.ndarray | None) -> float:
@@ -46,14 +46,14 @@ def _score(matrix: np.ndarray, truth: np.ndarray, task: Task, folds: object, gro
         if task == "classification":
             classes = sorted(set(truth))
             tree = DecisionTreeClassifier(min_samples_leaf=3, random_state=0)
-            said = cross_val_predict(tree, matrix, truth, cv=folds, groups=groups, method="predict_proba")
-            return METRICS["roc_auc"].compute(truth, Predictions(said, classes))
+            predicted = cross_val_predict(tree, matrix, truth, cv=folds, groups=groups, method="predict_proba")
+            return METRICS["roc_auc"].compute(truth, Predictions(predicted, classes))
         tree = DecisionTreeRegressor(random_state=0)
-        said = cross_val_predict(tree, matrix, truth, cv=folds, groups=groups)
+        predicted = cross_val_predict(tree, matrix, truth, cv=folds, groups=groups)
         spread = np.sum((truth - truth.mean()) ** 2)
         # A tree is too coarse for a rising function of the target, such as its logarithm; ranks show it.
         ranks = np.corrcoef(pd.Series(matrix[:, 0]).rank(), pd.Series(truth).rank())[0, 1] ** 2
-        return max(1 - np.sum((truth - said) ** 2) / spread, ranks if np.isfinite(ranks) else 0)
+        return max(1 - np.sum((truth - predicted) ** 2) / spread, ranks if np.isfinite(ranks) else 0)
 
 
 def _as_matrix(values: pd.Series) -> np.ndarray:

@@ -1,12 +1,12 @@
 """What the target asks for: the task, the class that counts, and the metric with what a constant answer reaches."""
 
-import difflib
 from dataclasses import dataclass, field
 
 import pandas as pd
 
 from ...core.config import Task
 from ...core.errors import UserError
+from ...core.nearest import did_you_mean
 from ...data.rules import Column
 
 MANY_CLASSES = 50
@@ -36,12 +36,9 @@ def find_column(name: str, columns: list[str]) -> None:
     """Refuse a target that no column is, with the nearest name."""
     if name in columns:
         return
-    near = difflib.get_close_matches(name, columns, 1)
     shown = ", ".join(columns[:30]) + (", …" if len(columns) > 30 else "")
-    raise UserError(
-        f"data.target: the dataset has no column {name!r}; "
-        + (f"did you mean {near[0]!r}?" if near else f"use one of {shown}.")
-    )
+    cure = did_you_mean(repr(name), map(repr, columns), f"use one of {shown}.")
+    raise UserError(f"data.target: the dataset has no column {name!r}; {cure}")
 
 
 def guess_task(column: Column, values: pd.Series) -> tuple[Task, str]:
@@ -131,9 +128,9 @@ def _several(shares: pd.Series) -> tuple[str, str, float]:
 def _positive(shares: pd.Series) -> tuple[str | None, str]:
     """Return the class of two that precision and recall are about, where it is not the later one, and why."""
     first, later = (str(name) for name in shares.index)
-    said = [name for name in (first, later) if name.casefold() in _YES]
-    if len(said) == 1:
-        return (first, "so its name says") if said == [first] else (None, "")
+    affirmed = [name for name in (first, later) if name.casefold() in _YES]
+    if len(affirmed) == 1:
+        return (first, "so its name says") if affirmed == [first] else (None, "")
     if float(shares[first]) < 0.4:
         return first, f"the rarer of two ({shares[first]:.0%})"
     return None, ""

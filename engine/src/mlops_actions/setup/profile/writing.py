@@ -7,8 +7,9 @@ from itertools import product
 
 import pandas as pd
 
+from ...data.cells import NUMBERS
 from ...data.rules import Column
-from ...data.values import NUMBERS, as_text, is_text, kind_of, parse_values
+from ...data.values import as_text, is_text, kind_of, parse_values
 
 Found = tuple[Column, list[str]]
 TRIED = 100  # distinct values that a format must read before all are tried
@@ -52,12 +53,12 @@ def _read(name: str, values: pd.Series) -> Found:
     folded = text.str.casefold()
     for words in (set(), WORDS):
         known = text[~folded.isin(words)]
-        found = sorted(text[folded.isin(words)].unique())
-        if known.empty or (words and not found):
+        words_there = sorted(text[folded.isin(words)].unique())
+        if known.empty or (words and not words_there):
             continue
-        missing = [_mean_missing(found)] if found else []
+        missing = [_mean_missing(words_there)] if words_there else []
         if written := _written(name, known):
-            return written[0].model_copy(update={"missing_values": found}), written[1] + missing
+            return written[0].model_copy(update={"missing_values": words_there}), written[1] + missing
     signs = sorted(text[folded.isin(SIGNS)].unique())
     known = text[~text.isin(signs)]
     if known.empty:

@@ -52,14 +52,15 @@ def choose_estimator(config: Config, schema: Schema, typed: pd.DataFrame) -> Non
     gains = np.subtract(best.scores[rows], usual.scores[rows])
     best = best if gains.mean() > gains.std(ddof=1) / len(gains) ** 0.5 else usual
     print(f"setup: {metric.name} by cross-validation on {rows:,} rows to train on:")
-    for one in ranked:
-        print(f"setup:   {one.problem or f'{value_of(metric, one.score(rows)):.4f}'} {_words(one.params)}")
+    for candidate in ranked:
+        score = candidate.problem or f"{value_of(metric, candidate.score(rows)):.4f}"
+        print(f"setup:   {score} {_words(candidate.params)}")
     if best is usual:
         print(f"setup: model.estimator: {USUAL} stays, for nothing beats it by more than luck")
         return
     params = dict(best.params)
     estimator = params.pop("estimator")
-    new, old = (f"{value_of(metric, one.score(rows)):.4g}" for one in (best, usual))
+    new, old = (f"{value_of(metric, candidate.score(rows)):.4g}" for candidate in (best, usual))
     why = f"its {metric.name} is {new} by cross-validation, that of {USUAL} {old}"
     knobs = {"model.estimator": (estimator, f"guess: {why}")}
     if params:
@@ -87,7 +88,8 @@ def _rank(
         Model(estimator="logistic" if config.data.task == "classification" else "linear"),
     ]
     candidates = [
-        make_candidate(config, one, columns, target, {"estimator": one.estimator, **one.params}) for one in tried
+        make_candidate(config, candidate, columns, target, {"estimator": candidate.estimator, **candidate.params})
+        for candidate in tried
     ]
     folds = {len(rows): make_folds(config, rows, target)}
     count, ranked = next(run_rungs(config, candidates, metric, features, truth_of(config, target), weights, folds))

@@ -49,21 +49,21 @@ def halve(
     """
     present, left = candidates[0], list(candidates)
     for rows, count in folds.items():
-        tasks = [(one.pipeline, rows, fold) for one in left for fold in range(count)]
+        tasks = [(candidate.pipeline, rows, fold) for candidate in left for fold in range(count)]
         answers = run(answer_fold, tasks)
-        for one in left:
+        for candidate in left:
             for fold in range(count):
                 answer = next(answers)
                 if isinstance(answer, str):
-                    one.problem = one.problem or answer
+                    candidate.problem = candidate.problem or answer
                 else:
-                    one.scores.setdefault(rows, []).append(judge(answer, rows, fold))
-        left.sort(key=lambda one: -one.score(rows))  # stable: of equals the earlier
+                    candidate.scores.setdefault(rows, []).append(judge(answer, rows, fold))
+        left.sort(key=lambda candidate: -candidate.score(rows))  # stable: of equals the earlier
         if left[0].score(rows) == -np.inf:
             raise UserError(f"params.yaml: every candidate fails: {left[0].problem or 'the metric is not defined'}")
         yield rows, list(left)
         left = left[: -(-len(left) // FACTOR)]
-        left = left if any(one is present for one in left) else [*left, present]
+        left = left if any(candidate is present for candidate in left) else [*left, present]
 
 
 def answer_fold(data: Any, task: tuple[Pipeline, int, int]) -> tuple[np.ndarray, list[str] | None] | str:

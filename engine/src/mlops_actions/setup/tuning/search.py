@@ -41,13 +41,13 @@ def tune(config: Config) -> None:
     metric = find_metric(config.gate.primary, config.data.task, own_metrics(config))
     rungs = search(config, metric)
     rows, ranked = rungs[-1]
-    best, present = ranked[0], next(one for one in ranked if not one.params)
-    failed = [one for one in rungs[0][1] if one.problem]
+    best, present = ranked[0], next(candidate for candidate in ranked if not candidate.params)
+    failed = [candidate for candidate in rungs[0][1] if candidate.problem]
     if failed:
         print(f"tune: of the candidates {len(failed)} fail, such as {_words(failed[0])}: {failed[0].problem}")
     wins = sum(np.greater(best.scores[rows], present.scores[rows])) if not present.problem else len(best.scores[rows])
     new, old = value_of(metric, best.score(rows)), value_of(metric, present.score(rows))
-    found = {
+    result = {
         "best": {metric.name: new},
         "present": {metric.name: old},
         "folds": len(best.scores[rows]),
@@ -56,18 +56,18 @@ def tune(config: Config) -> None:
         "rows": rows,
     }
     table = pd.DataFrame(
-        [_line(metric, number, count, one) for number, (count, left) in enumerate(rungs, 1) for one in left]
+        [_line(metric, number, count, candidate) for number, (count, left) in enumerate(rungs, 1) for candidate in left]
     )
     write_file(config.path(CANDIDATES), table.to_csv(index=False, lineterminator="\n").encode())
-    write_file(config.path(RESULT), (json.dumps(found, indent=2) + "\n").encode())
+    write_file(config.path(RESULT), (json.dumps(result, indent=2) + "\n").encode())
     write_file(config.path(LISTING), b"metrics:\n  - metrics.json\n")
     if best is present:
         print(f"tune: nothing beats the present params; {PARAMS} stays as it is")
         return
     update_params(config.path(PARAMS), {"model.params": {**config.model.params, **best.params}})
     print(
-        f"tune: {metric.name} {new:.6g} instead of {old:.6g}, better in {wins} of {found['folds']} folds; {PARAMS} has "
-        "the params now, and `mlops train` and `mlops compare` judge them"
+        f"tune: {metric.name} {new:.6g} instead of {old:.6g}, better in {wins} of {result['folds']} folds; {PARAMS} "
+        "has the params now, and `mlops train` and `mlops compare` judge them"
     )
 
 
@@ -157,11 +157,11 @@ def _shown(pool: Pool) -> Pool:
     return run
 
 
-def _line(metric: Metric, rung: int, rows: int, one: Candidate) -> dict[str, Any]:
-    scores = one.scores.get(rows)
-    mean = value_of(metric, one.score(rows)) if not one.problem else None
+def _line(metric: Metric, rung: int, rows: int, candidate: Candidate) -> dict[str, Any]:
+    scores = candidate.scores.get(rows)
+    mean = value_of(metric, candidate.score(rows)) if not candidate.problem else None
     spread = float(f"{np.std(scores):.6g}") if scores else None
-    return {"rung": rung, "rows": rows, metric.name: mean, "spread": spread, "params": json.dumps(one.params)}
+    return {"rung": rung, "rows": rows, metric.name: mean, "spread": spread, "params": json.dumps(candidate.params)}
 
 
 def value_of(metric: Metric, score: float) -> float:
@@ -169,5 +169,5 @@ def value_of(metric: Metric, score: float) -> float:
     return float(f"{score if metric.greater_is_better else -score:.10g}")
 
 
-def _words(one: Candidate) -> str:
-    return ", ".join(f"{name}={value}" for name, value in one.params.items()) or "the present params"
+def _words(candidate: Candidate) -> str:
+    return ", ".join(f"{name}={value}" for name, value in candidate.params.items()) or "the present params"

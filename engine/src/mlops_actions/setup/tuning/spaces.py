@@ -50,4 +50,4 @@ def draw_candidates(config: Config) -> list[dict[str, Any]]:
         raise UserError(f"params.yaml: tune.params.{empty[0]} lists no value; list at least one.")
     count = min(config.tune.candidates, len(ParameterGrid(space)))
     drawn = ParameterSampler(space, count, random_state=config.model.seed)
-    return [{}, *(dict(one) for one in drawn)]
+    return [{}, *(dict(params) for params in drawn)]
