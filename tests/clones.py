@@ -94,9 +94,12 @@ class Desk:
 
     def tag(self, name: str, version: str, message: str, minute: int) -> None:
         """Make a role tag of the past, as GTO does."""
+        self._tag(name, version, message, minute)
+        self.git("push", "--quiet", "origin", f"refs/tags/{name}")
+
+    def _tag(self, name: str, version: str, message: str, minute: int) -> None:
         when = f"2026-01-01T00:{minute:02}:00Z"
         self.git("tag", "-a", name, f"model@{version}^{{}}", "-m", message, GIT_COMMITTER_DATE=when)
-        self.git("push", "--quiet", "origin", f"refs/tags/{name}")
 
     def champions(self, line: str) -> None:
         """Make a past of champions: `v1.0.0 v1.1.0 <v1.0.0` was two promotions and a rollback."""
@@ -104,8 +107,10 @@ class Desk:
         for number, word in enumerate(line.split(), start=1):
             version = word.removeprefix("<")
             note = f"\n\nRolled back: {before}" if word != version else ""
-            self.tag(f"model#prod#{number}", version, f"reason {number}{note}", number)
+            self._tag(f"model#prod#{number}", version, f"reason {number}{note}", number)
             before = version
+        if before:
+            self.git("push", "--quiet", "origin", "refs/tags/model#prod#*")
 
     def roles(self) -> dict[str, str]:
         """Which version has which role; GTO, asked on its own, must agree."""

@@ -82,7 +82,8 @@ def test_a_model_becomes_a_version_once_and_main_is_forwarded(
 ) -> None:
     for _ in range(2):
         version()
-        assert "v1.0.0 is registered as model@v1.0.0." in capsys.readouterr().out
+        said = capsys.readouterr().out
+        assert "v1.0.0 is registered as model@v1.0.0." in said and "no workflow can" not in said
     commit = on_origin("refs/tags/model@v1.0.0")
     assert commit and commit == on_origin("refs/heads/main")
     assert git("diff", "--name-only", "HEAD", commit).split() == ["data/summary.json", "dvc.lock", "metrics.json"]
@@ -111,6 +112,19 @@ def test_a_protected_branch_stays_and_the_tag_holds_the_commit(
     version()
     assert "main stays where it is (" in capsys.readouterr().out
     assert on_origin("refs/tags/model@v1.0.0") != on_origin("refs/heads/main")
+
+
+def test_a_version_whose_workflows_no_branch_keeps_is_named(
+    merged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path(".github/workflows").mkdir(parents=True)
+    Path(".github/workflows/a.yml").write_text("jobs: {}\n")
+    git("add", ".github")
+    git("commit", "--quiet", "--message", "Work")
+    refuse(tmp_path, "refs/heads/releases/*", "GH013: Repository rule violations")
+    version()
+    said = "Once main has other workflows, no workflow can give v1.0.0 a role: origin refused the branch releases/"
+    assert said in capsys.readouterr().out
 
 
 def refuse(tmp_path: Path, ref: str, words: str) -> None:

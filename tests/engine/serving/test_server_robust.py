@@ -12,6 +12,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -237,21 +238,25 @@ def test_a_killed_worker_is_replaced_and_the_others_go_on(
     copied: Callable[..., Project], serving: Serve, rows: list[dict[str, Any]]
 ) -> None:
     with serving(copied(), "--workers", "2") as server:
-        workers = [pid for pid in children(server.process.pid) if "spawn_main" in command_of(pid)]
-        assert len(workers) == 2
-        os.kill(workers[0], signal.SIGKILL)
-        ended = time.monotonic() + 5
+
+        def running() -> list[int]:
+            return [pid for pid in children(server.process.pid) if "spawn_main" in command_of(pid)]
+
+        killed, other = workers = running()
+        os.kill(killed, signal.SIGKILL)
         answered = 0
-        while time.monotonic() < ended:
-            try:
+
+        def is_replaced() -> bool:
+            nonlocal answered
+            with suppress(OSError):  # the connections that the killed one had taken
                 answered += server.ask("/predict", rows[0]).status == 200
-            except OSError:  # the connections that the killed one had taken
-                continue
-        assert answered > 100
-        now = wait_until(lambda: [pid for pid in children(server.process.pid) if "spawn_main" in command_of(pid)][1:])
-        assert workers[0] not in now
-        counted = server.ask("/metrics").body
-        assert 'mlops_requests_total{path="/predict",status="200"}' in counted
+            return killed not in running() and len(running()) == 2
+
+        wait_until(is_replaced)
+        assert answered and other in running()
+        assert {server.ask("/predict", row).status for row in rows[:100]} == {200}
+        workers += running()
+        assert 'mlops_requests_total{path="/predict",status="200"}' in server.ask("/metrics").body
     assert not any(is_running(pid) for pid in workers)
 
 

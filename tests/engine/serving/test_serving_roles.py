@@ -244,7 +244,7 @@ def test_a_canary_that_refuses_what_the_champion_answers_is_cut_off_and_stays_it
         assert "cut it off" in report["reason"]
     with following() as server:
         wait_until(lambda: server.ask("/predict", rows[0]).status == 200)
-        time.sleep(2)
+        wait_until(lambda: "mlops_canary_cut_off 1.0" in server.ask("/metrics").body)
         assert {server.ask("/predict", row).body["version"] for row in rows[:20]} == {"v1.0.0"}
         origin("canary", "start", "v2.0.0", "--share", "99", "--reason", "another try")
         wait_until(lambda: roles(server).get("canary") == "v2.0.0")
