@@ -7,12 +7,11 @@ import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from baked import Bake, Project, environment, run
-from inside import Inside
 from tables import save
+from verbs import Answer, call_verb
 
 OWN = [("three classes", "parquet"), ("prices", "csv")]
 
@@ -97,23 +96,21 @@ BEFORE_SETUP = {
 
 
 @pytest.mark.parametrize("words", VERBS)
-def test_a_verb_outside_a_project_says_so(inside: Inside, tmp_path: Path, words: str) -> None:
-    said = one_sentence(inside("verb", tmp_path, words=words.split()))
+def test_a_verb_outside_a_project_says_so(tmp_path: Path, words: str) -> None:
+    said = one_sentence(call_verb(tmp_path, *words.split()))
     assert said.endswith(f"params.yaml: not found in {tmp_path}; run this in the project.\n")
 
 
 @pytest.mark.parametrize("words", BEFORE_SETUP)
-def test_a_verb_before_its_turn_says_what_comes_first(
-    inside: Inside, fresh: Callable[..., Project], words: str
-) -> None:
+def test_a_verb_before_its_turn_says_what_comes_first(fresh: Callable[..., Project], words: str) -> None:
     project = fresh(50)
     guesses = "gate.primary is still `guess`; run `mlops setup`, which finds it out from the data."
-    assert guesses in one_sentence(inside("verb", project.path, words=words.split()))
+    assert guesses in one_sentence(call_verb(project.path, *words.split()))
     project.write("params.yaml", project.read("params.yaml").replace("primary: guess", "primary: roc_auc"))
-    assert BEFORE_SETUP[words] in one_sentence(inside("verb", project.path, words=words.split()))
+    assert BEFORE_SETUP[words] in one_sentence(call_verb(project.path, *words.split()))
 
 
-def one_sentence(done: list[Any]) -> str:
-    code, said = done
+def one_sentence(answer: Answer) -> str:
+    code, _, said = answer
     assert code == 1 and said.startswith("mlops ") and said.count("\n") == 1, said
     return said

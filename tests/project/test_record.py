@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import yaml
 from baked import TEMPLATE, Project, environment, run
-from inside import Inside
+from verbs import call_verb
 
 DATA = "data/raw/dataset.csv"
 Mlops = Callable[..., subprocess.CompletedProcess[str]]
@@ -84,21 +84,12 @@ def assert_whole(project: Project) -> None:
     assert project.run("git", "status", "--porcelain").stdout == ""
 
 
-@pytest.fixture
-def hear(inside: Inside) -> Callable[..., tuple[int, str, str]]:
-    """`hear(project, "train")`: the exit code of a verb, and what it says to stderr and to stdout."""
-    return lambda project, *words: tuple(inside("hear", project.path, words=list(words)))
-
-
-Hear = Callable[..., tuple[int, str, str]]
-
-
-def test_a_colleagues_data_and_results_are_placed_before_anything_is_decided(team: Team, hear: Hear) -> None:
+def test_a_colleagues_data_and_results_are_placed_before_anything_is_decided(team: Team) -> None:
     project = team.user("trains")
     former = recorded(project)[DATA]
     project.run("git", "switch", "--quiet", "more")
     assert digest(project.path / DATA) == former != recorded(project)[DATA]
-    code, errors, said = hear(project, "train")
+    code, said, errors = call_verb(project.path, "train")
     assert (code, said.splitlines()[-1]) == (0, "Nothing to retrain: every stage is up to date."), errors
     assert_whole(project)
     told = next(line for line in said.splitlines() if line.startswith(DATA))
@@ -106,73 +97,73 @@ def test_a_colleagues_data_and_results_are_placed_before_anything_is_decided(tea
     assert digest(project.path / told.split()[-1].rstrip(".")) == former, "the bytes of before can be had again"
 
 
-def test_a_comparison_is_of_what_the_branch_records(team: Team, hear: Hear) -> None:
+def test_a_comparison_is_of_what_the_branch_records(team: Team) -> None:
     project = team.user("compares")
     project.run("git", "switch", "--quiet", "more")
-    code, errors, said = hear(project, "compare")
+    code, said, errors = call_verb(project.path, "compare")
     assert "v1.0.0" in said and "`400`" in said and "`600`" in said, errors
     assert "Data** unchanged" not in said
     assert_whole(Project(project.path))
 
 
-def test_results_that_came_alone_take_the_place_of_those_that_lie_here(team: Team, hear: Hear) -> None:
+def test_results_that_came_alone_take_the_place_of_those_that_lie_here(team: Team) -> None:
     project = team.user("predicts")
     project.run("git", "switch", "--quiet", "more")
-    code, errors, _ = hear(project, "predict", DATA)
+    code, _, errors = call_verb(project.path, "predict", DATA)
     assert code == 0 and "models/bundle.zip is now what dvc.lock records" in errors
     assert digest(project.path / "models/bundle.zip") == recorded(project)["models/bundle.zip"]
 
 
 @pytest.mark.parametrize("verb", ["train", "compare", "tune", "pull"])
-def test_an_edit_is_neither_overwritten_nor_taken_silently(team: Team, hear: Hear, verb: str) -> None:
+def test_an_edit_is_neither_overwritten_nor_taken_silently(team: Team, verb: str) -> None:
     project = team.user(f"edits-{verb}")
     edited = project.read(DATA).replace("yes", "no", 1)
     project.write(DATA, edited)
-    code, errors, _ = hear(project, verb)
+    code, _, errors = call_verb(project.path, verb)
     assert code == 1 and errors.count("\n") == 1, errors
     assert f"{DATA} was edited" in errors and f"`uv run dvc add {DATA}`" in errors and "checkout --force" in errors
     assert project.read(DATA) == edited
     assert project.run("git", "status", "--porcelain").stdout == ""
 
 
-def test_training_with_nothing_to_do_still_learns_of_a_new_version(team: Team, hear: Hear) -> None:
+def test_training_with_nothing_to_do_still_learns_of_a_new_version(team: Team) -> None:
     project = team.user("learns")
     project.run("git", "tag", "--delete", "model@v1.0.0")
-    code, _, said = hear(project, "train")
+    code, said, _ = call_verb(project.path, "train")
     assert code == 0 and "Nothing to retrain" in said
     assert project.run("git", "tag").stdout == "model@v1.0.0\n"
 
 
-def test_a_tag_that_is_no_version_is_no_champion(team: Team, hear: Hear) -> None:
+def test_a_tag_that_is_no_version_is_no_champion(team: Team) -> None:
     project = team.user("light")
     project.run("git", "tag", "--delete", "model@v1.0.0")
     project.run("git", "remote", "remove", "origin")
     project.run("git", "tag", "model@v7.0.0")
-    code, errors, said = hear(project, "compare")
+    code, said, errors = call_verb(project.path, "compare")
     assert code == 0 and "v7.0.0" not in said, errors
 
 
-def test_an_edit_is_taken_by_recording_it_or_given_up_by_force_and_stops_no_push(team: Team, hear: Hear) -> None:
+def test_an_edit_is_taken_by_recording_it_or_given_up_by_force_and_stops_no_push(team: Team) -> None:
     project = team.user("edits")
     project.write(DATA, project.read(DATA).replace("yes", "no", 1))
-    code, errors, _ = hear(project, "push")
+    code, _, errors = call_verb(project.path, "push")
     assert code == 0 and f"{DATA} was edited" in errors and "What is recorded is pushed." in errors
     edited = digest(project.path / DATA)
-    code, errors, said = hear(project, "checkout", "--force")
+    code, said, errors = call_verb(project.path, "checkout", "--force")
     assert code == 0, errors
     assert digest(project.path / said.split()[-1].rstrip(".")) == edited, "which can be had again"
     assert_whole(project)
     project.write(DATA, project.read(DATA).replace("yes", "no", 1))
     project.run("dvc", "add", "--quiet", DATA)
-    code, errors, said = hear(project, "checkout")
+    code, said, errors = call_verb(project.path, "checkout")
     assert (code, errors, said) == (0, "", "")
     project.run("git", "restore", f"{DATA}.dvc")  # undone: the cache has the edit, so that it is no loss
-    code, errors, said = hear(project, "checkout")
+    code, said, errors = call_verb(project.path, "checkout")
     assert code == 0 and "the former one is .dvc/" in said
     assert_whole(project)
 
 
-def test_a_folder_counts_as_edited_when_a_file_is_added_changed_or_gone(team: Team, hear: Hear) -> None:
+def test_a_folder_counts_as_edited_when_a_file_is_added_changed_or_gone(team: Team) -> None:
     project = team.user("folder")
     folder = project.path / "data/raw/events"
     folder.mkdir()
@@ -185,7 +176,7 @@ def test_a_folder_counts_as_edited_when_a_file_is_added_changed_or_gone(team: Te
     project.run("dvc", "add", "--quiet", folder)
     project.commit("Three")
     project.run("git", "checkout", "--quiet", "HEAD~1")
-    code, errors, said = hear(project, "checkout")
+    code, said, errors = call_verb(project.path, "checkout")
     assert code == 0 and digest(folder) == first, errors
     for edit in (
         lambda: (folder / "04.csv").write_text("month\n04\n"),
@@ -194,15 +185,13 @@ def test_a_folder_counts_as_edited_when_a_file_is_added_changed_or_gone(team: Te
     ):
         edit()
         edited = digest(folder)
-        code, errors, _ = hear(project, "train")
+        code, _, errors = call_verb(project.path, "train")
         assert code == 1 and "data/raw/events was edited (0" in errors and digest(folder) == edited
-        assert hear(project, "checkout", "--force")[0] == 0
+        assert call_verb(project.path, "checkout", "--force").code == 0
         assert digest(folder) == first
 
 
-def test_work_after_a_killed_placement_is_an_edit_and_a_folder_that_it_left_mixed_is_none(
-    team: Team, hear: Hear
-) -> None:
+def test_work_after_a_killed_placement_is_an_edit_and_a_folder_that_it_left_mixed_is_none(team: Team) -> None:
     project = team.user("half")
     folder = project.path / "data/raw/events"
     folder.mkdir()
@@ -219,29 +208,29 @@ def test_work_after_a_killed_placement_is_an_edit_and_a_folder_that_it_left_mixe
     placing, left = project.path / ".dvc/tmp/placing", f"{md5} data/raw/events\n{recorded(project)[DATA]} {DATA}\n"
     placing.write_text(left)
     (folder / "mine.csv").write_text("x\nmine\n")
-    code, errors, _ = hear(project, "checkout")
+    code, _, errors = call_verb(project.path, "checkout")
     assert code == 1 and "has data/raw/events/mine.csv besides: move that elsewhere" in errors
     (folder / "mine.csv").unlink()
-    code, errors, _ = hear(project, "checkout")
+    code, _, errors = call_verb(project.path, "checkout")
     assert code == 0 and digest(folder) == first, errors
 
     placing.write_text(left)
     work = project.read(DATA) + "new,work\n"
     project.write(DATA, work)
-    code, errors, _ = hear(project, "train")
+    code, _, errors = call_verb(project.path, "train")
     assert code == 1 and f"{DATA} was edited" in errors and project.read(DATA) == work
     (folder / "b.csv").unlink()
     placing.write_text(left)
-    assert hear(project, "checkout", "--force")[0] == 0
+    assert call_verb(project.path, "checkout", "--force").code == 0
 
     placing.write_text(left)  # somebody else ended what was killed
-    assert hear(project, "checkout")[0] == 0
+    assert call_verb(project.path, "checkout").code == 0
     (folder / "a.csv").unlink()
-    code, errors, _ = hear(project, "checkout")
+    code, _, errors = call_verb(project.path, "checkout")
     assert code == 1 and "data/raw/events was edited (a.csv)" in errors and not (folder / "a.csv").exists()
 
 
-def test_what_cannot_be_placed_leaves_what_is_there_and_says_so(team: Team, hear: Hear) -> None:
+def test_what_cannot_be_placed_leaves_what_is_there_and_says_so(team: Team) -> None:
     project = team.user("damaged")
     former = digest(project.path / DATA)
     project.run("git", "switch", "--quiet", "more")
@@ -262,15 +251,15 @@ def test_what_cannot_be_placed_leaves_what_is_there_and_says_so(team: Team, hear
         ("outs: [1,2]\n", f"{DATA}.dvc holds what DVC does not know: `git restore {DATA}.dvc`"),
     ):
         project.write(f"{DATA}.dvc", text)
-        code, errors, _ = hear(project, "train")
+        code, _, errors = call_verb(project.path, "train")
         assert code == 1 and told in errors and "Traceback" not in errors, errors
         assert digest(project.path / DATA) == former
 
 
-def test_an_object_that_is_damaged_here_is_fetched_again(team: Team, hear: Hear) -> None:
+def test_an_object_that_is_damaged_here_is_fetched_again(team: Team) -> None:
     project = team.user("mends")
     project.run("git", "switch", "--quiet", "more")
-    assert hear(project, "checkout")[0] == 0
+    assert call_verb(project.path, "checkout").code == 0
     for path in (DATA, "models/bundle.zip"):
         object_name = recorded(project)[path]
         for kept in project.path.glob(f".dvc/*/files/md5/{object_name[:2]}/{object_name[2:]}"):
@@ -278,12 +267,12 @@ def test_an_object_that_is_damaged_here_is_fetched_again(team: Team, hear: Hear)
             kept.write_bytes(kept.read_bytes()[:-1] + b"?")
             kept.chmod(0o444)
         (project.path / path).unlink()
-        code, errors, _ = hear(project, "checkout")
+        code, _, errors = call_verb(project.path, "checkout")
         assert code == 0 and f"was damaged ({path}), so it is deleted." in errors, errors
         assert digest(project.path / path) == object_name
 
 
-def test_a_record_or_parameters_that_cannot_be_read_are_named_before_anything_is_done(team: Team, hear: Hear) -> None:
+def test_a_record_or_parameters_that_cannot_be_read_are_named_before_anything_is_done(team: Team) -> None:
     project = team.user("unread")
     lock, params = project.read("dvc.lock"), project.read("params.yaml")
     marks = f"<<<<<<< HEAD\n{params}=======\n{params}>>>>>>> more\n"
@@ -295,42 +284,42 @@ def test_a_record_or_parameters_that_cannot_be_read_are_named_before_anything_is
         former = project.read(path)
         project.write(path, text)
         for verb in ("train", "checkout", "push"):
-            code, errors, _ = hear(project, verb)
+            code, _, errors = call_verb(project.path, verb)
             assert code == 1 and told in errors and errors.count("\n") == 1, (verb, errors)
         project.write(path, former)
     project.write("params.yaml", f"{params}\nfoo: 1\n")
-    code, errors, _ = hear(project, "train")
+    code, _, errors = call_verb(project.path, "train")
     assert code == 1 and "foo is not a known key" in errors
     project.write("params.yaml", params)
     assert_whole(project)
 
 
-def test_a_comparison_with_a_stale_model_says_what_changed(team: Team, hear: Hear) -> None:
+def test_a_comparison_with_a_stale_model_says_what_changed(team: Team) -> None:
     project = team.user("stale")
     features = "src/customer_churn/features.py"
     project.write(features, f"{project.read(features)}\n# Another line.\n")
     project.set(**{"model.seed": 7})
-    code, errors, _ = hear(project, "compare")
+    code, _, errors = call_verb(project.path, "compare")
     assert code == 1 and f"{features} changed since featurize, export ran" in errors, errors
     assert "model.seed in params.yaml changed since " in errors and errors.endswith(": run `mlops train` first.\n")
 
 
-def test_data_that_is_gone_comes_back_where_its_bytes_are_on_this_machine(team: Team, hear: Hear) -> None:
+def test_data_that_is_gone_comes_back_where_its_bytes_are_on_this_machine(team: Team) -> None:
     project = team.user("gone")
     (project.path / DATA).unlink()
     (project.path / DATA).symlink_to("/nowhere/at/all")
-    code, errors, _ = hear(project, "train")
+    code, _, errors = call_verb(project.path, "train")
     assert code == 0, errors
     assert_whole(project)
 
 
-def test_data_that_two_branches_changed_is_chosen_by_a_person(team: Team, hear: Hear) -> None:
+def test_data_that_two_branches_changed_is_chosen_by_a_person(team: Team) -> None:
     project = team.user("conflict")
     project.write(DATA, project.read(DATA).replace("yes", "no", 1))
     project.run("dvc", "add", "--quiet", DATA)
     project.commit("Correct a row")
     assert project.run("git", "merge", "--quiet", "more", check=False).returncode
-    code, errors, _ = hear(project, "train")
+    code, _, errors = call_verb(project.path, "train")
     assert code == 1 and f"{DATA}.dvc is in conflict" in errors and f"git checkout --theirs {DATA}.dvc" in errors
 
 
@@ -339,11 +328,11 @@ def test_data_that_two_branches_changed_is_chosen_by_a_person(team: Team, hear: 
 )
 @pytest.mark.parametrize("damage", ["changed", "gone"])
 def test_a_result_that_was_changed_or_is_gone_is_brought_back(
-    team: Team, hear: Hear, tmp_path: Path, path: str, damage: str
+    team: Team, tmp_path: Path, path: str, damage: str
 ) -> None:
     project = team.user(f"{damage}-{path.replace('/', '-')}")
     (project.path / path).unlink() if damage == "gone" else project.write(path, "damaged\n")
-    code, errors, said = hear(project, "train")
+    code, said, errors = call_verb(project.path, "train")
     assert (code, said.splitlines()[-1]) == (0, "Nothing to retrain: every stage is up to date."), errors
     assert_whole(project)
 
@@ -361,10 +350,10 @@ def test_a_result_of_which_no_commit_has_the_bytes_is_made_again(team: Team, mlo
     assert project.read("metrics.json") == content
 
 
-def test_results_that_are_in_no_store_are_made_again_where_others_lie(team: Team, mlops: Mlops, hear: Hear) -> None:
+def test_results_that_are_in_no_store_are_made_again_where_others_lie(team: Team, mlops: Mlops) -> None:
     project = team.user("unpushed")
     project.run("git", "switch", "--quiet", "more")
-    hear(project, "checkout")
+    call_verb(project.path, "checkout")
     shutil.rmtree(project.path / "models")
     whole = recorded(project)
     for path in ("models/bundle.zip", "models/pipeline.skops"):
@@ -374,34 +363,32 @@ def test_results_that_are_in_no_store_are_made_again_where_others_lie(team: Team
             md5 = whole[path]
             (project.path / f".dvc/{home}/files/md5" / md5[:2] / md5[2:]).unlink(missing_ok=True)
     project.run("git", "remote", "set-url", "origin", str(team.folder / "nowhere.git"))
-    assert "run `mlops train`, which makes it again" in hear(project, "compare")[1]
+    assert "run `mlops train`, which makes it again" in call_verb(project.path, "compare").err
     said = mlops(project, "train").stdout
     assert "What dvc.lock records of train, export is nowhere, so it is made again." in said
     assert_whole(project)
 
 
 @pytest.mark.parametrize("path", ["schema.yaml", "features.sql", "src/customer_churn/features.py", f"{DATA}.dvc"])
-def test_an_input_that_is_gone_is_named_and_not_taken_for_unchanged(team: Team, hear: Hear, path: str) -> None:
+def test_an_input_that_is_gone_is_named_and_not_taken_for_unchanged(team: Team, path: str) -> None:
     project = team.user(f"without-{Path(path).name}")
     (project.path / path).unlink()
     for verb in ("train", "compare"):
-        code, errors, _ = hear(project, verb)
+        code, _, errors = call_verb(project.path, verb)
         assert code == 1 and f"{path} is " in errors and f"`git restore {path}`" in errors, errors
 
 
 @pytest.mark.parametrize("path", ["schema.yaml", "features.sql", "src/customer_churn/features.py"])
-def test_line_ends_of_another_editor_change_no_stage(team: Team, hear: Hear, path: str) -> None:
+def test_line_ends_of_another_editor_change_no_stage(team: Team, path: str) -> None:
     project = team.user(f"crlf-{Path(path).name}")
     content = (project.path / path).read_bytes()
     (project.path / path).write_bytes(content.replace(b"\n", b"\r\n"))
-    code, errors, said = hear(project, "train")
+    code, said, errors = call_verb(project.path, "train")
     assert (code, said.splitlines()[-1]) == (0, "Nothing to retrain: every stage is up to date."), errors
     assert (project.path / path).read_bytes() == content
 
 
-def test_a_stage_that_fails_leaves_what_git_keeps_and_what_was_made_in_place(
-    team: Team, mlops: Mlops, hear: Hear
-) -> None:
+def test_a_stage_that_fails_leaves_what_git_keeps_and_what_was_made_in_place(team: Team, mlops: Mlops) -> None:
     project = team.user("fails")
     schema = project.read("schema.yaml")
     project.write("schema.yaml", schema.replace("{type: number, ", "{type: number, max: -1, ", 1))
@@ -410,11 +397,11 @@ def test_a_stage_that_fails_leaves_what_git_keeps_and_what_was_made_in_place(
     assert failed.returncode == 1 and failed.stderr.splitlines()[-1].startswith("mlops train: a stage failed")
     project.write("schema.yaml", schema)
     assert_whole(project)
-    assert hear(project, "train")[2].splitlines()[-1] == "Nothing to retrain: every stage is up to date."
+    assert call_verb(project.path, "train").out.splitlines()[-1] == "Nothing to retrain: every stage is up to date."
 
 
 def test_a_switch_a_merge_and_a_rebase_place_data_by_a_hook_that_is_silent_elsewhere(
-    team: Team, project: Project, hear: Hear
+    team: Team, project: Project
 ) -> None:
     user = team.user("hooked")
     (user.path / ".venv").symlink_to(project.path / ".venv")
@@ -425,7 +412,7 @@ def test_a_switch_a_merge_and_a_rebase_place_data_by_a_hook_that_is_silent_elsew
         done = user.run("git", *words, **{"CI": "", **more})
         return done.stdout + done.stderr
 
-    assert hear(user, "setup")[0] == 0
+    assert call_verb(user.path, "setup").code == 0
     former = digest(user.path / DATA)
 
     assert f"{DATA} is now what git names, " in git("switch", "--quiet", "more")
@@ -439,12 +426,12 @@ def test_a_switch_a_merge_and_a_rebase_place_data_by_a_hook_that_is_silent_elsew
     assert f"{DATA} is now what git names" in git("merge", "--quiet", "--no-verify", "more")
     assert digest(user.path / DATA) == recorded(user)[DATA] != former
     git("reset", "--quiet", "--hard", "model@v1.0.0")
-    hear(user, "checkout")
+    call_verb(user.path, "checkout")
     user.write("NOTES.md", "Ours.\n")
     user.commit("Note")
     assert f"{DATA} is now what git names" in git("rebase", "--quiet", "more")
     assert digest(user.path / DATA) == recorded(user)[DATA] != former
-    assert hear(user, "checkout")[0] == 0, "and what was made, wherever it is"
+    assert call_verb(user.path, "checkout").code == 0, "and what was made, wherever it is"
     assert_whole(user)
 
     edited = user.read(DATA).replace("yes", "no", 1)

@@ -14,8 +14,8 @@ from baked import Bake, Project
 from mlops_actions.core.config import load_config
 from mlops_actions.core.paths import TEST_ROWS
 from mlops_actions.setup import describe
-from pipeline import prepare_data, set_up
-from tables import DATA
+from pipeline import computing, prepare_data, set_up
+from tables import DATA, keep
 
 PARAMS = "params.yaml"
 USUAL = "hist_gradient_boosting"
@@ -84,7 +84,8 @@ def choose(capsys: pytest.CaptureFixture[str]) -> Choose:
 
     def run(project: Project) -> Choice:
         capsys.readouterr()
-        describe.ensure_schema(load_config(project.path, guesses=True), choose=True)
+        with computing("processes:1"):  # the processes of more would take longer to begin than the work
+            describe.ensure_schema(load_config(project.path, guesses=True), choose=True)
         lines = capsys.readouterr().out.splitlines()
         scores = [line.split(maxsplit=2)[1:] for line in lines if line.startswith("setup:   ")]
         sentences = [line for line in lines if line.startswith("setup: model.estimator")]
@@ -163,24 +164,33 @@ def test_test_rows_have_no_say(choose: Choose, made: Make) -> None:
     spoiled, trained = rows.copy(), rows.copy()
     spoiled.loc[tested, "y"] = spoiled.loc[tested, "y"].sample(frac=1, random_state=0).to_numpy()
     trained.loc[~tested, "y"] = trained.loc[~tested, "y"].sample(frac=1, random_state=0).to_numpy()
-    usual = choose(made(rows)).scores
+
+    def scores(table: pd.DataFrame) -> dict[str, float]:
+        project = made(table)
+        project.set(**{"tune.folds": 2})
+        return choose(project).scores
+
+    usual = scores(rows)
     assert len(usual) == 5
-    assert choose(made(spoiled)).scores == usual != choose(made(trained)).scores
+    assert scores(spoiled) == usual != scores(trained)
 
 
 def test_too_few_rows_to_compare_keep_the_usual_estimator(choose: Choose, made: Make) -> None:
-    chosen = choose(made(straight(4)))
+    project = made(straight(4))
+    project.set(**{"tune.folds": 5})
+    chosen = choose(project)
     assert f"estimator: {USUAL}" in chosen.model
-    assert "since families cannot be compared: params.yaml: tune.folds is 3, but there are" in chosen.sentence
+    assert "since families cannot be compared: params.yaml: tune.folds is 5, but there are" in chosen.sentence
 
 
 def test_weights_and_missing_targets_are_minded(choose: Choose, fresh: Make) -> None:
     project = fresh(600)
-    lines = project.read(DATA).splitlines()
+    few = keep("total_day_minutes", "number_customer_service_calls", "churn")
+    lines = few(project.read(DATA)).splitlines()
     place = lines[0].split(",").index("churn")
     rows = [line.split(",") for line in lines[1:]]
     for row in rows[::10]:
         row[place] = ""
     project.write(DATA, "\n".join([lines[0] + ",w", *(",".join([*row, "2"]) for row in rows)]) + "\n")
-    project.set(**{"data.weight": "w"})
+    project.set(**{"data.weight": "w", "tune.folds": 2})
     assert len(choose(project).scores) == 5

@@ -1,5 +1,6 @@
 """The same search and the same model wherever the work runs: here, in processes, on Dask workers without our code."""
 
+import importlib.metadata
 import json
 import subprocess
 import sys
@@ -10,9 +11,17 @@ from typing import Any
 
 import pytest
 from baked import TEMPLATE, Project, environment
-from inside import Inside
+from distributed import Client
+from mlops_actions.core.config import load_config
+from mlops_actions.core.errors import UserError
+from mlops_actions.core.paths import PIPELINE
+from mlops_actions.stages import compute, evaluate, export, featurize, history, prepare, train
+from pipeline import Search, computing, fit_and_score, read_trained, search_params, set_up
+from tables import DATA, keep
 
 PARAMS = "params.yaml"
+COLUMNS = ("state", "international_plan", "number_vmail_messages", "total_day_minutes", "total_intl_calls",
+           "number_customer_service_calls", "churn")  # fmt: skip
 BARE_WORKER = """
 import sys
 sys.path[:] = [path for path in sys.path if path != {source!r}]
@@ -51,85 +60,136 @@ def start(command: list[str], folder: Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.fixture(scope="module")
-def tuned(inside: Inside, fresh: Callable[..., Project]) -> Callable[[str], dict[str, Any]]:
-    """`tuned("processes:2")`: what a search gives and leaves, and the bytes of the model trained after it."""
-    done: dict[str, dict[str, Any]] = {}
+def tuned(fresh: Callable[..., Project]) -> Callable[[str], tuple[Search, bytes]]:
+    """`tuned("processes:2")`: what a search leaves, and the model trained after it."""
+    there = fresh(2000)
+    there.write(DATA, keep(*COLUMNS)(there.read(DATA)))
+    tried = {"max_leaf_nodes": [4, 8], "learning_rate": [0.05, 0.2], "max_iter": [20]}
+    there.set(**{"tune.params": tried, "tune.folds": 3})
+    params = there.read(PARAMS)
 
-    def tune(place: str) -> dict[str, Any]:
-        if place not in done:
-            there = fresh(2000)
-            tried = {"max_leaf_nodes": [4, 8], "learning_rate": [0.05, 0.2], "max_iter": [20]}
-            there.set(**{"tune.params": tried, "tune.folds": 3})
-            done[place] = inside("tune", there.path, place=place)
-        return done[place]
+    def tune(place: str) -> tuple[Search, bytes]:
+        there.write(PARAMS, params)
+        (there.path / "schema.yaml").unlink(missing_ok=True)
+        search = search_params(there.path, place)
+        train.run(load_config(there.path))
+        return search, (there.path / PIPELINE).read_bytes()
 
     return tune
 
 
-def test_the_workers_cannot_import_the_package(inside: Inside, tmp_path: Path, scheduler: str) -> None:
-    assert inside("workers", tmp_path, address=scheduler) == [False, False]
+def test_the_workers_cannot_import_the_package(scheduler: str) -> None:
+    def can_import() -> bool:  # within this function, for the workers have no tests to import it from
+        from importlib.util import find_spec
+
+        return find_spec("mlops_actions") is not None
+
+    with Client(scheduler, timeout=30) as client:
+        client.wait_for_workers(2, timeout=60)
+        assert [*client.run(can_import).values()] == [False, False]
 
 
 def test_the_search_gives_the_same_to_the_last_digit_and_so_does_the_training(
-    tuned: Callable[[str], dict[str, Any]], scheduler: str
+    tuned: Callable[[str], tuple[Search, bytes]], scheduler: str
 ) -> None:
-    here = tuned("local")
-    assert here["said"] == "" and here["metrics"]["candidates"] == 4 and here["metrics"]["rows"] > 1500
-    assert [line.split(",")[0] for line in here["table"].splitlines()[1:]] == ["1"] * 5 + ["2"] * 3
-    assert here == tuned("processes:1") == tuned(scheduler)
+    here, model = tuned("local")
+    assert here.metrics["candidates"] == 4 and here.metrics["rows"] > 1500
+    assert [line.split(",")[0] for line in here.table.splitlines()[1:]] == ["1"] * 5 + ["2"] * 3
+    assert (here, model) == tuned("processes:1") == tuned(scheduler)
 
 
-def test_a_place_that_is_none_is_a_sentence(inside: Inside, tmp_path: Path) -> None:
-    for wrong in ("cluster", "processes:0", "processes:many", "tcp://nowhere", "http://127.0.0.1:8786"):
-        said = inside("compute", tmp_path, place=wrong)
-        assert said == f"COMPUTE is {wrong!r}; use local, processes:N such as processes:4, or tcp://HOST:8786."
+def refusal_of(place: str) -> str:
+    """Return the sentence that refuses a place to compute."""
+    with pytest.raises(UserError) as refusal, computing(place), compute.open_pool(None) as run:
+        list(run(max, []))
+    return str(refusal.value)
 
 
-def test_a_scheduler_that_does_not_answer_is_a_sentence_within_its_time(inside: Inside, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "wrong", ["cluster", "processes:0", "processes:many", "tcp://nowhere", "http://127.0.0.1:8786"]
+)
+def test_a_place_that_is_none_is_a_sentence(wrong: str) -> None:
+    assert refusal_of(wrong) == (
+        f"COMPUTE is {wrong!r}; use local, processes:N such as processes:4, or tcp://HOST:8786."
+    )
+
+
+def test_a_scheduler_that_does_not_answer_is_a_sentence_within_its_time() -> None:
     began = time.monotonic()
-    said = inside("compute", tmp_path, place="tcp://127.0.0.1:9")
+    said = refusal_of("tcp://127.0.0.1:9")
     assert said.startswith("COMPUTE: no Dask scheduler answers at tcp://127.0.0.1:9 (") and "\n" not in said
     assert time.monotonic() - began < 30
 
 
-def test_workers_with_other_libraries_are_refused(inside: Inside, tmp_path: Path, scheduler: str) -> None:
-    said = inside("compute", tmp_path, place=scheduler, pretend={"scikit-learn": "1.0"})
+def test_workers_with_other_libraries_are_refused(scheduler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = importlib.metadata.version
+    monkeypatch.setattr(importlib.metadata, "version", lambda name: {"scikit-learn": "1.0"}.get(name) or known(name))
+    said = refusal_of(scheduler)
     assert "has scikit-learn 1." in said and "but this environment has 1.0; give the workers what uv.lock names" in said
+
+
+def featurized(fresh: Callable[..., Project], rows: int, task: str = "classification") -> Project:
+    """A project whose features are made."""
+    project = fresh(rows, task)
+    config = set_up(project.path)
+    for stage in (prepare, history, featurize):
+        stage.run(config)
+    return project
+
+
+def fit(project: Project, estimator: str, place: str = "") -> dict[str, Any]:
+    """Run the stages from train on, computing somewhere, and return what `read_trained` says."""
+    project.set(**{"model.estimator": estimator})
+    config = load_config(project.path)
+    with computing(place):
+        for stage in (train, evaluate, export):
+            stage.run(config)
+    return read_trained(project.path)
 
 
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_xgboost_trains_here_and_on_dask_with_the_same_bytes_each_time(
-    inside: Inside, fresh: Callable[..., Project], scheduler: str, task: str
+    fresh: Callable[..., Project], scheduler: str, task: str
 ) -> None:
-    there = fresh(1200, task)
-    alone, again = (inside("train", there.path, estimator="xgboost") for _ in range(2))
+    there = featurized(fresh, 1200, task)
+    alone, again = (fit(there, "xgboost") for _ in range(2))
     assert alone["digests"] == again["digests"]
-    spread, again = (inside("train", there.path, estimator="xgboost_dask", place=scheduler) for _ in range(2))
+    spread, again = (fit(there, "xgboost_dask", scheduler) for _ in range(2))
     assert spread["digests"] == again["digests"]
-    for said in (alone, spread):
-        assert said["manifest"]["format"] == "onnx", said["manifest"]["why"]
-        assert said["manifest"]["parity"]["max_difference"] <= said["manifest"]["parity"]["tolerance"]
-        assert said["manifest"]["classes"] == (["no", "yes"] if task == "classification" else None)
+    for trained in (alone, spread):
+        assert trained["manifest"]["format"] == "onnx", trained["manifest"]["why"]
+        assert trained["manifest"]["parity"]["max_difference"] <= trained["manifest"]["parity"]["tolerance"]
+        assert trained["manifest"]["classes"] == (["no", "yes"] if task == "classification" else None)
     metric = "roc_auc" if task == "classification" else "r2"
     assert spread["metrics"][metric] == pytest.approx(alone["metrics"][metric], abs=0.05)
 
 
-def test_xgboost_minds_class_weights_and_is_tuned_with_them(inside: Inside, fresh: Callable[..., Project]) -> None:
+def test_xgboost_minds_class_weights_and_is_tuned_with_them(fresh: Callable[..., Project]) -> None:
     there = fresh(600)
+    there.write(DATA, keep(*COLUMNS)(there.read(DATA)))
     there.set(**{"model.estimator": "xgboost", "gate.primary": "recall"})
-    plain = inside("train", there.path)
+    set_up(there.path)
+    plain = fit_and_score(there.path)
     there.set(**{"model.class_weight": {"yes": 20}, "tune.params": {"max_depth": [1]}})
-    assert inside("train", there.path)["metrics"]["recall"] > plain["metrics"]["recall"] + 0.1
-    found = inside("tune", there.path, place="processes:1")
-    assert found["said"] == "" and found["metrics"]["present"]["recall"] > plain["metrics"]["recall"]
+    assert fit_and_score(there.path)["recall"] > plain["recall"] + 0.1
+    assert search_params(there.path).metrics["present"]["recall"] > plain["recall"]
 
 
-def test_without_its_group_a_package_is_a_sentence(inside: Inside, fresh: Callable[..., Project]) -> None:
-    there = fresh(300)
-    said = inside("without", there.path, package="xgboost", estimator="xgboost")
-    assert said == (
-        'params.yaml: model.estimator xgboost needs xgboost: add "xgboost" to default-groups in pyproject.toml, then '
-        "`uv sync`."
-    )
-    said = inside("without", there.path, package="distributed", estimator="xgboost_dask")
-    assert said.endswith('needs distributed: add "cluster" to default-groups in pyproject.toml, then `uv sync`.')
+def test_without_its_group_a_package_is_a_sentence(
+    fresh: Callable[..., Project], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = load_config(featurized(fresh, 200).path)
+    for package, estimator, group, start in (
+        ("xgboost", "xgboost", "xgboost", "params.yaml: model.estimator "),
+        ("distributed", "xgboost_dask", "cluster", ""),
+    ):
+        for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+            monkeypatch.delitem(sys.modules, name)
+        monkeypatch.setitem(sys.modules, package, None)
+        model = config.model.model_copy(update={"estimator": estimator})
+        with pytest.raises(UserError) as refusal:
+            train.run(config.model_copy(update={"model": model}))
+        assert str(refusal.value) == (
+            f'{start}{estimator} needs {package}: add "{group}" to default-groups in pyproject.toml, then `uv sync`.'
+        )
+        monkeypatch.undo()

@@ -8,11 +8,13 @@ from typing import Any
 import pytest
 import yaml
 from baked import Bake, Project
-from inside import Inside
 from mlops_actions.core.config import Params, comment_of, keys_of, load_config
+from mlops_actions.core.errors import UserError
 from mlops_actions.core.params_file import edit_params, locate
 from mlops_actions.core.typed_yaml import section_of
+from mlops_actions.setup import describe
 from mlops_actions.stages.show_params import show_params
+from verbs import call_verb
 
 # Indented and ordered as its owner likes it.
 WIDE = """model:
@@ -46,13 +48,13 @@ def young(fresh: Callable[..., Project]) -> Project:
 
 
 @pytest.fixture
-def explain(inside: Inside) -> Callable[..., str]:
+def explain(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """`explain(project, "gate.margin")`: what `mlops params` prints of a key."""
 
-    def run(project: Project, *words: str) -> str:
-        code, said, heard = inside("hear", project.path, words=["params", *words])
-        assert (code, said) == (0, "")
-        return heard
+    def run(project: Project, key: str = "", as_json: bool = False) -> str:
+        capsys.readouterr()
+        show_params(load_config(project.path, guesses=True), key, as_json)
+        return capsys.readouterr().out
 
     return run
 
@@ -71,10 +73,10 @@ def test_every_key_but_the_answers_may_be_left_out(young: Project) -> None:
     assert bare.serving == Params.model_fields["serving"].get_default() and bare.gate.limits.model_mb == 95
 
 
-def test_a_section_without_keys_is_a_sentence(young: Project, inside: Inside) -> None:
+def test_a_section_without_keys_is_a_sentence(young: Project) -> None:
     young.write("params.yaml", young.read("params.yaml") + "\ntune:\n  # folds: 3\n")
     said = "mlops params: params.yaml: tune is empty; put a key below it, or take its line out.\n"
-    assert inside("verb", young.path, words=["params"]) == [1, said]
+    assert call_verb(young.path, "params") == (1, "", said)
 
 
 def test_what_is_generated_is_short_and_has_the_answers_and_defaults(bake: Bake) -> None:
@@ -96,13 +98,13 @@ def test_what_is_generated_is_short_and_has_the_answers_and_defaults(bake: Bake)
     assert held == {key: answered.get(key, defaults[key]) for key in held} and answered.keys() <= held.keys()
 
 
-def test_what_setup_decides_is_in_the_file_where_the_comments_say_it_is(young: Project, inside: Inside) -> None:
+def test_what_setup_decides_is_in_the_file_where_the_comments_say_it_is(young: Project) -> None:
     lines = young.read("data/raw/dataset.csv").splitlines()
     days = [f"{line},2026-{1 + n // 28:02}-{1 + n % 28:02}" for n, line in enumerate(lines[1:])]
     young.write("data/raw/dataset.csv", "\n".join([f"{lines[0]},day", *days[:330]]).replace(",", ";") + "\n")
     young.set(**{"data.task": "guess"})
     before = young.read("params.yaml")
-    assert inside("profile", young.path)["refused"] == ""
+    describe.ensure_schema(load_config(young.path, guesses=True))
     held, after = leaves(yaml.safe_load(young.read("params.yaml"))), young.read("params.yaml").splitlines()
     new = ["data.read.delimiter", "split.column", "split.cutoff"]
     assert held.keys() - leaves(yaml.safe_load(before)).keys() == {*new}
@@ -169,10 +171,10 @@ def test_a_key_of_the_estimator_is_written_into_its_mapping(young: Project, expl
 
 
 def test_json_of_a_key_is_that_part_of_the_whole(young: Project, explain: Callable[..., str]) -> None:
-    whole = json.loads(explain(young, "--json"))
+    whole = json.loads(explain(young, as_json=True))
     part = {name: knob for name, knob in whole.items() if name.startswith("serving.log.")}
-    assert len(part) == 3 and json.loads(explain(young, "serving.log", "--json")) == part
-    assert json.loads(explain(young, "gate.margin", "--json")) == {"gate.margin": {"value": 0.01, "default": True}}
+    assert len(part) == 3 and json.loads(explain(young, "serving.log", as_json=True)) == part
+    assert json.loads(explain(young, "gate.margin", as_json=True)) == {"gate.margin": {"value": 0.01, "default": True}}
 
 
 @pytest.mark.parametrize(
@@ -186,10 +188,18 @@ def test_json_of_a_key_is_that_part_of_the_whole(young: Project, explain: Callab
         ("xyzzy", "`mlops params` shows all of them."),
     ],
 )
-def test_a_key_that_is_unknown_is_refused(young: Project, inside: Inside, key: str, cure: str) -> None:
-    for words in (["params", key], ["params", key, "--json"]):
-        code, said, heard = inside("hear", young.path, words=words)
-        assert (code, said, heard) == (1, f"mlops params: there is no knob or section {key!r}; {cure}\n", "")
+def test_a_key_that_is_unknown_is_refused(young: Project, explain: Callable[..., str], key: str, cure: str) -> None:
+    for as_json in (False, True):
+        with pytest.raises(UserError) as refusal:
+            explain(young, key, as_json)
+        assert str(refusal.value) == f"there is no knob or section {key!r}; {cure}"
+
+
+def test_the_command_explains_a_key_and_refuses_an_unknown_one(young: Project) -> None:
+    code, out, err = call_verb(young.path, "params", "gate.margin", "--json")
+    assert (code, json.loads(out), err) == (0, {"gate.margin": {"value": 0.01, "default": True}}, "")
+    code, out, err = call_verb(young.path, "params", "xyzzy")
+    assert (code, out) == (1, "") and err.startswith("mlops params: there is no knob or section 'xyzzy'; ")
 
 
 def test_a_section_in_braces_cannot_get_lines(young: Project, explain: Callable[..., str]) -> None:
