@@ -6,7 +6,7 @@ from functools import cache, partial
 import numpy as np
 from mlops_actions.review.page import write_page
 from mlops_actions.review.plots import count_confusion, draw_pictures, make_plots
-from mlops_actions.review.report import FORMAT, MetricChange, Note, Report, Ruling, Slice, TestRows, ValueChange
+from mlops_actions.review.report import FORMAT, ComparedRows, MetricChange, Note, Report, Ruling, Slice, ValueChange
 from mlops_actions.stats.metrics import Predictions
 
 EVIL = "</script><img src=x onerror=\"document.title='pwned'\"><!--"
@@ -107,7 +107,7 @@ def make_report(truth: np.ndarray, champion: Predictions | None, candidate: Pred
         stages=[],
         incomparable=None,
         notes=[Note("new_classes", [EVIL])],
-        rows=TestRows(len(truth), len(truth), 0, 0, 0, 0),
+        rows=ComparedRows(len(truth), len(truth), 0, 0, 0, 0),
         metrics=[
             MetricChange("roc_auc", True, 0.8, 0.81, 0.002, 0.018),
             MetricChange("log_loss", False, 0.4, 0.46, 0.05, 0.07),

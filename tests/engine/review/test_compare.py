@@ -16,7 +16,7 @@ from mlops_actions.review.compare import change_of, compare_models, groups_of, n
 from mlops_actions.review.gate import rule
 from mlops_actions.review.judge import describe, judge, write
 from mlops_actions.review.markdown import render
-from mlops_actions.review.report import Note, Redefined, TestRows
+from mlops_actions.review.report import ComparedRows, Note, Redefined
 from mlops_actions.review.rivals import Rivals
 from mlops_actions.stages import evaluate, export, featurize, train
 from mlops_actions.stats.intervals import Interval
@@ -187,7 +187,7 @@ def test_rows_are_grouped_by_a_key_that_some_share(duel: Project, key: list[str]
 def test_a_model_that_gives_one_answer_and_classes_that_are_absent_are_noted(duel: Project) -> None:
     constant = Predictions(np.tile([0.2, 0.3, 0.5], (4, 1)), ["maybe", "no", "yes"])
     theirs = Predictions(np.random.default_rng(0).dirichlet(np.ones(3), 4), ["no", "once", "yes"])
-    rows, nothing = TestRows(4, 4, 0, 0, 0, 0), pd.DataFrame()
+    rows, nothing = ComparedRows(4, 4, 0, 0, 0, 0), pd.DataFrame()
     rivals = Rivals(None, nothing, nothing, constant, theirs, rows, [], [])  # type: ignore[arg-type]
     assert notes_of(load_config(), rivals, np.array(["no", "no", "yes", "yes"], dtype=object)) == [
         Note("absent_classes", ["maybe"]),

@@ -6,14 +6,14 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from mlops_actions.review.report import TestRows
+from mlops_actions.review.report import ComparedRows
 from mlops_actions.review.rows import compare_rows
 from tables import real
 
 TARGET = "Status"
 
 
-def compare(*frames: pd.DataFrame, key: list[str] | None = None) -> tuple[TestRows, np.ndarray, np.ndarray]:
+def compare(*frames: pd.DataFrame, key: list[str] | None = None) -> tuple[ComparedRows, np.ndarray, np.ndarray]:
     """Compare test rows with a champion's test and train rows: the counts, which rows decide, the pairs."""
     changes = compare_rows(*frames, key or [], TARGET)
     assert changes.rows.decided == changes.decides.sum() == len(frames[0]) - changes.rows.trained
@@ -34,7 +34,7 @@ def credits() -> tuple[pd.DataFrame, pd.DataFrame]:
     return rows.iloc[:300], rows.iloc[300:]
 
 
-def counts(rows: TestRows) -> dict[str, int]:
+def counts(rows: ComparedRows) -> dict[str, int]:
     """Return what changed, and in how many rows."""
     return {name: count for name, count in asdict(rows).items() if count and name not in ("test", "decided")}
 

@@ -6,7 +6,7 @@ import pytest
 from mlops_actions.core.config import Gate, Limits
 from mlops_actions.review.compare import Comparison
 from mlops_actions.review.gate import rule
-from mlops_actions.review.report import Cost, MetricChange, Ruling, Slice, TestRows
+from mlops_actions.review.report import ComparedRows, Cost, MetricChange, Ruling, Slice
 from mlops_actions.stats.intervals import Interval
 
 GAIN = Interval(0.02, 0.01, 0.03, 0.005, 99, "")
@@ -17,7 +17,7 @@ LOG_LOSS = MetricChange("log_loss", False, 0.40, 0.50, 0.08, 0.12)
 
 def comparison_of(*metrics: MetricChange, **facts: Any) -> Comparison:
     nothing: dict[str, Any] = dict.fromkeys(("notes", "slices", "costs", "shifts", "plots"), [])
-    nothing |= {"incomparable": None, "rows": TestRows(9, 9, 0, 0, 0, 0), "confusion": None, "redefined": None}
+    nothing |= {"incomparable": None, "rows": ComparedRows(9, 9, 0, 0, 0, 0), "confusion": None, "redefined": None}
     return Comparison(**nothing | {"intervals": {}, "harms": {}, "metrics": [*metrics]} | facts)
 
 

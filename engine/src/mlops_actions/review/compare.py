@@ -15,7 +15,7 @@ from .champion import Champion
 from .costs import measure_costs
 from .plots import count_confusion, make_plots
 from .redefined import redefined_metrics
-from .report import Confusion, Cost, MetricChange, Note, Plot, Redefined, Shift, Slice, TestRows
+from .report import ComparedRows, Confusion, Cost, MetricChange, Note, Plot, Redefined, Shift, Slice
 from .rivals import Rivals, meet
 from .slices import find_slices, judge_slices
 
@@ -26,7 +26,7 @@ class Comparison:
 
     incomparable: str | None
     notes: list[Note]
-    rows: TestRows
+    rows: ComparedRows
     metrics: list[MetricChange]
     intervals: dict[str, Interval]
     harms: dict[str, float]

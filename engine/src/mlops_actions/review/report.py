@@ -56,7 +56,7 @@ class Slice:
 
 
 @dataclass(frozen=True)
-class TestRows:
+class ComparedRows:
     """Test rows against the champion's own test rows, and those that decide: on which neither model was trained."""
 
     test: int
@@ -216,7 +216,7 @@ class Report:
     redefined: list[Redefined] | None = None
     incomparable: str | None = None
     notes: list[Note] = field(default_factory=list)
-    rows: TestRows = TestRows(0, 0, 0, 0, 0, 0)
+    rows: ComparedRows = ComparedRows(0, 0, 0, 0, 0, 0)
     method: str | None = None
     detectable: float | None = None
     false_alarms: float | None = None

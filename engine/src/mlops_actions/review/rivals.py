@@ -22,7 +22,7 @@ from ..registry.outputs import fetch_outputs, output_file, place_output
 from ..stats.metrics import Predictions
 from .champion import ROWS, Champion, Incomparable, Unrunnable, run_theirs
 from .changes import content_of
-from .report import Note, Shift, TestRows
+from .report import ComparedRows, Note, Shift
 from .rows import RowChanges, compare_rows
 from .shift import find_shifts
 
@@ -39,7 +39,7 @@ class Rivals:
     features: pd.DataFrame
     candidate: Predictions
     champion: Predictions | None
-    rows: TestRows
+    rows: ComparedRows
     shifts: list[Shift]
     notes: list[Note]
     incomparable: str | None = None
@@ -73,7 +73,7 @@ def meet(config: Config, champion: Champion | None) -> Rivals:
         table = read_typed(file)
         bundle = load_bundle(output_file(BUNDLE))
         features = make_features(join_history(table, config), config)
-        everything = TestRows(test=len(table), decided=len(table), new=0, gone=0, edited=0, trained=0)
+        everything = ComparedRows(test=len(table), decided=len(table), new=0, gone=0, edited=0, trained=0)
         rivals = Rivals(bundle, table, features, bundle.predict(features), None, everything, [], [])
         if champion is None or asked is None:
             return rivals

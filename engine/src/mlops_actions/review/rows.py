@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .report import TestRows
+from .report import ComparedRows
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class RowChanges:
     among the candidate's and then among the champion's test rows, of rows that are surely the same.
     """
 
-    rows: TestRows
+    rows: ComparedRows
     decides: np.ndarray
     pairs: tuple[np.ndarray, np.ndarray]
 
@@ -42,7 +42,9 @@ def compare_rows(
     shared = [str(name) for name in test if name != target and _is_shared(name, test, champion_test)]
     if not shared:
         nothing = np.array([], int)
-        everything = TestRows(len(test), decided=len(test), new=len(test), gone=len(champion_test), edited=0, trained=0)
+        everything = ComparedRows(
+            len(test), decided=len(test), new=len(test), gone=len(champion_test), edited=0, trained=0
+        )
         return RowChanges(everything, np.ones(len(test), bool), (nothing, nothing))
     frames = test, champion_test, champion_train
     truth = [target] if _is_shared(target, test, champion_test) else []
@@ -51,7 +53,7 @@ def compare_rows(
     ours, theirs, seen = looks if np.isin(names[1], names[2]).any() else names
     decides = ~np.isin(ours, seen)
     kept = _count_common(*names[:2])
-    rows = TestRows(
+    rows = ComparedRows(
         test=len(test),
         decided=int(decides.sum()),
         new=len(test) - kept,
