@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,3 +110,13 @@ def search_params(root: Path, place: str = "processes:1") -> Search:
         load_config(root).model.params,
         sorted(set((root / PARAMS).read_text().splitlines()) ^ set(before.splitlines())),
     )
+
+
+def rewrite_zip(path: Path, change: Callable[[dict[str, bytes]], object]) -> None:
+    """Change the files in a zip, such as a bundle's."""
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    change(files)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)

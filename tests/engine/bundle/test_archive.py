@@ -14,6 +14,7 @@ from mlops_actions.bundle.archive import load_bundle
 from mlops_actions.bundle.fitted import check_types, dump_model, load_model, read_model, types_of
 from mlops_actions.bundle.parts import read_parts
 from mlops_actions.core.errors import UserError
+from pipeline import rewrite_zip
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
@@ -40,21 +41,11 @@ def logistic() -> Pipeline:
     return fit(LogisticRegression())
 
 
-def rewrite(path: Path, change: Callable[[Files], object]) -> None:
-    """Change the files in a zip."""
-    with zipfile.ZipFile(path) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
-    change(files)
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-
-
 def edit_manifest(path: Path, **changes: Any) -> None:
     def edit(files: Files) -> None:
         files["manifest.json"] = json.dumps(json.loads(files["manifest.json"]) | changes).encode()
 
-    rewrite(path, edit)
+    rewrite_zip(path, edit)
 
 
 @pytest.mark.parametrize("format", ["onnx", "skops"])
@@ -93,7 +84,7 @@ def test_a_feature_that_is_not_made_any_more_is_named(logistic: Pipeline, tmp_pa
 
 def test_a_format_of_a_later_version_is_refused(logistic: Pipeline, tmp_path: Path) -> None:
     release(tmp_path / "bundle.zip", logistic)
-    rewrite(tmp_path / "bundle.zip", lambda files: files.update({"model.later": files.pop("model.onnx")}))
+    rewrite_zip(tmp_path / "bundle.zip", lambda files: files.update({"model.later": files.pop("model.onnx")}))
     manifest = read_manifest(tmp_path / "bundle.zip")
     digests = {name.replace("onnx", "later"): digest for name, digest in manifest["sha256"].items()}
     edit_manifest(tmp_path / "bundle.zip", format="later", sha256=digests)
@@ -130,7 +121,7 @@ def test_a_model_that_hides_a_type_from_its_list_is_refused(neighbors: Pipeline,
     path = tmp_path / "model.skops"
     path.write_bytes(dump_model(neighbors))
     trusted = types_of(path.read_bytes())
-    rewrite(path, hide)
+    rewrite_zip(path, hide)
     with pytest.raises(UserError, match=r"the bundle: refused, it holds types that it does not list .*Popen"):
         load_model(path.read_bytes(), trusted, "the bundle")
 
@@ -156,7 +147,7 @@ CHANGED: dict[str, tuple[Callable[[Files], object], str]] = {
 def test_a_bundle_that_was_changed_is_refused(logistic: Pipeline, tmp_path: Path, name: str) -> None:
     change, sentence = CHANGED[name]
     release(tmp_path / "bundle.zip", logistic)
-    rewrite(tmp_path / "bundle.zip", change)
+    rewrite_zip(tmp_path / "bundle.zip", change)
     with pytest.raises(UserError, match=sentence):
         read_parts(tmp_path / "bundle.zip")
 
@@ -180,7 +171,7 @@ def test_a_zip_that_would_fill_the_memory_is_refused(
 
 def test_a_released_bundle_says_its_version(logistic: Pipeline, tmp_path: Path) -> None:
     assert release(tmp_path / "bundle.zip", logistic).version is None
-    rewrite(tmp_path / "bundle.zip", lambda files: files.update({"release.json": b'{"version": "v1.2.0"}'}))
+    rewrite_zip(tmp_path / "bundle.zip", lambda files: files.update({"release.json": b'{"version": "v1.2.0"}'}))
     assert read_parts(tmp_path / "bundle.zip").version == "v1.2.0"
 
 

@@ -1,7 +1,7 @@
 """The Open Inference Protocol, spoken by its official client and by Triton's."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,19 +11,11 @@ import tritonclient.http
 from baked import Project
 from open_inference.openapi.client import OpenInferenceClient
 from open_inference.openapi.types import InferenceRequest
-from serving import Server, serve
+from serving import Server
 from tables import DATA
 from tritonclient.utils import InferenceServerException
 
 INFER = "/v2/models/model/infer"
-
-
-@pytest.fixture(scope="module")
-def server(
-    trained: Project,
-) -> Iterator[Server]:
-    with serve(trained, "--bundle", "models/bundle.zip") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

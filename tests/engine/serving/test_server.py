@@ -3,7 +3,6 @@
 import json
 import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,10 @@ from mlops_actions.bundle.archive import load_bundle
 from mlops_actions.core.config import load_config
 from mlops_actions.core.paths import BUNDLE
 from mlops_actions.stages.predict import predict
-from serving import Server, serve
+from serving import Server
 from tables import DATA
 
 Rows = list[dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def server(
-    trained: Project,
-) -> Iterator[Server]:
-    with serve(trained, "--bundle", "models/bundle.zip") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import signal
 import socket
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,7 +24,7 @@ from mlops_actions.core.errors import UserError
 from mlops_actions.data.prediction_log.log import read_predictions, read_truths
 from mlops_actions.serving.server import serve as run_server
 from mlops_actions.stages.predict import predict
-from pipeline import train_project
+from pipeline import rewrite_zip, train_project
 from serving import STARTED, Server, children, command_of, is_running, memory, serve, wait_until
 from tables import DATA
 
@@ -295,16 +294,6 @@ def test_a_bundle_that_needs_pandas_is_answered_by_a_process_beside_the_server(
         assert not is_running(child)
 
 
-def rewritten(project: Project, change: Callable[[dict[str, bytes]], None]) -> None:
-    path = project.path / "models/bundle.zip"
-    with zipfile.ZipFile(path) as archive:
-        files = {name: archive.read(name) for name in archive.namelist()}
-    change(files)
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, content in files.items():
-            archive.writestr(name, content)
-
-
 def other_model(files: dict[str, bytes]) -> None:
     files["model.onnx"] = files["model.onnx"][:-1] + b"x"
 
@@ -337,7 +326,7 @@ def test_a_bundle_that_is_not_what_it_should_be_is_refused_in_one_sentence(
     copied: Callable[..., Project], change: Callable[[dict[str, bytes]], None], said: str, workers: int
 ) -> None:
     project = copied()
-    rewritten(project, change)
+    rewrite_zip(project.path / "models/bundle.zip", change)
     with pytest.raises(UserError, match=re.escape(said)):
         run_server(Serving(port=0, workers=workers), project.path / "models/bundle.zip")
 

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,20 +34,6 @@ class Computed(NamedTuple):
 
 
 Compute = Callable[[Project], Computed]
-
-
-@pytest.fixture(scope="module")
-def shop(shop: Shop) -> Shop:
-    """Projects of orders as everywhere, but that their contract is there: none waits for setup."""
-    first = shop()
-    set_up(first.path)
-
-    def open_ready(*words: Any) -> Project:
-        project = shop(*words)
-        project.write("schema.yaml", first.read("schema.yaml"))
-        return project
-
-    return open_ready
 
 
 @pytest.fixture

@@ -9,27 +9,12 @@ from mlops_actions.core.config import load_config
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.paths import HISTORY
 from mlops_actions.stages import featurize, history, prepare
-from pipeline import set_up
 from shops import PAST, SQL, Shop, orders
 from tables import knob, setting
 
 
 def select(feature: str, more: str = "") -> str:
     return f"SELECT customer, ordered_at, {feature} AS known FROM events {more}"
-
-
-@pytest.fixture(scope="module")
-def shop(shop: Shop) -> Shop:
-    """Projects of orders as everywhere, but that their contract is there: none waits for setup."""
-    first = shop()
-    set_up(first.path)
-
-    def open_ready(*words: Any) -> Project:
-        project = shop(*words)
-        project.write("schema.yaml", first.read("schema.yaml"))
-        return project
-
-    return open_ready
 
 
 def compute_history(project: Project) -> None:
