@@ -36,7 +36,8 @@ def need(package: str, what: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        group = GROUPS.get(package.partition(".")[0], "cluster")
+        lacking = error.name or package
+        group = GROUPS.get(lacking.partition(".")[0], "cluster")
         raise UserError(
-            f'{what} needs {error.name or package}: add "{group}" to default-groups in pyproject.toml, then `uv sync`.'
+            f'{what} needs {lacking}: add "{group}" to default-groups in pyproject.toml, then `uv sync`.'
         ) from None
