@@ -23,8 +23,8 @@ def test_what_was_guessed_is_written_into_params(
     )
     after = project.read("params.yaml").splitlines()
     assert [line for line in after if line not in before and line.startswith("    d")] == [
-        "    delimiter: ; # guess: from the file",
-        "    decimal: ',' # guess: from the file",
+        '    delimiter: ";" # guess: from the file',
+        '    decimal: "," # guess: from the file',
     ]
     assert learned == load_config(project.path, guesses=True).data.read == Read(delimiter=";", decimal=",")
     assert (read_table(project.path / DATA, learned)["total_day_minutes"].astype(float) == numbers).all()

@@ -19,7 +19,7 @@ from ..registry.attestation import require_attested
 from .app import make_app
 from .follow import Follower
 from .http import encode
-from .lanes import Broken, open_lane
+from .lanes import STARTING, Broken, open_lane
 from .prometheus import SHARED
 from .state import STATE, State, read_state, served_file
 
@@ -100,6 +100,7 @@ def serve(settings: Serving, bundle: Path | None = None) -> None:
             server_header=False,
             date_header=False,
             timeout_graceful_shutdown=int(settings.limits.seconds) + 1,
+            timeout_worker_healthcheck=int(STARTING),  # else a slow machine ends its workers before they have begun
         )
         host, port = listening.getsockname()[:2]
         print(f"serve: http://{host}:{port}/docs with {settings.workers} worker(s)", flush=True)
