@@ -1,5 +1,6 @@
 """Values as YAML that any parser reads back alike, one of YAML 1.1 too, which takes a bare `no` for false."""
 
+import datetime as dt
 import json
 import math
 import re
@@ -10,7 +11,7 @@ _RESERVED = {"y", "n", "yes", "no", "on", "off", "true", "false", "null"}
 
 
 def flow(value: Any) -> str:
-    """Return a value of lists, mappings, texts, numbers, truths and None in one line of YAML.
+    """Return a value of lists, mappings, texts, numbers, dates, truths and None in one line of YAML.
 
     Examples:
         >>> flow({"classes": ["no", "yes"], "path": "data/raw/rows.csv", "limit": None})
@@ -22,6 +23,8 @@ def flow(value: Any) -> str:
         return f"{{{', '.join(f'{flow(key)}: {flow(item)}' for key, item in value.items())}}}"
     if isinstance(value, float) and not math.isfinite(value):
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    if isinstance(value, dt.date):
+        return value.isoformat()
     if not isinstance(value, str):
         return json.dumps(value)
     return value if _BARE.fullmatch(value) and value.lower() not in _RESERVED else quoted(value)

@@ -64,7 +64,7 @@ def open_pool(data: Any) -> Iterator[Pool]:
         return
     # loky, since it starts where nothing but joblib is installed and notices that a process was killed.
     executor = loky.ProcessPoolExecutor(
-        place.processes or joblib.cpu_count(), initializer=_keep, initargs=(data,), env=ALONE
+        place.processes or joblib.cpu_count(), initializer=_begin, initargs=(data,), env=ALONE
     )
 
     def run(work: Work, tasks: list[Any]) -> Iterator[Any]:
@@ -87,7 +87,7 @@ def open_pool(data: Any) -> Iterator[Pool]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Keep Ctrl-C from the processes that are started meanwhile: who starts them ends them, and has the last word."""
+    """Keep Ctrl-C from the processes that are started meanwhile, until they ignore it: who starts them ends them."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -192,8 +192,10 @@ def versions() -> dict[str, str]:
     return versions
 
 
-def _keep(data: Any) -> None:
+def _begin(data: Any) -> None:
+    """Begin a process: Ctrl-C is for the one that started it, and the data is the same for every task."""
     global _kept
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     _kept = data
 
 

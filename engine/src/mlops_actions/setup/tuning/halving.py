@@ -49,15 +49,14 @@ def halve(
     """
     present, left = candidates[0], list(candidates)
     for rows, count in folds.items():
-        tasks = [(candidate.pipeline, rows, fold) for candidate in left for fold in range(count)]
-        answers = run(answer_fold, tasks)
-        for candidate in left:
-            for fold in range(count):
-                answer = next(answers)
-                if isinstance(answer, str):
-                    candidate.problem = candidate.problem or answer
-                else:
-                    candidate.scores.setdefault(rows, []).append(judge(answer, rows, fold))
+        judged = [(candidate, fold) for candidate in left for fold in range(count)]
+        tasks = [(candidate.pipeline, rows, fold) for candidate, fold in judged]
+        # To the answers' end: a Ctrl-C in a generator that is left to Python to end is lost.
+        for (candidate, fold), answer in zip(judged, run(answer_fold, tasks), strict=True):
+            if isinstance(answer, str):
+                candidate.problem = candidate.problem or answer
+            else:
+                candidate.scores.setdefault(rows, []).append(judge(answer, rows, fold))
         left.sort(key=lambda candidate: -candidate.score(rows))  # stable: of equals the earlier
         if left[0].score(rows) == -np.inf:
             raise UserError(f"params.yaml: every candidate fails: {left[0].problem or 'the metric is not defined'}")
