@@ -62,7 +62,7 @@ def make_edges(config: Config, pipeline: Any, first: Case, contract: dict[str, A
     typed = first.typed.iloc[np.arange(10) % len(first.typed)].reset_index(drop=True)
     for name, column in contract.items():
         typed[name] = _edges(typed[name], column["type"])
-    return _case_alone(config, pipeline, typed, "rows of extremes")
+    return _accepted(config, pipeline, typed, "rows of extremes")
 
 
 def _edges(values: pd.Series, kind: str) -> pd.Series:
@@ -82,35 +82,43 @@ def _edges(values: pd.Series, kind: str) -> pd.Series:
     return values
 
 
-def _case_alone(config: Config, pipeline: Any, typed: pd.DataFrame, what: str) -> Case:
-    """Return the case of typed rows, each by itself, as some are beyond features.py or model.py; print who refuses.
+def _accepted(config: Config, pipeline: Any, typed: pd.DataFrame, what: str) -> Case:
+    """Return the case of those typed rows that neither features.py nor model.py refuses; print who refuses the others.
 
     Raises:
         UserError: every row is refused.
     """
     made, kept, infinite = [], [], []
     refusals: Counter[str] = Counter()
-    for number in range(len(typed)):
-        row = typed.iloc[[number]].reset_index(drop=True)
-        known = join_history(row, config)
+
+    def sort_out(rows: pd.DataFrame) -> None:
+        """Keep the rows if none is refused, else find out which, by halves."""
+        beyond = False
         try:
-            features = make_features(known, config)
+            features = make_features(join_history(rows, config), config)
+            reason = refusal_of(pipeline, features)
+            reason = reason and f"model.py: {reason}"
         except UserError as error:
-            infinite += as_json(row) if isinstance(error, InfiniteError) else []
-            refusals[str(error)] += 1
-            continue
-        if why := refusal_of(pipeline, features):
-            refusals[f"model.py: {why}"] += 1
-            continue
-        made.append(features)
-        kept.append(row)
+            reason, beyond = str(error), isinstance(error, InfiniteError)
+        if not reason:
+            made.append(features)
+            kept.append(rows)
+        elif len(rows) == 1:
+            refusals[reason] += 1
+            infinite.extend(as_json(rows) if beyond else [])
+        else:
+            middle = len(rows) // 2
+            sort_out(rows.iloc[:middle].reset_index(drop=True))
+            sort_out(rows.iloc[middle:].reset_index(drop=True))
+
+    sort_out(typed)
     counted = "; ".join(f"{count} by {why}" for why, count in refusals.most_common(2))
     if not made:
         raise UserError(f"export: all {len(typed)} {what} are refused, {counted} Make it take or miss such values.")
     if counted:
-        print(f"export: {len(typed) - len(made)} of {len(typed)} {what} are refused, {counted}")
-    rows, features = pd.concat(kept, ignore_index=True), pd.concat(made, ignore_index=True)
-    return Case(rows, as_json(rows), features, infinite)
+        print(f"export: {refusals.total()} of {len(typed)} {what} are refused, {counted}")
+    accepted, features = pd.concat(kept, ignore_index=True), pd.concat(made, ignore_index=True)
+    return Case(accepted, as_json(accepted), features, infinite)
 
 
 def refusal_of(pipeline: Any, features: pd.DataFrame) -> str:
@@ -283,7 +291,7 @@ def make_reference(config: Config, pipeline: Any, first: Case, edges: Case) -> d
     luck = np.random.default_rng(0)
     sample = first.typed.head(SAMPLE).reset_index(drop=True)
     columns = {name: values.iloc[luck.permutation(len(sample))].array for name, values in sample.items()}
-    mixed = _case_alone(config, pipeline, pd.DataFrame(columns), "shuffled test rows")
+    mixed = _accepted(config, pipeline, pd.DataFrame(columns), "shuffled test rows")
     rows = [*mixed.rows, *edges.rows]
     expected = answer_of(pipeline, pd.concat([mixed.features, edges.features], ignore_index=True))
     tolerance = PROBABILITY_TOLERANCE if expected.ndim == 2 else NUMBER_TOLERANCE
