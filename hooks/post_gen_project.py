@@ -12,8 +12,8 @@ from jinja2 import Template
 
 ANSWERS = json.loads(r"""{{ cookiecutter | tojson }}""")
 # Modules that a project needs and that uv.lock names otherwise.
-MODULES = "antlr4 attr dateutil dns dotenv flufl git google hydra jwt markdown_it pil public py rekor_types ruamel"
-MODULES += " sklearn test tests tlz validate vl_convert yaml zc"
+MODULES = "antlr4 attr dateutil dns dotenv flufl git google hydra jwt markdown_it mypyc pil public py rekor_types"
+MODULES += " ruamel sklearn test tests tlz validate vl_convert yaml zc"
 NEXT = """
 {project_name} is ready. Next:
 
