@@ -118,6 +118,8 @@ def test_a_killed_server_loses_the_last_second_of_its_log_at_most(
 ) -> None:
     project = copied()
     with serving(project) as server:
+        # Its first sweep has ended, or it might take the journal of the killed server.
+        wait_until(lambda: not any(map(command_of, children(server.process.pid))))
         answered: list[tuple[float, str]] = []
 
         def ask() -> None:
