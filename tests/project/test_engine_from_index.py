@@ -15,6 +15,8 @@ url = "{url}"
 
 def test_the_first_model_is_the_same_byte_for_byte(project: Project, tmp_path: Path) -> None:
     vendored, indexed = (project.copy(tmp_path / name) for name in ("vendored", "indexed"))
+    for copied in (vendored, indexed):
+        copied.set(**{"model.estimator": "logistic"})
     (wheel,) = (project.path / "vendor").glob("*.whl")
     with serve(wheel) as url:
         indexed.write("pyproject.toml", indexed.read("pyproject.toml") + INDEX.format(url=url))
