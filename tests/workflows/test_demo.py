@@ -138,7 +138,7 @@ def test_while_a_step_ends_no_line_a_line_names_what_is_waited_for(beginning: St
 
 
 def test_the_command_ends_with_one_sentence_and_no_traceback(tmp_path: Path) -> None:
-    path = os.pathsep.join(str(TEMPLATE / folder) for folder in (".", "tests/workflows", "tests/project"))
+    path = os.pathsep.join(str(TEMPLATE / folder) for folder in (".", "tests/workflows", "tests"))
     command = [sys.executable, "-m", "demo", "--pictures", str(tmp_path)]
     nowhere = {**os.environ, "PYTHONPATH": path, "PATH": str(tmp_path)}
     done = subprocess.run(command, cwd=tmp_path, env=nowhere, capture_output=True, text=True)
