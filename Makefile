@@ -1,6 +1,9 @@
 UV := $(shell command -v uv || echo .uv/bin/uv)
 TEMPLATE := {{cookiecutter.project_slug}}
 
+# Else every process compiles every library again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help demo pictures bench test coverage lint format goldens engine lock
 

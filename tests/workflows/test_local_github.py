@@ -572,6 +572,15 @@ def test_a_run_is_killed_after_a_step_or_at_a_call(project: Project) -> None:
     assert [release["draft"] for release in project.repo.releases()] == [True]
 
 
+def test_a_run_whose_act_stands_still_begins_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("local_github.runner.STILL", 1.0)
+    mark = project.work.parent / "stopped"
+    act = "$(cut -d' ' -f4 /proc/$PPID/stat)"
+    project.commit(stop=job(f'run: "test -e {mark} || {{ touch {mark}; kill -STOP {act}; }}"'))
+    (run,) = project.push()
+    assert run.expect("success").attempt == 1 and mark.exists()
+
+
 def test_failed_jobs_run_again_beside_what_the_others_came_to(project: Project) -> None:
     project.commit(
         two=f"""

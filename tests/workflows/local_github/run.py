@@ -174,6 +174,10 @@ class Run:
         """act's log, a JSON object a line."""
         return self.directory / "act.jsonl"
 
+    def forget(self) -> None:
+        """Read its log from the start: it begins again."""
+        self._read, self._job = 0, None
+
     def finish(self, code: int, seconds: float) -> None:
         """Read from act's log what became of it."""
         self.seconds = seconds
@@ -234,12 +238,13 @@ class Run:
 
 
 def find_descendants(process: int) -> list[int]:
-    """Every process that a process started, or that such a one did; steps have sessions of their own."""
+    """Every living process that a process started, or that such a one did; steps have sessions of their own."""
     children: dict[int, list[int]] = {}
     for status in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
-            parent = int(status.read_text().rpartition(")")[2].split()[1])
-            children.setdefault(parent, []).append(int(status.parent.name))
+            state, parent, *_ = status.read_text().rpartition(")")[2].split()
+            if state != "Z":
+                children.setdefault(int(parent), []).append(int(status.parent.name))
     found = [process]
     for one in found:
         found += children.get(one, [])

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .permissions import BOT, Token
-from .run import Run
+from .run import Run, find_descendants
 from .tools import find_program
 from .workflows import Workflow, find_stand_ins
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from .events import Event
     from .repository import Repository
 
+# Seconds: between two steps, without a process of its own, act is at work for a second at most.
+STILL = 60.0
 LABELS = ("ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04", "ubuntu-24.04-arm", "ubuntu-slim")
 
 
@@ -69,36 +71,59 @@ def _run(run: Run, stand_ins: dict[str, Path], timeout: float) -> None:
     run.token = hub.issue_token(Token("", BOT, run.repository.name, run.current_permissions)).value
     begun = time.monotonic()
     try:
-        command = _make_command(run, stand_ins)
-        with run.journal.open("wb") as journal, (run.directory / "act.stderr").open("wb") as errors:
-            run.process = subprocess.Popen(
-                command,
-                cwd=run.directory / "source",
-                env=_make_environment(run),
-                stdin=subprocess.DEVNULL,
-                stdout=journal,
-                stderr=errors,
-                start_new_session=True,
-            )
-            code = _wait(run, begun + timeout)
+        while (code := _play(run, stand_ins, begun + timeout)) is None:
+            run.forget()
     finally:
         run.kill()
         del hub.tokens[run.token]
         run.runtime_token = run.token = ""
     run.finish(code, time.monotonic() - begun)
+    _clear(run)
+
+
+def _play(run: Run, stand_ins: dict[str, Path], deadline: float) -> int | None:
+    """act's exit code; None where it stood still."""
+    _clear(run)
+    command = _make_command(run, stand_ins)
+    with run.journal.open("wb") as journal, (run.directory / "act.stderr").open("wb") as errors:
+        run.process = subprocess.Popen(
+            command,
+            cwd=run.directory / "source",
+            env=_make_environment(run),
+            stdin=subprocess.DEVNULL,
+            stdout=journal,
+            stderr=errors,
+            start_new_session=True,
+        )
+        return _wait(run, deadline)
+
+
+def _clear(run: Run) -> None:
     for name in ("act", "home", "source"):
         shutil.rmtree(run.directory / name, ignore_errors=True)
 
 
-def _wait(run: Run, deadline: float) -> int:
-    """act's exit code; the run is ended at its deadline, when cancelled, and after the step it must not outlive."""
+def _wait(run: Run, deadline: float) -> int | None:
+    """act's exit code; the run is ended at its deadline, when cancelled, and after the step it must not outlive.
+
+    None where act stood still: seldom, it waits for the terminal of a step that has ended, and would for ever.
+    """
     assert run.process is not None
+    length, written = -1, 0.0
     while (code := run.process.poll()) is None:
         last = run.repository.hub.last_step
         if run.cancelled or (last is not None and run.has_finished(last)):
             run.cancel()
         elif time.monotonic() > deadline:
             run.kill()
+        elif run.journal.stat().st_size != length:
+            length, written = run.journal.stat().st_size, time.monotonic()
+        elif time.monotonic() > written + STILL:
+            if not find_descendants(run.process.pid):
+                run.kill()
+                run.process.wait()
+                return None
+            written = time.monotonic()
         time.sleep(0.01)
     return code
 
