@@ -1,22 +1,20 @@
-"""The acts of `make demo`, on the GitHub of these tests: they show what the README promises, or end with a sentence."""
+"""What `make demo` shows besides its acts, which tests/workflows/test_pull_request.py plays."""
 
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from baked import TEMPLATE
-from browser import CHROMIUM, Browser
-from desk import OWNER, Desk
-from local_github import LocalGitHub, Repository
+from desk import OWNER
+from local_github import LocalGitHub
 
 from demo.errors import DemoError
 from demo.progress import Progress
-from demo.review import SIGNATURE, Review, fetch_pictures, read_metrics
-from demo.story import ASSETS, Story, sum_charges
+from demo.review import fetch_pictures, read_metrics
+from demo.story import Story, sum_charges
 
 
 @pytest.fixture
@@ -24,63 +22,6 @@ def beginning(hub: LocalGitHub, tmp_path: Path) -> Story:
     """The story before its first act."""
     repository = hub.create_repository(f"{OWNER}/{tmp_path.name}")
     return Story(repository, tmp_path / "customer-churn", tmp_path, Progress(github=hub))
-
-
-@pytest.fixture
-def story(published: Repository, clone: Callable[..., Desk], tmp_path: Path) -> Story:
-    """The story after its first release."""
-    output = tmp_path / "output"
-    output.mkdir()
-    return Story(published, clone(published).path, output, Progress(github=published.hub))
-
-
-def test_its_pull_request_has_a_verdict_on_a_new_model_and_its_merge_is_a_second_release(
-    story: Story, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with story.progress.step("A pull request"):
-        pull = story.propose()
-    review = story.review(pull)
-    assert re.match(r"✅ \w+", review.headline) and "v1.0.0" in review.headline
-    assert {"roc_auc", "log_loss", "f1"} <= set(review.metrics)
-    assert review.metrics["log_loss"][0] != review.metrics["log_loss"][1]
-    names = {picture.name for picture in review.pictures}
-    assert {"roc-light.png", "roc-dark.png", "interval-light.png"} <= names
-    assert all(picture.read_bytes().startswith(SIGNATURE) for picture in review.pictures)
-    assert "retrain: success in" in capsys.readouterr().out
-    check_pages(review, tmp_path / "profile")
-
-    release = story.merge(pull)
-    assert {path.name for path in release.iterdir()} > ASSETS
-    assert story.repository.tags() == ["model@v1.0.0", "model@v1.1.0"]
-
-
-def check_pages(review: Review, profile: Path) -> None:
-    """Both pages need nothing from elsewhere, and neither is wider than a phone; where a browser is here, it looks."""
-    if CHROMIUM is None:
-        return
-    browser = Browser(profile)
-    try:
-        for page in (review.comment, review.report):
-            for width, theme in ((1200, "light"), (390, "dark")):
-                browser.open(page, width, theme)
-                assert browser.ask("document.documentElement.scrollWidth") <= width, page.name
-                assert {address.split(":")[0] for address in browser.asked} <= {"file", "data"}
-                assert browser.ask("[...document.images].every((image) => image.naturalWidth > 0)")
-    finally:
-        browser.stop()
-
-
-def change_words(project: Path) -> None:
-    readme = project / "README.md"
-    readme.write_text(readme.read_text() + "\nOne sentence more.\n")
-
-
-def test_a_pull_request_that_changes_words_alone_ends_it_with_a_sentence(story: Story) -> None:
-    pull = story.propose(change_words)
-    with pytest.raises(DemoError, match=r"^The comment has no verdict on a new model, it begins: ➖ .+\.$"):
-        story.review(pull)
-    with pytest.raises(DemoError, match=r"^model@v1\.1\.0 was not released; the releases are: model@v1\.0\.0\.$"):
-        story.merge(pull)
 
 
 def test_it_generates_the_project_that_its_pull_request_edits(beginning: Story) -> None:

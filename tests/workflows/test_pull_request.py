@@ -1,11 +1,22 @@
-"""A pull request is retrained where it changes the model, judged, and told so in one comment."""
+"""A pull request is retrained where it changes the model, judged, told so in one comment, and released by its merge.
+
+Its stories are played as `make demo` plays them.
+"""
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
-from desk import Desk, find_run
+from browser import CHROMIUM, Browser
+from desk import ASSETS, OWNER, Desk, find_run
 from local_github import MergeBlockedError, PullRequest, Repository
+from mlops_actions.core.params_file import update_params
+
+from demo.errors import DemoError
+from demo.progress import Progress
+from demo.review import SIGNATURE, Review
+from demo.story import BRANCH, Story, sum_charges
 
 Clone = Callable[..., Desk]
 DATA = "data/raw/dataset.csv"
@@ -28,10 +39,30 @@ def add_rows(desk: Desk, count: int) -> int:
     return len(lines) - 1 + count
 
 
-def test_a_changed_param_is_retrained_compared_and_commented_once(published: Repository, clone: Clone) -> None:
-    desk = clone(published)
-    desk.set_params("{C: 0.3}")
-    pull = desk.propose("regularise", "Regularise more")
+@pytest.fixture
+def private(first: Repository) -> Repository:
+    """A private repository in which v1.0.0 is released."""
+    return first.copy(f"{OWNER}/private", private=True)
+
+
+def change_model(project: Path) -> None:
+    """Sum up the charges, and regularise more."""
+    sum_charges(project)
+    update_params(project / "params.yaml", {"model.params": {"C": 0.3}})
+
+
+def change_words(project: Path) -> None:
+    with (project / "README.md").open("a") as readme:
+        readme.write("\nOne sentence more.\n")
+
+
+def test_a_change_is_retrained_compared_commented_once_merged_and_released(
+    private: Repository, clone: Clone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    story = tell(private, clone(private), tmp_path)
+    with story.progress.step("A pull request"):
+        pull = story.propose(change_model)
+    check_review(story.review(pull), capsys.readouterr().out)
     retrain, report = (find_run(pull.runs, name).expect("success") for name in ("retrain", "report"))
     body = read_comment(pull)
     verdict = r"(Better|Not worse|Undecided, passes)"
@@ -44,19 +75,18 @@ def test_a_changed_param_is_retrained_compared_and_commented_once(published: Rep
     assert "| `model.params.C` | `1.0` | `0.3` |" in body, "what is not set has its value in effect"
     assert "**Data** unchanged" in body
     seconds = r"\d+\.\d s"
-    assert re.search(rf"^\*\*Retrained\*\* `train` {seconds}, `evaluate` {seconds}, `export` {seconds};", body, re.M)
-    assert "; up to date: `prepare`, `history`, `featurize`\n" in body
+    stages = ", ".join(f"`{stage}` {seconds}" for stage in ("featurize", "train", "evaluate", "export"))
+    assert re.search(rf"^\*\*Retrained\*\* {stages};", body, re.M)
+    assert "; up to date: `prepare`, `history`\n" in body
     assert f"git fetch origin pull/{pull.number}/head" in body and "make setup train compare" in body
     assert f"({retrain.url})" in body and pull.head_sha[:10] in body
     assert "store: fetched" in retrain.log and "Running stage 'prepare'" not in retrain.log
-    files = set(retrain.artifacts["report"].read())
-    assert files > {"report.json", "report.html", "pictures/roc-light.png", "pictures/roc-dark.png"}
-    assert report.event.sha == published.bare.resolve("main"), "the report runs main's code"
+    assert report.event.sha == private.bare.resolve("main"), "the report runs main's code"
     (before,) = pull.comments()
 
-    desk.replace("README.md", "#", "# Read me:\n\n#")
-    desk.commit("Say more")
-    runs = published.push(desk.path, "regularise")
+    change_words(story.project)
+    story.run("git", "commit", "--quiet", "--all", "--message", "Say more")
+    runs = private.push(story.project, BRANCH)
     find_run(runs, "retrain").expect("success")
     find_run(runs, "report").expect("success")
     (after,) = pull.comments()
@@ -64,60 +94,92 @@ def test_a_changed_param_is_retrained_compared_and_commented_once(published: Rep
     assert re.search(r"up to date: .*`train`", after["body"]), "the run cache has it"
     assert "| `model.params.C` | `1.0` | `0.3` |" in after["body"]
 
+    release = story.merge(pull)
+    assert {path.name for path in release.iterdir()} == set(ASSETS)
+    run = private.runs("publish")[-1].expect("success")
+    assert "v1.1.0 is not attested: GitHub attests for private repositories in its plan Enterprise" in run.log
+    assert private.tags() == ["model@v1.0.0", "model@v1.1.0"]
+    subject = private.bare.git("tag", "--list", "--format=%(contents:subject)", "model@v1.1.0")
+    assert subject.startswith("model v1.1.0: the recipe changed: featurize, train")
+
+
+def tell(repository: Repository, desk: Desk, folder: Path) -> Story:
+    """The demo's story in a repository, after its first release."""
+    output = folder / "output"
+    output.mkdir()
+    return Story(repository, desk.path, output, Progress(github=repository.hub))
+
+
+def check_review(review: Review, printed: str) -> None:
+    """The demo shows a verdict, metrics that differ, and pictures on pages that need nothing from elsewhere."""
+    assert re.match(r"✅ \w+", review.headline) and "v1.0.0" in review.headline
+    assert {"roc_auc", "log_loss", "f1"} <= set(review.metrics)
+    assert review.metrics["log_loss"][0] != review.metrics["log_loss"][1]
+    names = {picture.name for picture in review.pictures}
+    assert {"roc-light.png", "roc-dark.png", "interval-light.png"} <= names
+    assert all(picture.read_bytes().startswith(SIGNATURE) for picture in review.pictures)
+    assert "retrain: success in" in printed
+    if CHROMIUM is None:
+        return
+    browser = Browser(review.comment.parent / "profile")
+    try:
+        for page in (review.comment, review.report):
+            for width, theme in ((1200, "light"), (390, "dark")):
+                browser.open(page, width, theme)
+                assert browser.ask("document.documentElement.scrollWidth") <= width, page.name
+                assert {address.split(":")[0] for address in browser.asked} <= {"file", "data"}
+                assert browser.ask("[...document.images].every((image) => image.naturalWidth > 0)")
+    finally:
+        browser.stop()
+
 
 def test_a_change_of_words_alone_has_nothing_to_retrain_and_fetches_nothing(
-    published: Repository, clone: Clone
+    published: Repository, clone: Clone, tmp_path: Path
 ) -> None:
-    desk = clone(published)
-    desk.replace("README.md", "#", "# Read me:\n\n#")
-    pull = desk.propose("words", "Say more")
+    story = tell(published, clone(published), tmp_path)
+    pull = story.propose(change_words)
     retrain = find_run(pull.runs, "retrain").expect("success")
     assert "Nothing to retrain: every stage is up to date." in retrain.log
     assert "store: fetch" not in retrain.log
     body = read_comment(pull)
     assert body.startswith("### ➖ Nothing to retrain: the model is the champion's, `v1.0.0`")
     assert "| metric |" not in body and len(body.splitlines()) < 14
+    with pytest.raises(DemoError, match=r"^The comment has no verdict on a new model, it begins: ➖ .+\.$"):
+        story.review(pull)
 
-    publish = find_run(published.merge(pull), "publish").expect("success")
+    with pytest.raises(DemoError, match=r"^model@v1\.1\.0 was not released; the releases are: model@v1\.0\.0\.$"):
+        story.merge(pull)
+    publish = published.runs("publish")[-1].expect("success")
     assert "nothing to publish" in publish.log
     assert published.tags() == ["model@v1.0.0"] and len(published.releases()) == 1
     assert published.bare.resolve("main") == pull.merge_commit
 
 
-def test_new_rows_travel_with_the_push_and_keep_the_test_rows_in_the_test(published: Repository, clone: Clone) -> None:
-    desk = clone(published)
+def test_a_forks_new_rows_travel_with_its_push_and_get_a_comment(published: Repository, clone: Clone) -> None:
+    fork = published.fork("contributor")
+    desk = clone(fork, "contributor")
+    desk.run("git", "remote", "add", "upstream", published.url)
     desk.run("mlops", "setup")
-    rows = add_rows(desk, 300)
-    desk.run("git", "switch", "--quiet", "--create", "more-data")
-    desk.commit("More customers")
-    objects = published.bare.resolve("refs/dvc/store")
-    desk.run("git", "push", "--quiet", "origin", "more-data")
-    assert published.bare.resolve("refs/dvc/store") != objects, "the pre-push hook sends the data first"
-    pull = published.open_pull_request("more-data", "More customers")
-    find_run(pull.runs, "retrain").expect("success")
+    rows = add_rows(desk, 200)
+    desk.run("git", "switch", "--quiet", "--create", "mine")
+    desk.commit("My customers")
+    stores = [repository.bare.resolve("refs/dvc/store") for repository in (published, fork)]
+    desk.run("git", "push", "--quiet", "origin", "mine")
+    assert fork.bare.resolve("refs/dvc/store") != stores[1], "the pre-push hook sends the data first"
+    pull = published.open_pull_request("mine", "My customers", fork)
+    retrain = find_run(pull.runs, "retrain").expect("success")
+    assert retrain.current_permissions().get("contents") != "write"
     body = read_comment(pull)
-    assert f"| `rows` | `{rows - 300}` | `{rows}` |" in body
+    assert f"| `rows` | `{rows - 200}` | `{rows}` |" in body
     told = re.search(
         r"answered ([\d,]+) of \1 test rows\. Since the champion's test set (\d+) rows are new, 0 gone, 0 edited\.",
         body,
     )
-    assert told and 0 < int(told[2]) < 300, "neither model was trained on a new test row: they decide too"
+    assert told and 0 < int(told[2]) < 200, "what was a test row still is, and neither was trained on a new one"
     assert "shift is the share of rows" in body and "**Params** unchanged" in body
     assert "up to date" not in body, "every stage ran"
-
-    published.merge(pull)
-    assert published.tags() == ["model@v1.0.0", "model@v1.0.1"], "new data alone is a patch"
-    theirs, ours = (read_test_rows(desk, version) for version in ("model@v1.0.0", "model@v1.0.1"))
-    assert theirs < ours, "what was a test row still is"
-
-
-def read_test_rows(desk: Desk, version: str) -> set[str]:
-    """The rows that a version was tested on, as text."""
-    desk.run("git", "fetch", "--quiet", "--tags")
-    desk.run("git", "checkout", "--quiet", "--force", version)
-    desk.run("mlops", "pull")
-    read = "import pandas; print(pandas.read_parquet('data/prepared/test.parquet').to_csv(index=False))"
-    return set(desk.run("python", "-c", read).splitlines())
+    assert published.bare.resolve("refs/dvc/store") == stores[0], "nothing of a fork reaches the store before the merge"
+    assert not [ref for ref in published.bare.refs("refs/heads/") if ref.rpartition("/")[2] == "mine"]
 
 
 def test_a_model_that_fails_the_gate_is_red_blocked_and_unpublished_even_by_force(
@@ -147,19 +209,3 @@ def test_a_model_that_fails_the_gate_is_red_blocked_and_unpublished_even_by_forc
     assert set(publish.artifacts) == {"report"}, "which says why"
     assert published.tags() == ["model@v1.0.0"] and len(published.releases()) == 1
     assert published.bare.resolve("main") == pull.merge_commit
-
-
-def test_a_fork_brings_its_data_from_its_own_store_and_gets_a_comment(published: Repository, clone: Clone) -> None:
-    fork = published.fork("contributor")
-    desk = clone(fork, "contributor")
-    desk.run("git", "remote", "add", "upstream", published.url)
-    rows = add_rows(desk, 200)
-    desk.run("mlops", "push")
-    store = published.bare.resolve("refs/dvc/store")
-    pull = desk.propose("mine", "My customers", to=published)
-    retrain = find_run(pull.runs, "retrain").expect("success")
-    assert retrain.current_permissions().get("contents") != "write"
-    body = read_comment(pull)
-    assert f"| `rows` | `{rows - 200}` | `{rows}` |" in body
-    assert published.bare.resolve("refs/dvc/store") == store, "nothing of a fork reaches the store before the merge"
-    assert not [ref for ref in published.bare.refs("refs/heads/") if ref.rpartition("/")[2] == "mine"]

@@ -1,7 +1,6 @@
 """A merge becomes a version and a release, from the first push on, and anybody can take the model from there."""
 
 import json
-import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from baked import Bake, Project
-from desk import ASSETS, OWNER, PROOF, Desk, Runner, find_run
+from desk import ASSETS, OWNER, PROOF, Desk, Runner
 from local_github import LocalGitHub, Repository
 
 Clone = Callable[..., Desk]
@@ -79,22 +78,6 @@ def test_what_its_author_has_trained_is_released_as_it_was_pushed(first: Reposit
     (bundle,) = [asset for asset in release["assets"] if asset["name"] == "bundle.zip"]
     stamped = bundle["size"] - (small.path / "models/bundle.zip").stat().st_size
     assert 0 < stamped < 400, "release.json alone"
-
-
-def test_the_whole_loop_works_in_a_private_repository(first: Repository, clone: Clone) -> None:
-    private = first.copy(f"{OWNER}/private", private=True)
-    pull = private.open_pull_request("tuned", "Regularise more")
-    for name in ("retrain", "report"):
-        find_run(pull.runs, name).expect("success")
-    (comment,) = pull.comments()
-    assert re.match("### ✅ (Better|Not worse|Undecided, passes): `roc_auc` ", comment["body"])
-    run = find_run(private.merge(pull), "publish").expect("success")
-    assert "v1.1.0 is not attested: GitHub attests for private repositories in its plan Enterprise" in run.log
-    assert private.tags() == ["model@v1.0.0", "model@v1.1.0"]
-    assert private.bare.git("tag", "--list", "--format=%(contents:subject)", "model@v1.1.0").startswith(
-        "model v1.1.0: the recipe changed: train"
-    )
-    download(clone(private), "model@v1.1.0")
 
 
 def edit_lock(desk: Desk, *names: str) -> None:
