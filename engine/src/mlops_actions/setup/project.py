@@ -23,9 +23,11 @@ def setup(data: str = "", target: str = "", task: str = "") -> None:
         task: as data.task has it, instead of the present one.
 
     Raises:
-        UserError: the project cannot be a repository of its own, the dataset cannot be read, or a tool failed.
+        UserError: the project cannot be a repository of its own, the dataset cannot be read, a module of the owner's
+            cannot be compared, or a tool failed.
     """
     ensure_repository()
+    from ..stages.recipes import write_recipes
     from ..stats.own_metrics import named_metrics
     from .describe import ensure_schema
     from .replacement import finish_replacement, replace_dataset
@@ -50,6 +52,7 @@ def setup(data: str = "", target: str = "", task: str = "") -> None:
     if not tracked:
         _run("dvc", "add", "--quiet", config.data.path)
         print(f"setup: {config.data.path} is tracked by DVC")
+    write_recipes(load_config())  # so that DVC sees from the start what its record and this clone differ in
     git_hooks.install()
     trust_cml_within(seconds=10)
 
