@@ -79,25 +79,37 @@ def assert_valid(name: str, text: str) -> None:
             compile(text, name, "exec")
 
 
-@pytest.mark.parametrize("dataset", DATASETS)
-@pytest.mark.parametrize("task", QUESTIONS["task"])
-def test_every_task_of_every_kind_of_dataset_is_clean(
+@pytest.mark.parametrize(
+    ("task", "dataset"),
+    [*((task, "example") for task in QUESTIONS["task"]), *zip(itertools.cycle(QUESTIONS["task"]), DATASETS[1:])],
+)
+def test_every_task_and_every_kind_of_dataset_is_clean(
     bake: Bake, datasets: dict[str, str], task: str, dataset: str
 ) -> None:
     project = bake(task=task, **answers_for(dataset, datasets))
     assert_clean(project)
-    path = PATHS.get(dataset, "data/raw/dataset.csv")
-    assert yaml.safe_load(project.read("params.yaml"))["data"]["path"] == path
+    path, data = PATHS.get(dataset, "data/raw/dataset.csv"), yaml.safe_load(project.read("params.yaml"))["data"]
+    assert (data["path"], data["task"]) == (path, task)
     assert (project.path / path).exists() == (dataset not in ("query", "URL"))
 
 
-def test_every_licence_for_every_python_is_clean(bake: Bake) -> None:
+@pytest.fixture(scope="module")
+def by_python(bake: Bake) -> dict[str, Project]:
+    """A project of each Python, with a name that is spelled in more than one way."""
+    names = {"project_slug": "A.b_c-1", "package_name": "abc1"}
+    return {python: bake(python_version=python, **names) for python in QUESTIONS["python_version"]}
+
+
+def test_every_licence_and_every_python_is_clean(bake: Bake, by_python: dict[str, Project]) -> None:
     listings = set()
-    for license_, python in itertools.product(QUESTIONS["license"], QUESTIONS["python_version"]):
-        project = bake(license=license_, python_version=python)
+    for python, project in by_python.items():
+        assert_clean(project)
+        listings.add(tuple(name.replace("/abc1/", "/customer_churn/") for name in project.files()))
+        assert tomllib.loads(project.read("pyproject.toml"))["project"]["requires-python"] == f">={python},<3.14"
+    for license_ in QUESTIONS["license"]:
+        project = bake(license=license_)
         assert_clean(project)
         listings.add(tuple(project.files()))
-        assert tomllib.loads(project.read("pyproject.toml"))["project"]["requires-python"] == f">={python},<3.14"
         assert license_.split("-")[0] in project.read("LICENSE") or "All rights reserved" in project.read("LICENSE")
     assert len(listings) == 1, "a licence or a Python version changes which files there are"
 
@@ -138,8 +150,8 @@ def test_each_python_has_a_base_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("python", QUESTIONS["python_version"])
-def test_the_container_is_made_of_the_very_python_that_ci_runs(bake: Bake, python: str) -> None:
-    lines = bake(python_version=python).read("deploy/Dockerfile").splitlines()
+def test_the_container_is_made_of_the_very_python_that_ci_runs(by_python: dict[str, Project], python: str) -> None:
+    lines = by_python[python].read("deploy/Dockerfile").splitlines()
     named, *others = [line.removeprefix("FROM ") for line in lines if line.startswith("FROM ")]
     assert re.fullmatch(rf"python:{re.escape(python)}-slim@sha256:[0-9a-f]{{64}} AS base", named)
     assert others == ["base AS build", "base"], "the digest stands in one line, which Dependabot renews"
@@ -249,10 +261,9 @@ def test_a_folder_that_another_repository_ignores_is_a_place_for_a_project(bake:
     assert run("git", "status", "--porcelain", cwd=tmp_path).stdout == "?? .gitignore\n"
 
 
-@pytest.mark.parametrize("task", QUESTIONS["task"])
 @pytest.mark.parametrize("package", ["a", "zebra_model_of_a_rather_long_name"])
-def test_ruff_finds_nothing_to_change(bake: Bake, task: str, package: str) -> None:
-    project = bake(task=task, package_name=package)
+def test_ruff_finds_nothing_to_change(bake: Bake, package: str) -> None:
+    project = bake(package_name=package)
     project.run("ruff", "check", "--no-cache", "--output-format=concise")
     project.run("ruff", "format", "--no-cache", "--check")
 
@@ -277,8 +288,8 @@ def test_what_comes_as_source_alone_is_built_by_a_version_that_is_named(bake: Ba
 
 
 @pytest.mark.parametrize("python", QUESTIONS["python_version"])
-def test_uv_accepts_the_lock_file_as_it_is(bake: Bake, python: str) -> None:
-    project = bake(python_version=python, project_slug="A.b_c-1", package_name="abc1")
+def test_uv_accepts_the_lock_file_as_it_is(by_python: dict[str, Project], python: str) -> None:
+    project = by_python[python]
     found = project.run("uv", "python", "find", f">={python},<3.14", check=False, UV_PYTHON_DOWNLOADS="never")
     if found.returncode:
         pytest.skip(f"no Python {python} or later is installed")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from baked import Project
 from local_github import LocalGitHub, PullRequest, Repository, Run, Token, read_workflows
 from local_github.events import push_event
 from local_github.permissions import BOT
@@ -24,6 +25,20 @@ def find_run(runs: list[Run], name: str) -> Run:
     """The one run of a workflow among several."""
     (run,) = [run for run in runs if run.name == name]
     return run
+
+
+def propose_untrained(hub: LocalGitHub, project: Project, name: str, private: bool = False) -> PullRequest:
+    """A pull request to a repository in which nothing was trained and only reports run: a test says what was left."""
+    repository = hub.create_repository(name, private=private)
+    repository.disabled = {"checks", "keep", "retrain", "publish"}
+    repository.connect(project.path)
+    project.commit("Begin")
+    repository.push(project.path)
+    project.run("git", "switch", "--quiet", "--create", "tuned")
+    project.write("NOTES.md", "Tuned.\n")
+    project.commit("Tune")
+    repository.push(project.path, "tuned")
+    return repository.open_pull_request("tuned", "Tune")
 
 
 def bump_checkout(desk: "Desk") -> str:

@@ -70,8 +70,8 @@ def share(watches: list[Watch], what: str) -> float:
 
 
 @pytest.mark.parametrize(("metric", "case", "runs"), [
-    *((metric, "bad", 120 if metric == "rmse" else 80) for metric in METRICS),
-    *((metric, "shadow", 60) for metric in ("accuracy", "roc_auc", "log_loss")),
+    *((metric, "bad", 60 if metric == "rmse" else 40) for metric in METRICS),
+    *((metric, "shadow", 30) for metric in ("accuracy", "roc_auc", "log_loss")),
 ])  # fmt: skip
 def test_who_looks_after_every_batch_is_rarely_misled(metric: str, case: str, runs: int) -> None:
     watches = watch(metric, case, runs)

@@ -1,105 +1,51 @@
 """Champion and candidate, measured on the rows on which neither was trained."""
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+import re
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from baked import Project
-from duels import begin, record
+from duels import Verdict, champion_of, record, retrain
+from mlops_actions.core import github
 from mlops_actions.core.config import Config, load_config
 from mlops_actions.core.paths import TEST_ROWS, TRAIN_ROWS
-from mlops_actions.review.champion import Champion
+from mlops_actions.review.champion import Champion, find_baseline, find_champion
 from mlops_actions.review.compare import change_of, compare_models, groups_of, notes_of
 from mlops_actions.review.gate import rule
-from mlops_actions.review.judge import describe, judge, write
+from mlops_actions.review.judge import apply_gate, describe, judge
 from mlops_actions.review.markdown import render
-from mlops_actions.review.report import ComparedRows, Note, Redefined
+from mlops_actions.review.page import write_page
+from mlops_actions.review.report import ComparedRows, Note
 from mlops_actions.review.rivals import Rivals
-from mlops_actions.stages import evaluate, export, featurize, train
 from mlops_actions.stats.intervals import Interval
 from mlops_actions.stats.metrics import METRICS, Predictions
-from pipeline import train_project
 from tables import DATA
 
-Begin = Callable[..., Config]
+OWN_METRICS = """def profit(truth, predicted):
+    return float("nan")
 
 
-@pytest.fixture(scope="module")
-def first(trained: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A repository whose champion is the trained project's model."""
-    return begin(trained, tmp_path_factory.mktemp("first"))
+def share(truth, predicted):
+    return float((truth == "no").mean())
+"""
 
 
-@pytest.fixture
-def duel(first: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A copy of it, where the test works."""
-    duel = first.copy(tmp_path / first.path.name)
-    monkeypatch.chdir(duel.path)
-    return duel
-
-
-def champion_of(project: Project) -> Champion:
-    return Champion("v1.0.0", project.run("git", "rev-parse", "HEAD").stdout.strip())
-
-
-def retrain(project: Project, **knobs: Any) -> Config:
-    """Change params.yaml, run the stages after prepare, and record what they made."""
-    project.set(**knobs)
-    config = load_config()
-    for stage in (featurize, train, evaluate, export):
-        stage.run(config)
-    record(project)
-    return config
-
-
-def test_both_models_answer_the_same_rows(duel: Project, capsys: pytest.CaptureFixture[str]) -> None:
-    guards = {"log_loss": 0.5}
-    config = retrain(duel, **{"model.estimator": "logistic", "gate.guards": guards, "gate.slices.min_rows": 20})
+def test_a_metric_of_ones_own_that_is_new_is_said_first_and_one_that_is_undefined_fails(duel: Project) -> None:
     champion = champion_of(duel)
-    report = judge(describe(config, champion), config, champion)
-    assert not report.unchanged and report.incomparable is None
-    test = len(pd.read_parquet(TEST_ROWS))
-    assert report.rows and (report.rows.test, report.rows.decided, report.rows.new) == (test, test, 0)
-    metrics = {metric.name: metric for metric in report.metrics}
-    for name in (config.gate.primary, "log_loss"):
-        metric = metrics[name]
-        assert metric.champion != metric.candidate and metric.low <= metric.candidate - metric.champion <= metric.high
-    rulings = [(ruling.rule, ruling.subject) for ruling in report.rulings]
-    assert ("champion", config.gate.primary) in rulings and ("guard", "log_loss") in rulings
-    assert {change.name: change.candidate for change in report.params}["model.estimator"] == '"logistic"'
-    assert report.slices and all(part.rows >= 20 for part in report.slices)
-    costs = {cost.name: cost for cost in report.costs}
-    assert costs["model_mb"].champion and costs["latency_ms"].candidate > 0
-    assert report.detectable and report.method
-    write(report, Path("report"))
-    assert {"report.json", "report.html", "pictures"} == {path.name for path in Path("report").iterdir()}
-
-
-def test_rows_on_which_the_champion_was_trained_do_not_decide(duel: Project) -> None:
-    champion = champion_of(duel)
-    test, seen = pd.read_parquet(TEST_ROWS), pd.read_parquet(TRAIN_ROWS)
-    pd.concat([test, seen[:15]], ignore_index=True).to_parquet(TEST_ROWS)
-    record(duel)
-    found = compare_models(load_config(), champion)
-    assert (found.rows.trained, found.rows.decided) == (15, len(test)) and found.compared
-    assert found.confusion and sum(map(sum, found.confusion.candidate)) == len(test)
-
-
-def test_a_metric_of_ones_own_that_is_new_is_the_first_thing_that_is_said(duel: Project) -> None:
-    champion = champion_of(duel)
-    duel.write(
-        "src/customer_churn/metrics.py", "def share(truth, predicted):\n    return float((truth == 'no').mean())\n"
-    )
-    config = load_config()
-    report = judge(describe(config, champion), config, champion)
-    (share,) = [metric for metric in report.metrics if metric.name == "share"]
-    assert report.redefined == [Redefined("share", None, pytest.approx(share.champion))]
-    second = [line for line in render(report, run_url=None, commit=None).splitlines() if line][1]
+    duel.write("src/customer_churn/metrics.py", OWN_METRICS)
+    gate = {"gate.primary": "profit", "gate.thresholds": {}, "gate.slices.columns": ["voice_mail_plan"]}
+    undefined = Verdict.of(retrain(duel, **{"model.params": {"C": 0.5}, **gate}), champion)
+    assert undefined.line == "### ❌ Fails: `profit` is undefined on these test rows"
+    assert undefined.row("profit")[1:] == ["–", "–", "", "**undefined**"] and not undefined.report["passed"]
+    assert len(undefined.change("roc_auc")) == 3, "the other metrics are there"
+    (share,) = [metric["champion"] for metric in undefined.report["metrics"] if metric["name"] == "share"]
+    shares = {"name": "share", "before": None, "now": pytest.approx(share)}
+    assert undefined.report["redefined"] == [{"name": "profit", "before": None, "now": None}, shares]
+    second = [line for line in undefined.comment.splitlines() if line][1]
     begin = "**This changes `metrics.py`**, by which both are judged. By its own and by this one the champion has: "
-    assert second.startswith(f"{begin}`share` – and 0.")
+    assert second.startswith(f"{begin}`profit` – and –; `share` – and 0.")
 
 
 def test_a_champion_that_was_trained_on_every_row_is_not_compared(duel: Project) -> None:
@@ -113,32 +59,45 @@ def test_a_champion_that_was_trained_on_every_row_is_not_compared(duel: Project)
     assert not report.passed, "what cannot be compared does not pass"
 
 
-def rename_column(project: Project) -> Config:
-    """Rename a column of the data, and train anew."""
-    project.write(DATA, project.read(DATA).replace("account_length", "weeks", 1))
-    (project.path / "schema.yaml").unlink()
-    train_project(project.path)
-    record(project)
-    return load_config()
-
-
 def test_a_champion_that_cannot_read_a_renamed_column_has_its_own_copy_of_the_rows(duel: Project) -> None:
     champion = champion_of(duel)
-    config = rename_column(duel)
-    found = compare_models(config, champion)
-    assert found.incomparable is None and found.compared
-    (own,) = [note for note in found.notes if note.kind == "own_rows"]
-    assert "account_length" in own.names[0]
-    assert 0 < found.rows.decided <= found.rows.test
+    for name in (DATA, "schema.yaml"):
+        duel.write(name, duel.read(name).replace("account_length", "tenure", 1))
+    renamed = Verdict.of(retrain(duel), champion)
+    rows = renamed.report["rows"]
+    assert (
+        0 < rows["decided"] < rows["test"] and f"Both answered {rows['decided']} of {rows['test']}" in renamed.comment
+    )
+    assert (
+        "lacks the column 'account_length'" in renamed.comment
+        and "it was given its own copy of them" in renamed.comment
+    )
+    assert [note["kind"] for note in renamed.report["notes"]] == ["own_rows"]
+    assert "| `columns.account_length.type` |" in renamed.comment and "| `columns.tenure.type` |" in renamed.comment
+    assert " against `v1.0.0`: the interval " in renamed.line and renamed.change()
 
 
-def test_a_champion_that_predicts_something_else_is_not_compared(duel: Project) -> None:
-    duel.set(**{"data.target": "plan"})
-    duel.commit("Predict the plan")
+def predict_the_plan(project: Project) -> Config:
+    """Predict another column, use the old target as one more to predict from, and train anew."""
+    contract = yaml.safe_load(project.read("schema.yaml"))
+    contract["target"]["name"] = "international_plan"
+    contract["columns"]["churn"] = contract["columns"].pop("international_plan")
+    project.write("schema.yaml", yaml.safe_dump(contract))
+    return retrain(project, **{"data.target": "international_plan", "gate.thresholds": {"roc_auc": 0.1}})
+
+
+def test_a_champion_that_predicts_something_else_is_not_compared_unless_told_so(duel: Project) -> None:
     champion = champion_of(duel)
-    duel.set(**{"data.target": "churn"})
-    found = compare_models(load_config(), champion)
-    assert found.incomparable == "it does classification of plan, not classification of churn"
+    refused = Verdict.of(predict_the_plan(duel), champion)
+    assert refused.line == "### ❌ Fails: the champion could not be run on these test rows"
+    reason = "it does classification of churn, not classification of international_plan"
+    assert f"The champion was not compared: `{reason}`" in refused.comment and not refused.report["passed"]
+    assert refused.row("roc_auc")[1] == "–" and float(refused.row("roc_auc")[2]) > 0
+
+    duel.set(**{"gate.compare": False})
+    allowed = Verdict.of(load_config(), champion)
+    assert allowed.line == "### ✅ Passes on thresholds alone: the champion could not be run on these test rows"
+    assert allowed.row("roc_auc")[-1] == "threshold met" and reason in allowed.comment and allowed.report["passed"]
 
 
 def test_a_champion_whose_code_fails_is_not_compared_and_both_reasons_are_said(duel: Project) -> None:
@@ -150,14 +109,43 @@ def test_a_champion_whose_code_fails_is_not_compared_and_both_reasons_are_said(d
     assert found.incomparable and found.incomparable.startswith("it fails") and "gone" in found.incomparable
 
 
-def test_a_first_model_is_measured_alone(duel: Project) -> None:
+def test_a_first_model_is_measured_alone(duel: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GITHUB_EVENT_PATH", raising=False)
+    github.event.cache_clear()
     config = load_config()
     found = compare_models(config, None)
     assert not found.compared and found.intervals == {} and found.slices == [] and found.redefined is None
     assert {metric.name for metric in found.metrics} >= {"accuracy", "roc_auc"}
     assert all(ruling.rule in ("threshold", "cost") for ruling in rule(found, config.gate))
-    report = judge(describe(config, None), config, None)
-    assert render(report, run_url=None, commit=None).startswith("### ✅ Passes: nothing is released yet")
+
+    base = champion_of(duel).commit[:7]
+    baseline, notes = find_baseline(None, all_tags=True)
+    assert baseline is None
+    report = apply_gate(describe(config, None, notes), config, found)
+    same = Verdict(report.to_json())
+    assert same.line == "### ✅ Passes: nothing is released yet to compare it with, and every threshold is met"
+    assert f"- Commit `{base}` records this very model: nothing was compared." in same.comment
+    assert re.search(r"^\| metric \| champion none \| candidate \| change \(95%\) \| ruling \|$", same.comment, re.M)
+    assert same.row("roc_auc")[1] == "–" and same.row("roc_auc")[3:] == ["", "threshold met"]
+    assert re.search(r"^On \d{3} test rows\.$", same.comment, re.M)
+    assert "unchanged" not in same.comment, "nothing is said of what was not compared"
+    shown = render(report, run_url=None, commit=None, pictures={"roc-light": "https://github.example/roc.png"})
+    assert '"https://github.example/roc.png"' in shown
+
+
+def test_a_version_a_branch_and_a_commit_may_name_the_same_model_which_is_called_as_it_was_asked_for(
+    duel: Project,
+) -> None:
+    commit = champion_of(duel).commit
+    duel.run("git", "tag", "--annotate", "--message=First", "model@v1.0.0")
+    duel.run("git", "branch", "tuned")
+    for name, kind in (("v1.0.0", "champion"), ("tuned", "named"), (commit, "named")):
+        found = find_champion(name)
+        assert found == Champion(name, commit, kind)
+        report = describe(load_config(), found)
+        text = render(report, run_url=None, commit=None)
+        assert report.unchanged and f"`{name}`, byte for byte" in text and name in write_page(report)
+        assert ("champion" in text) == (kind == "champion")
 
 
 def test_the_change_of_an_error_is_its_gain_the_other_way_round() -> None:

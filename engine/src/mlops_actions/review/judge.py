@@ -29,6 +29,7 @@ from .report import FORMAT, Note, Report
 
 if TYPE_CHECKING:
     from ..stats.intervals import Interval
+    from .compare import Comparison
 
 FALSE_ALARMS = 0.05  # the share of equally good models that a gate may block
 
@@ -101,7 +102,11 @@ def judge(report: Report, config: Config, champion: Champion | None) -> Report:
     """Return the report with both models measured and the gate's rulings."""
     from .compare import compare_models
 
-    comparison = compare_models(config, champion)
+    return apply_gate(report, config, compare_models(config, champion))
+
+
+def apply_gate(report: Report, config: Config, comparison: "Comparison") -> Report:
+    """Return the report with what was measured of both models, and the gate's rulings on it."""
     rulings = rule(comparison, config.gate)
     uncompared = comparison.incomparable is not None and config.gate.compare
     return replace(
