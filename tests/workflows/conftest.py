@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from baked import TEMPLATE, Bake, Project, Share
-from desk import OWNER, Desk, Runner
+from desk import OWNER, Desk, Runner, forge_model
 from local_github import LocalGitHub, Repository, start_github
 
 ROWS = 1500
@@ -84,12 +84,15 @@ def clone(small: Project, tmp_path: Path) -> Callable[..., Desk]:
 
 @pytest.fixture(scope="session")
 def merged_tree(first: Repository, small: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout of a merge that changes a param, as a publish run has it once it has trained."""
+    """A checkout of a merge that changes a param, as a publish run has it once it has trained a model of its own."""
     path = tmp_path_factory.mktemp("merged") / "churn"
     desk = Desk.clone(first, path, small.path / ".venv")
-    desk.set_params("{C: 0.4}")
+    desk.run("git", "checkout", "--quiet", "origin/tuned", "params.yaml")
     desk.commit("Merge pull request #1")
-    desk.run("mlops", "train")
+    desk.run("git", "checkout", "--quiet", "origin/tuned", ".")
+    desk.run("git", "reset", "--quiet")
+    desk.run("mlops", "pull")
+    forge_model(path)
     return path
 
 

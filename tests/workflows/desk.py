@@ -1,16 +1,21 @@
 """Where people and runners work in the stories: a clone at somebody's desk, and a publish run that can be cut short."""
 
+import hashlib
+import itertools
 import json
 import os
 import re
 import secrets
+import shutil
 import subprocess
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import yaml
 from baked import Project
-from local_github import LocalGitHub, PullRequest, Repository, Run, Token, read_workflows
+from local_github import LocalGitHub, PullRequest, Repository, Run, Token, Workflow, read_workflows
 from local_github.events import push_event
 from local_github.permissions import BOT
 from mlops_actions.core.params_file import update_params
@@ -18,6 +23,7 @@ from mlops_actions.core.params_file import update_params
 OWNER = "acme"
 ASSETS = ["MODEL_CARD.md", "SHA256SUMS", "bundle.zip", "metrics.json", "schema.yaml"]
 PROOF = "bundle.zip.sigstore.json"
+FORGED = itertools.count(1)
 VERBS = "mlops push && mlops version && mlops release"
 
 
@@ -126,6 +132,50 @@ class Desk:
         self.run("git", "push", "--quiet", "origin", f"HEAD:{branch}")
 
 
+def forge_model(tree: Path) -> None:
+    """Let a tree's lock name another bundle, as if its last merge had trained one."""
+    year = 1980 + next(FORGED)
+    lock = tree / "dvc.lock"
+    content = yaml.safe_load(lock.read_text())
+    (bundle,) = content["stages"]["export"]["outs"]
+    source = tree / ".dvc/cache/files/md5" / bundle["md5"][:2] / bundle["md5"][2:]
+    with zipfile.ZipFile(source) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    forged = tree / "models/bundle.zip"
+    forged.unlink(missing_ok=True)
+    forged.parent.mkdir(exist_ok=True)
+    with zipfile.ZipFile(forged, "w") as archive:
+        for name, text in members.items():
+            archive.writestr(zipfile.ZipInfo(name, (year, 1, 1, 0, 0, 0)), text)
+    bundle["md5"] = hashlib.md5(forged.read_bytes(), usedforsecurity=False).hexdigest()
+    bundle["size"] = forged.stat().st_size
+    cached = tree / ".dvc/cache/files/md5" / bundle["md5"][:2] / bundle["md5"][2:]
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(forged, cached)
+    lock.write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def hand_over(desk: Desk) -> Run:
+    """Push a desk's commit to main; the publish run whose training made what the desk has, and that died then.
+
+    `rerun(run, failed=True)` publishes it.
+    """
+    desk.push_quietly()
+    repository, hub = desk.repository, desk.repository.hub
+    run = hub.begin_run(repository, find_publish(repository), push_event(repository, "refs/heads/main", None, OWNER))
+    run.jobs = dict.fromkeys(run.workflow.jobs, "cancelled") | {"train": "success"}
+    run.conclusion = "cancelled"
+    desk.run("mlops", "handover", "write", "trained")
+    packed = shutil.make_archive(str(run.directory / "trained"), "zip", desk.path / "trained")
+    hub.keep_artifact(run.id, "trained", Path(packed).read_bytes())
+    return run
+
+
+def find_publish(repository: Repository) -> Workflow:
+    """The workflow that publishes, as main has it."""
+    return next(found for found in read_workflows(repository.bare, "main") if found.name == "publish")
+
+
 @dataclass(frozen=True)
 class Runner:
     """The last steps of a publish run on a tree that is trained: fast enough to be cut short at every call."""
@@ -138,8 +188,7 @@ class Runner:
     def publish(self, verbs: str = VERBS) -> Run:
         """Play the steps with a token of the workflow's own; a run that was killed is `cancelled`."""
         event = push_event(self.repository, "refs/heads/main", None, OWNER)
-        workflow = next(found for found in read_workflows(self.repository.bare, "main") if found.name == "publish")
-        run = self.hub.begin_run(self.repository, workflow, event)
+        run = self.hub.begin_run(self.repository, find_publish(self.repository), event)
         run.token = self.hub.issue_token(Token("", BOT, self.repository.name, lambda: {"contents": "write"})).value
         home = run.directory / "home"
         home.mkdir()

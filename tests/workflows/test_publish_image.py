@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from desk import OWNER, Desk, find_run
-from local_github import Repository
+from desk import OWNER, Desk, hand_over
+from local_github import Repository, Run
 
 Clone = Callable[..., Desk]
 PLACE = "ghcr.io/acme/churn"
@@ -14,13 +14,21 @@ def test_no_image_is_built_unless_asked_for(first: Repository) -> None:
     assert run.jobs == {"train": "success", "publish": "success", "image": "skipped", "pass": "success"}
 
 
-def test_a_release_is_followed_by_its_image_and_again_when_rerun(published: Repository, clone: Clone) -> None:
-    published.disabled |= {"retrain"}
+def ask_for_images(desk: Desk, place: str) -> Run:
+    """The publish run of a version whose params ask for an image, at the end of its training."""
+    desk.replace("params.yaml", "image: null", f"image: {place}")
+    desk.commit("Build images")
+    return hand_over(desk)
+
+
+def test_a_release_is_followed_by_its_image_and_again_when_it_is_published_already(
+    published: Repository, clone: Clone
+) -> None:
     desk = clone(published)
     desk.run("git", "switch", "--quiet", "--detach", "origin/tuned")
-    desk.replace("params.yaml", "image: null", f"image: {PLACE}")
     desk.trust(published.name)
-    run = find_run(published.merge(desk.propose("with-image", "Build images")), "publish").expect("success")
+    (run,) = published.rerun(ask_for_images(desk, PLACE), failed=True)
+    run.expect("success")
     assert run.jobs == {"train": "success", "publish": "success", "image": "success", "pass": "success"}
     assert "Login Succeeded" in run.log
     commit = published.bare.resolve("model@v1.1.0^{commit}")
@@ -34,27 +42,16 @@ def test_a_release_is_followed_by_its_image_and_again_when_rerun(published: Repo
         assert told in run.log, told
     assert f"The push refers to repository [{PLACE}]" in run.log and "v1.1.0: digest: sha256:" in run.log
 
-    (again,) = published.rerun(run)
+    (again,) = published.rerun(hand_over(desk), failed=True)
     assert "is published already" in again.expect("success").log
     assert again.jobs["image"] == "success" and f"Pushed {PLACE}:v1.1.0" in again.log
 
 
-def test_a_merge_that_releases_nothing_builds_nothing(published: Repository, clone: Clone) -> None:
-    published.disabled |= {"retrain"}
-    desk = clone(published)
-    desk.replace("params.yaml", "image: null", f"image: {PLACE}")
-    run = find_run(published.merge(desk.propose("image-alone", "Build images from now on")), "publish")
-    assert "nothing to publish" in run.expect("success").log
-    assert run.jobs == {"train": "success", "publish": "success", "image": "skipped", "pass": "success"}
-
-
 def test_an_image_that_fails_is_seen(published: Repository, clone: Clone) -> None:
-    published.disabled |= {"retrain"}
     desk = clone(published)
     desk.run("git", "switch", "--quiet", "--detach", "origin/tuned")
-    desk.replace("params.yaml", "image: null", "image: elsewhere.example.com/churn")
     desk.replace("params.yaml", f"repository: {OWNER}/customer-churn", "repository: null")
-    run = find_run(published.merge(desk.propose("elsewhere", "Push where nobody logged in")), "publish")
+    (run,) = published.rerun(ask_for_images(desk, "elsewhere.example.com/churn"), failed=True)
     assert "denied" in run.expect("failure").log
     ended = {"train": "success", "publish": "success", "image": "failure", "pass": "failure"}
     assert run.jobs == ended

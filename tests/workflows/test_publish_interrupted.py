@@ -1,16 +1,10 @@
 """A publish run may die anywhere, and another may run beside it: what is published is the same."""
 
-import hashlib
 import json
-import shutil
-import time
-import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-import yaml
 from desk import (
     ASSETS,
     OWNER,
@@ -19,7 +13,8 @@ from desk import (
     Runner,
     bump_checkout,
     delete_other_branches,
-    find_run,
+    forge_model,
+    hand_over,
     kept_branches,
 )
 from local_github import LocalGitHub, Repository
@@ -86,30 +81,33 @@ def test_a_publish_that_dies_at_every_write_in_turn_ends_as_an_undisturbed_one(
     assert state(published) == state(undisturbed)
 
 
-def test_a_publish_that_dies_after_each_step_is_taken_up_again(hub: LocalGitHub, published: Repository) -> None:
-    published.disabled |= {"retrain"}
-    pull = published.open_pull_request("tuned", "Regularise more")
-    with hub.killing_runs(after_step="Train from merged code"):
-        (run,) = published.merge(pull)
-    assert run.conclusion == "cancelled" and published.tags() == ["model@v1.0.0"]
-    for step in ["Judge it again", "Hand it over", "Take what was trained"]:
-        with hub.killing_runs(after_step=step):
-            (run,) = published.rerun(run)
-        assert run.conclusion == "cancelled" and run.outcome(step) == "success"
-    assert run.jobs["train"] == "success" and published.tags() == ["model@v1.0.0"]
-    for step in PUBLISHING[1:]:
+def test_a_publish_that_dies_after_each_step_is_taken_up_again(
+    hub: LocalGitHub, published: Repository, clone: Clone
+) -> None:
+    desk = clone(published)
+    desk.run("git", "switch", "--quiet", "--detach", "origin/tuned")
+    run = hand_over(desk)
+    for step in PUBLISHING:
         with hub.killing_runs(after_step=step):
             (run,) = published.rerun(run, failed=True)
         assert run.conclusion == "cancelled" and run.outcome(step) == "success"
         assert not {one.name for one in run.steps if one.job == "train"}, "what was trained is taken again"
     done, proof = state(published), published.asset("model@v1.1.0", PROOF).read_text()
     assert is_complete(published, "v1.1.0") and proof == json.dumps(published.attestations["bundle.zip"]) + "\n"
-    for failed in (True, False):
-        (run,) = published.rerun(run, failed=failed)
-        assert "is published already" in run.expect("success").log
-        assert not {"Attest the bundle", "Release it"} & {step.name for step in run.steps}
-        assert state(published) == done and published.asset("model@v1.1.0", PROOF).read_text() == proof
-    assert done["main"] == pull.merge_commit
+    (run,) = published.rerun(run, failed=True)
+    assert "is published already" in run.expect("success").log
+    assert not {"Attest the bundle", "Release it"} & {step.name for step in run.steps}
+    assert state(published) == done and published.asset("model@v1.1.0", PROOF).read_text() == proof
+    assert done["main"] == desk.run("git", "rev-parse", "HEAD")
+
+
+def test_all_jobs_of_a_publish_run_again_change_nothing(published: Repository, clone: Clone) -> None:
+    done, run = state(published), hand_over(clone(published))
+    (again,) = published.rerun(run)
+    assert "is published already" in again.expect("success").log
+    assert again.jobs == {"train": "success", "publish": "success", "image": "skipped", "pass": "success"}
+    assert again.artifacts["trained"].attempt == 2, "which took the place of the first"
+    assert state(published) == done
 
 
 def test_a_version_that_was_tagged_and_not_pushed_is_pushed_by_the_next_run_in_the_same_clone(
@@ -124,35 +122,22 @@ def test_a_version_that_was_tagged_and_not_pushed_is_pushed_by_the_next_run_in_t
     assert published.tags() == ["model@v1.0.0", "model@v1.1.0"]
 
 
-def test_three_pushes_within_one_training_get_a_run_and_a_version_each(
-    published: Repository, clone: Clone, merged_tree: Path
+def test_three_pushes_within_one_training_get_a_version_each(
+    published: Repository, runner: Callable[..., Runner]
 ) -> None:
-    desk = clone(published)
-    desk.run("git", "switch", "--quiet", "--detach", "origin/tuned")
-    first = desk.run("git", "rev-parse", "HEAD")
-    desk.run("git", "fetch", "--quiet", str(merged_tree), "HEAD")
-    for name in ("params.yaml", "dvc.lock", "metrics.json"):
-        shutil.copy(merged_tree / name, desk.path / name)
-    shutil.copytree(merged_tree / ".dvc/cache", desk.path / ".dvc/cache")
-    desk.run("mlops", "push")
-    second = desk.commit("Regularise less")
-    forge_model(desk.path)
-    desk.run("mlops", "push")
-    third = desk.commit("Train it again")
-    with ThreadPoolExecutor() as pool:
-        pushed = []
-        for number, commit in enumerate((first, second, third), start=1):
-            desk.run("git", "branch", "--force", "main", commit)
-            pushed.append(pool.submit(published.push, desk.path))
-            while len(published.runs("publish")) < number and not pushed[-1].done():
-                time.sleep(0.05)
-        assert not published.runs("publish")[0].conclusion, "all are pushed while the first one is published"
-    for push in pushed:
-        (run,) = push.result()
-        run.expect("success")
-    commits = {tag: published.bare.resolve(tag) for tag in published.tags()[1:]}
-    assert commits == {"model@v1.1.0": first, "model@v1.2.0": second, "model@v1.2.1": third}
-    assert all(is_complete(published, tag.removeprefix("model@")) for tag in commits)
+    runners = [runner()]
+    for _ in range(2):
+        runners.append(runner(runners[-1].tree))
+        follow(runners[-1])
+        forge_model(runners[-1].tree)
+    for one in runners:
+        run = one.publish()
+        assert run.conclusion == "success", run.log
+    merges = [Desk(published, one.tree, OWNER).run("git", "rev-parse", "HEAD") for one in runners]
+    tags = published.tags()[1:]
+    assert tags == ["model@v1.1.0", "model@v1.1.1", "model@v1.1.2"]
+    assert [published.bare.resolve(f"{tag}~") for tag in tags] == merges
+    assert all(is_complete(published, tag.removeprefix("model@")) for tag in tags)
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["kept in time", "kept too late"])
@@ -237,28 +222,6 @@ def follow(runner: Runner) -> str:
     return desk.run("git", "rev-parse", "HEAD")
 
 
-def forge_model(tree: Path) -> None:
-    """Let a tree's lock name another bundle, as if its last merge had trained one."""
-    lock = tree / "dvc.lock"
-    content = yaml.safe_load(lock.read_text())
-    (bundle,) = content["stages"]["export"]["outs"]
-    source = tree / ".dvc/cache/files/md5" / bundle["md5"][:2] / bundle["md5"][2:]
-    with zipfile.ZipFile(source) as archive:
-        members = {name: archive.read(name) for name in archive.namelist()}
-    forged = tree / "models/bundle.zip"
-    forged.unlink(missing_ok=True)
-    forged.parent.mkdir(exist_ok=True)
-    with zipfile.ZipFile(forged, "w") as archive:
-        for name, text in members.items():
-            archive.writestr(zipfile.ZipInfo(name), text)
-    bundle["md5"] = hashlib.md5(forged.read_bytes(), usedforsecurity=False).hexdigest()
-    bundle["size"] = forged.stat().st_size
-    cached = tree / ".dvc/cache/files/md5" / bundle["md5"][:2] / bundle["md5"][2:]
-    cached.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(forged, cached)
-    lock.write_text(yaml.safe_dump(content, sort_keys=False))
-
-
 @pytest.mark.parametrize("attempt", range(2))
 def test_two_publishes_truly_at_once_lose_nothing_and_end_with_the_later_commit(
     published: Repository, runner: Callable[..., Runner], attempt: int
@@ -314,16 +277,10 @@ def test_where_main_is_protected_the_tag_holds_the_model_and_nobody_trains_it_ag
     assert run.conclusion == "success" and "main stays where it is" in run.log
     assert published.bare.resolve("main") == main and is_complete(published, "v1.1.0")
 
-    desk = clone(published)
-    desk.replace("README.md", "#", "# Read me:\n\n#")
-    pull = desk.propose("words", "Say more")
-    retrain = find_run(pull.runs, "retrain").expect("success")
-    assert "Starting from what v1.1.0 trained." in retrain.log
-    assert "Nothing to retrain" in retrain.log and "Running stage" not in retrain.log
     same = "### ➖ Nothing to retrain: the model is the champion's, `v1.1.0`"
-    assert pull.comments()[-1]["body"].startswith(same)
-
     laptop.run("git", "pull", "--quiet")
     assert laptop.run("git", "tag", "--list", "model@*") == "model@v1.0.0", "main does not hold the release"
-    assert "Starting from what v1.1.0 trained." in laptop.run("mlops", "train")
+    trained = laptop.run("mlops", "train")
+    assert "Starting from what v1.1.0 trained." in trained
+    assert "Nothing to retrain" in trained and "Running stage" not in trained
     assert laptop.run("mlops", "compare").startswith(same)

@@ -238,6 +238,8 @@ def test_a_release_is_published_at_once_and_again_changes_nothing(
 def test_a_release_in_two_steps_has_the_attestation_that_was_made_between_them(
     merged: Path, releases: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    release(prepare=Path("dist"))
+    assert (tmp_path / "output").read_text() == "", "no version, no image"
     version()
     with pytest.raises(UserError, match="there is no dist/MODEL_CARD.md.*run `mlops release --prepare dist` first"):
         release(prepared=Path("dist"))
