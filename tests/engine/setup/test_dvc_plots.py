@@ -2,12 +2,15 @@
 
 import json
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 from baked import Project
+from mlops_actions.core.config import load_config
 from mlops_actions.setup.dvc_plots import write_plots
+from mlops_actions.stages import recipes
 from pipeline import fit_and_score, set_up
 
 CURVES = {"roc", "precision_recall", "calibration"}
@@ -21,19 +24,34 @@ def draw(project: Project, *command: str) -> dict[str, Any]:
     return {Path(path).stem: plots for path, plots in drawn["data"].items()}
 
 
+@pytest.fixture(scope="module")
+def scored(fresh: Callable[..., Project]) -> Callable[[str], Project]:
+    """`scored("regression")`: a project whose model was evaluated."""
+
+    @cache
+    def make(task: str) -> Project:
+        project = fresh(200, task)
+        project.set(**{"model.estimator": "logistic" if task == "classification" else "linear"})
+        set_up(project.path)
+        fit_and_score(project.path)
+        return project
+
+    return make
+
+
 @pytest.mark.parametrize("task", PLOTS)
-def test_a_tasks_plots_are_drawn_and_no_others(fresh: Callable[..., Project], task: str) -> None:
-    project = fresh(400, task)
-    project.set(**{"model.estimator": "logistic" if task == "classification" else "linear"})
-    set_up(project.path)
-    fit_and_score(project.path)
-    drawn = draw(project, "show")
+def test_a_tasks_plots_are_drawn_and_no_others(scored: Callable[[str], Project], task: str) -> None:
+    drawn = draw(scored(task), "show")
     assert drawn.keys() == PLOTS[task]
     assert all(plot["content"]["data"]["values"] for plots in drawn.values() for plot in plots)
 
 
-def test_two_revisions_are_drawn_into_one_plot(released: Project, tmp_path: Path) -> None:
-    project = released.copy(tmp_path / "project")
+def test_two_revisions_are_drawn_into_one_plot(scored: Callable[[str], Project], tmp_path: Path) -> None:
+    project = scored("classification").copy(tmp_path / "project")
+    recipes.run(load_config(project.path))
+    project.run("git", "init", "--quiet")
+    project.run("dvc", "commit", "--quiet", "--force", "evaluate")
+    project.commit("Evaluate a model")
     curve = project.path / "plots/data/roc.csv"
     curve.unlink()  # what lies there is a link into DVC's cache
     curve.write_text("false_positive_rate,true_positive_rate,class\n0,0,yes\n1,1,yes\n")

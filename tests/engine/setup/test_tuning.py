@@ -5,20 +5,40 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
-from baked import Project, environment
+from baked import NO_CML, Project, environment
 from mlops_actions.core.config import load_config
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.paths import TRAIN_ROWS
+from mlops_actions.setup.project import setup
 from mlops_actions.setup.tuning.folds import make_folds
 from pipeline import prepare_data, search_params, set_up
+from serving import STARTED, is_running, wait_until
 from tables import DATA, keep
 
 PARAMS = "params.yaml"
 COLUMNS = ("international_plan", "total_day_minutes", "number_customer_service_calls", "churn")
+# An estimator that says which process it fits in, and goes on for good.
+ENDLESS = """
+
+import os
+import signal
+from pathlib import Path
+
+from sklearn.linear_model import LogisticRegression
+
+
+class Endless(LogisticRegression):
+    def fit(self, *_):
+        Path("begins").write_text(str(os.getpid()))
+        Path("begins").replace("fits")
+        while True:
+            signal.pause()
+"""
 Values = dict[str, list[Any]]
 
 
@@ -124,24 +144,26 @@ def test_the_past_is_judged_by_no_future_and_no_gap(fresh: Callable[..., Project
         assert max(train) < min(test) - 3
 
 
-def test_an_interrupted_search_leaves_nothing(fresh: Callable[..., Project], mlops: Callable[..., Any]) -> None:
-    there = fresh(2000)
-    there.set(**{"tune.params": {"max_iter": [500, 1000], "learning_rate": [0.01, 0.02]}, "tune.folds": 2})
+def test_an_interrupted_search_leaves_nothing(
+    small: Callable[..., Project], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there, said = small({"C": [1]}), tmp_path / "said"
+    model = "src/customer_churn/model.py"
+    there.write(model, there.read(model) + ENDLESS)
+    there.set(**{"model.estimator": "customer_churn.model.Endless"})
     there.run("git", "init", "--quiet")
-    mlops(there, "setup")
+    monkeypatch.chdir(there.path)
+    for name, value in NO_CML.items():
+        monkeypatch.setenv(name, value)
+    setup()
     before = there.read(PARAMS)
-    process = subprocess.Popen(
-        ["mlops", "tune"], cwd=there.path, env=environment(), text=True, start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    assert process.stdout
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if line.startswith("tune: rung 1 of 2"):
-            os.killpg(process.pid, signal.SIGINT)
-            break
-    said += process.stdout.readlines()
-    assert process.wait(timeout=60) == 1, "".join(said)
-    assert said[-1] == "mlops tune: interrupted\n" and "Traceback" not in "".join(said), "".join(said)
+    with said.open("wb") as output:
+        process = subprocess.Popen(
+            ["mlops", "tune"], env=environment(), start_new_session=True, stdout=output, stderr=subprocess.STDOUT
+        )
+    wait_until(lambda: there.has_file("fits") or process.poll() is not None, 2 * STARTED)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(timeout=60) == 1, said.read_text()
+    assert said.read_text().endswith("\nmlops tune: interrupted\n") and "Traceback" not in said.read_text()
+    wait_until(lambda: not is_running(int(there.read("fits"))))
     assert not (there.path / "tuning").exists() and there.read(PARAMS) == before

@@ -62,10 +62,12 @@ def open_pool(data: Any) -> Iterator[Pool]:
         with connect(place) as client:
             yield _on_dask(client, data)
         return
+    processes = place.processes or joblib.cpu_count()
+    if processes == 1:
+        yield _here(data)
+        return
     # loky, since it starts where nothing but joblib is installed and notices that a process was killed.
-    executor = loky.ProcessPoolExecutor(
-        place.processes or joblib.cpu_count(), initializer=_begin, initargs=(data,), env=ALONE
-    )
+    executor = loky.ProcessPoolExecutor(processes, initializer=_begin, initargs=(data,), env=ALONE)
 
     def run(work: Work, tasks: list[Any]) -> Iterator[Any]:
         with _uninterrupted():  # its processes start here
@@ -145,6 +147,19 @@ class _Sent:
         finally:
             for package in packages:
                 cloudpickle.unregister_pickle_by_value(package)
+
+
+def _here(data: Any) -> Pool:
+    """Return the pool of this process alone: another one would take time to begin, and memory for the same data."""
+
+    def run(work: Work, tasks: list[Any]) -> Iterator[Any]:
+        for task in tasks:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                answer = work(data, task)
+            yield answer
+
+    return run
 
 
 def _on_dask(client: Any, data: Any) -> Pool:

@@ -9,9 +9,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from duckdb import DuckDBPyConnection
 
+from ..data.batches import BATCH
 from ..data.schema import Schema
 
 SHOWN = 60  # characters of a text in the summary
+COUNTED = BATCH  # values that one query counts: of few rows, a query for each column would take longer than its work
 
 
 class Tally:
@@ -43,21 +45,24 @@ def summarize(database: DuckDBPyConnection, schema: Schema, tally: Tally) -> dic
     """Return counts, means and the most frequent values of the views `train` and `test`, whose columns are c0, c1 …"""
     rows = sum(tally.rows.values())
     columns: dict[str, object] = {}
-    for number, name in enumerate(tally.missing):
-        column = schema.columns.get(name, schema.target)
+    described = {name: schema.columns.get(name, schema.target) for name in tally.missing}
+    counted = [number for number, column in enumerate(described.values()) if column.type in ("number", "boolean")]
+    distinct = count_distinct(database, counted, rows)
+    for number, (name, column) in enumerate(described.items()):
         values = f"(SELECT c{number} AS value FROM train UNION ALL SELECT c{number} FROM test)"
         facts: dict[str, object] = {"type": column.type, "missing": tally.missing[name]}
         known = tally.missing[name] < rows
         if name == schema.target.name and schema.target.values is not None:
-            classes = database.sql(f"SELECT value, count(*) FROM {values} GROUP BY value ORDER BY value").fetchall()
+            query = f"SELECT value, count(*) FROM {values} GROUP BY value ORDER BY value"
+            classes = database.execute(query).fetchall()
             facts |= {"distinct": len(classes), "classes": dict(classes)}
         elif column.type in ("number", "boolean"):
-            facts["distinct"] = database.sql(f"SELECT count(DISTINCT value) FROM {values}").fetchall()[0][0]
+            facts["distinct"] = distinct[number]
             if known:
                 facts["mean"] = float(f"{tally.mean(name):.6g}")
         else:
             # How many values there are of each frequency: one pass, even where all of them are different.
-            row = database.sql(
+            row: Any = database.execute(
                 f"""
                 SELECT coalesce(sum(many), 0)::BIGINT AS several, arg_max(least, frequency) AS top FROM (
                     SELECT frequency, count(*) AS many, min(value) AS least
@@ -70,3 +75,16 @@ def summarize(database: DuckDBPyConnection, schema: Schema, tally: Tally) -> dic
                 facts["top"] = str(row["top"].to_pandas()[0])[:SHOWN]
         columns[name] = facts
     return {"rows": rows, "train_rows": tally.rows["train"], "test_rows": tally.rows["test"], "columns": columns}
+
+
+def count_distinct(database: DuckDBPyConnection, numbers: list[int], rows: int) -> dict[int, int]:
+    """Return how many values each of the columns with these numbers has, of so many rows."""
+    many = max(1, COUNTED // max(1, rows))
+    counts: dict[int, int] = {}
+    for start in range(0, len(numbers), many):
+        names = [f"c{number}" for number in numbers[start : start + many]]
+        values = " UNION ALL ".join(f"SELECT {', '.join(names)} FROM {part}" for part in ("train", "test"))
+        distinct = ", ".join(f"count(DISTINCT {name})" for name in names)
+        (counted,) = database.execute(f"SELECT {distinct} FROM ({values})").fetchall()
+        counts |= zip(numbers[start : start + many], counted, strict=True)
+    return counts
