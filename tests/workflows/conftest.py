@@ -23,7 +23,8 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalGitHub]:
 def small(hub: LocalGitHub, bake: Bake, shared: Share, tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project that its author trained: a part of the example and a linear model, so that it trains in a moment.
 
-    Each worker pushes a copy of its own to its own GitHub; the environment is one.
+    Its branch `tuned` changes a param, and is trained as well. Each worker pushes a copy of its own to its own GitHub;
+    the environment is one.
     """
 
     def train(folder: Path) -> None:
@@ -33,9 +34,15 @@ def small(hub: LocalGitHub, bake: Bake, shared: Share, tmp_path_factory: pytest.
         data.write_text("".join(rows[: ROWS + 1]))
         project = bake(folder, dataset=str(data), github_owner=OWNER)
         project.write("params.yaml", project.read("params.yaml").replace("hist_gradient_boosting\n", "logistic\n"))
-        for verb in ("setup", "train", "compare"):
-            project.run("make", verb)
+        project.run("make", "setup")
+        project.run("make", "train")
         project.commit("First model")
+        project.run("git", "switch", "--quiet", "--create", "tuned")
+        project.set(**{"model.params": {"C": 0.5}})
+        project.run("make", "train")
+        project.commit("Regularise more")
+        project.run("git", "switch", "--quiet", "main")
+        project.run("mlops", "checkout")
 
     trained = shared("small", train) / "customer-churn"
     hub.keep_bytecode(trained / ".venv")
@@ -49,19 +56,17 @@ def small(hub: LocalGitHub, bake: Bake, shared: Share, tmp_path_factory: pytest.
 def first(hub: LocalGitHub, small: Project, tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """The repository after its first push: v1.0.0. Read it, or take `published`.
 
-    Its branch `tuned` changes a param and has been trained by its author: publishing it trains nothing.
+    Publishing its branch `tuned` trains nothing: its author has.
     """
     repository = hub.create_repository(f"{OWNER}/churn")
     repository.disabled = {"checks", "deploy", "keep"}
     repository.connect(small.path)
     (run,) = repository.push(small.path)
     run.expect("success")
-    desk = Desk.clone(repository, tmp_path_factory.mktemp("author") / "churn", small.path / ".venv")
-    desk.run("git", "switch", "--quiet", "--create", "tuned")
-    desk.set_params("{C: 0.5}")
-    desk.run("mlops", "train")
+    desk = Desk(repository, tmp_path_factory.mktemp("author") / "churn", OWNER)
+    shutil.copytree(small.path, desk.path, symlinks=True)
+    desk.run("git", "switch", "--quiet", "tuned")
     desk.run("mlops", "push")
-    desk.commit("Regularise more")
     desk.push_quietly("tuned")
     return repository
 
