@@ -48,7 +48,7 @@ def test_a_comment_is_never_longer_than_github_takes(written: dict[str, Any], st
         "costs": written["costs"] * 500,
     }
     large |= {"notes": [{"kind": "new_classes", "names": [strings] * 100}] * 500, "plots": written["plots"] * 500}
-    large |= {"confusion": {"classes": [strings] * 500, "champion": [[1] * 500] * 500, "candidate": [[1] * 500] * 500}}
+    large |= {"confusion": {"classes": [strings] * 150, "champion": [[1] * 150] * 150, "candidate": [[1] * 150] * 150}}
     large |= {"passed": False, "incomparable": strings * 100, "champion": strings * 100, "method": strings * 100}
     large["rows"] = written["rows"] | {"test": 10**4000}
     read = report.read_report(json.dumps(large).encode())

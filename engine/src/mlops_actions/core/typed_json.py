@@ -4,13 +4,14 @@ import math
 import types
 import typing
 from dataclasses import fields, is_dataclass
+from functools import cache
 from typing import Any, Literal, get_args
 
 
 def typed(kind: Any, value: Any) -> Any:
     """Return `value`, parsed from JSON, as `kind`: a dataclass, a list of one, a scalar or an optional scalar."""
     if isinstance(kind, type) and is_dataclass(kind):
-        hints = typing.get_type_hints(kind)
+        hints = _types_of(kind)
         if not isinstance(value, dict) or set(value) != {field.name for field in fields(kind)}:
             raise TypeError(kind)
         return kind(**{name: typed(hints[name], value[name]) for name in hints})
@@ -29,3 +30,8 @@ def typed(kind: Any, value: Any) -> Any:
     if kind is float and not math.isfinite(value):
         raise ValueError(value)
     return kind(value)
+
+
+@cache
+def _types_of(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)

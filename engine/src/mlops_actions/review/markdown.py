@@ -562,6 +562,8 @@ def code(text: str | None, limit: int = CELL_LIMIT) -> str:
     """Return any text as an inert code span: nothing in it is a mention, a link, HTML or a table cell's end."""
     if text is None:
         return "–"
-    plain = "".join(char if char.isprintable() else " " for char in text[: limit + 1])
+    plain = text[: limit + 1]
+    if not plain.isprintable():
+        plain = "".join(char if char.isprintable() else " " for char in plain)
     plain = " ".join(plain.replace("`", "'").replace("|", "¦").split()) or " "
     return f"`{plain[:limit]}…`" if len(text) > limit else f"`{plain}`"

@@ -334,7 +334,7 @@ def _relative_errors(truth: np.ndarray, predictions: Predictions) -> np.ndarray:
 
 def _positions(truth: np.ndarray, classes: list[str]) -> np.ndarray:
     position = {name: index for index, name in enumerate(classes)}
-    return np.fromiter((position[name] for name in truth), int, len(truth))
+    return np.fromiter(map(position.__getitem__, truth.tolist()), int, len(truth))
 
 
 def _of_counts(
