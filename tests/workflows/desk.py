@@ -1,6 +1,7 @@
 """Where people and runners work in the stories: a clone at somebody's desk, and a publish run that can be cut short."""
 
 import hashlib
+import io
 import itertools
 import json
 import os
@@ -166,8 +167,12 @@ def hand_over(desk: Desk) -> Run:
     run.jobs = dict.fromkeys(run.workflow.jobs, "cancelled") | {"train": "success"}
     run.conclusion = "cancelled"
     desk.run("mlops", "handover", "write", "trained")
-    packed = shutil.make_archive(str(run.directory / "trained"), "zip", desk.path / "trained")
-    hub.keep_artifact(run.id, "trained", Path(packed).read_bytes())
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in (desk.path / "trained").rglob("*"):
+            if file.is_file():
+                archive.write(file, file.relative_to(desk.path / "trained"))
+    hub.keep_artifact(run.id, "trained", packed.getvalue())
     return run
 
 

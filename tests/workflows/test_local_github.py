@@ -235,64 +235,52 @@ def test_each_job_has_its_own_permissions(project: Project) -> None:
     assert "Resource not accessible by integration" in run.log
 
 
+def comment(pull: str, body: str) -> str:
+    """A step in which CML comments on the pull request that an input names, with what a command prints."""
+    return (
+        f"run: {body} > body.md; cml comment create --driver=github --target=pr/${{{{ inputs.{pull} }}}}"
+        " --publish=false --update --watermark-title=report body.md 2> said || cut -c1-300 said"  # act drops long lines
+    )
+
+
 COMMENT = job(
-    'run: printf %s "${BODY:-$(head -c "$LENGTH" /dev/zero | tr \'\\0\' x)}" > body.md',
-    "run: cml comment create --driver=github --target=pr/$NUMBER --publish=false --update"
-    " --watermark-title=report body.md 2> said || { cut -c1-300 said; exit 1; }",  # act drops so long a line
-    on="{workflow_dispatch: {inputs: {number: {}, body: {}, length: {}}}}",
+    comment("quiet", "printf first"),
+    comment("quiet", "printf second"),
+    comment("busy", "printf late"),
+    comment("busy", "printf late"),
+    comment("long", "head -c 66000 /dev/zero | tr '\\0' x"),
+    on="{workflow_dispatch: {inputs: {quiet: {}, busy: {}, long: {}}}}",
     permissions="{pull-requests: write}",
     more="""env:
   REPO_TOKEN: ${{ github.token }}
   CML_REPO: ${{ github.server_url }}/${{ github.repository }}
-  NUMBER: ${{ inputs.number }}
-  BODY: ${{ inputs.body }}
-  LENGTH: ${{ inputs.length }}
 """,
 )
 
 
-def test_cml_updates_its_comment_until_thirty_others_hide_it(project: Project) -> None:
+def test_cml_updates_its_comment_until_thirty_others_hide_it_and_a_long_one_is_refused(project: Project) -> None:
     project.commit(comment=COMMENT)
     project.push()
-    pull = project.open_pull()
-
-    def comment(body: str) -> None:
-        inputs = {"number": str(pull.number), "body": body}
-        (run,) = project.repo.dispatch(".github/workflows/comment.yml", inputs)
-        run.expect("success")
-
-    comment("first")
-    comment("second")
-    (mine,) = pull.comments()
+    pulls = {name: project.open_pull(name) for name in ("quiet", "busy", "long")}
+    quiet, busy, long = pulls.values()
+    for number in range(30):
+        busy.comment(f"chat {number}")
+    inputs = {name: str(pull.number) for name, pull in pulls.items()}
+    (run,) = project.repo.dispatch(".github/workflows/comment.yml", inputs)
+    assert run.expect("success").log.count("body is too long") == 1 and long.comments() == []
+    (mine,) = quiet.comments()
     sha = project.repo.bare.resolve("main")
     assert mine["body"] == f'second\n\n![](https://cml.dev/watermark.png#{sha} "CML watermark report")'
     assert mine["user"]["login"] == "github-actions[bot]"
-    path = f"repos/{project.repo.name}/issues/{pull.number}/comments"
+    path = f"repos/{project.repo.name}/issues/{quiet.number}/comments"
     pages = project.hub.on_laptop(["gh", "api", "-i", path], project.work, "acme")
     assert "\nLink:" not in pages
-    other = project.open_pull("second")
-    for number in range(30):
-        other.comment(f"chat {number}")
-    inputs = {"number": str(other.number), "body": "late"}
-    for _ in range(2):
-        project.repo.dispatch(".github/workflows/comment.yml", inputs)[0].expect("success")
-    assert [one["body"][:4] for one in other.comments()[30:]] == ["late", "late"], "CML reads one page only"
-    listed = project.hub.on_laptop(
-        ["gh", "api", "-i", f"repos/{project.repo.name}/issues/{other.number}/comments"], project.work, "acme"
-    )
+    assert [one["body"][:4] for one in busy.comments()[30:]] == ["late", "late"], "CML reads one page only"
+    path = f"repos/{project.repo.name}/issues/{busy.number}/comments"
+    listed = project.hub.on_laptop(["gh", "api", "-i", path], project.work, "acme")
     assert 'rel="next"' in listed and "page=2" in listed
-    every = ["gh", "api", "--paginate", f"repos/{project.repo.name}/issues/{other.number}/comments", "--jq", ".[].id"]
+    every = ["gh", "api", "--paginate", path, "--jq", ".[].id"]
     assert len(project.hub.on_laptop(every, project.work, "acme").split()) == 32
-
-
-def test_a_comment_longer_than_github_takes_is_refused(project: Project) -> None:
-    project.commit(comment=COMMENT)
-    project.push()
-    pull = project.open_pull()
-    inputs = {"number": str(pull.number), "length": "66000"}
-    (run,) = project.repo.dispatch(".github/workflows/comment.yml", inputs)
-    assert "body is too long" in run.expect("failure").log
-    assert pull.comments() == []
 
 
 @pytest.mark.parametrize(
@@ -399,10 +387,14 @@ def test_a_pull_request_runs_its_merge_and_then_main_reports(project: Project) -
     assert pull.comments()[0]["body"].startswith(f"{merge} {pull.number}\n")
 
 
-def test_a_forks_pull_request_reads_only_and_has_no_secrets(project: Project, tmp_path: Path) -> None:
+def test_a_forks_pull_request_reads_only_and_has_no_secrets_and_nobody_else_checks_its_code_out(
+    project: Project, tmp_path: Path
+) -> None:
     project.repo.secrets["KEY"] = "sesame"
     attack = RETRAIN.replace("contents: read", "contents: write, pull-requests: write")
-    project.commit(retrain=attack, report=REPORT)
+    listens = "{workflow_run: {workflows: [retrain], types: [completed]}}"
+    unsafe = f"{{uses: {CHECKOUT}, with: {{ref: '${{{{ github.event.workflow_run.head_sha }}}}'}}}}"
+    project.commit(retrain=attack, report=REPORT, unsafe=job(unsafe, on=listens, permissions="{contents: read}"))
     project.push()
     fork = project.repo.fork("contributor")
     copy = fork.clone(tmp_path / "fork")
@@ -410,7 +402,8 @@ def test_a_forks_pull_request_reads_only_and_has_no_secrets(project: Project, tm
     hub.on_laptop(["git", "commit", "--quiet", "--allow-empty", "--message", "mine"], copy, "contributor")
     fork.push(copy, "main")
     pull = project.repo.open_pull_request("main", "From a fork", fork)
-    retrain, report = pull.runs
+    retrain, report, careless = pull.runs
+    assert "Refusing to check out fork" in careless.expect("failure").log
     assert "\n.\n" in retrain.expect("success").log, "no secret reaches a fork's run"
     report.expect("success")
     assert retrain.current_permissions()["contents"] == "read"
@@ -430,23 +423,15 @@ def test_a_forks_pull_request_reads_only_and_has_no_secrets(project: Project, tm
     assert parents.split() == [project.repo.bare.resolve("main"), pull.head_sha]
 
 
-def test_a_workflow_run_cannot_check_out_a_forks_code(project: Project, tmp_path: Path) -> None:
-    listens = "{workflow_run: {workflows: [retrain], types: [completed]}}"
-    unsafe = f"{{uses: {CHECKOUT}, with: {{ref: '${{{{ github.event.workflow_run.head_sha }}}}'}}}}"
-    project.commit(retrain=RETRAIN, unsafe=job(unsafe, on=listens, permissions="{contents: read}"))
-    project.push()
-    fork = project.repo.fork("contributor")
-    copy = fork.clone(tmp_path / "fork")
-    project.hub.on_laptop(["git", "commit", "-q", "--allow-empty", "-m", "mine"], copy, "contributor")
-    fork.push(copy, "main")
-    pull = project.repo.open_pull_request("main", "From a fork", fork)
-    assert "Refusing to check out fork" in pull.runs[1].expect("failure").log
-
-
-def test_a_red_check_blocks_a_merge_that_is_not_forced(project: Project) -> None:
-    project.commit(gate=job("run: exit 1", on="pull_request"), main=job("run: echo published"))
+def test_a_red_check_blocks_a_merge_that_is_not_forced_and_a_push_runs_it_again(project: Project) -> None:
+    gate = job("run: echo ${{ github.event.action }}; exit 1", on="pull_request")
+    project.commit(gate=gate, main=job("run: echo published", on="{push: {branches: [main]}}"))
     project.push()
     pull = project.open_pull()
+    project.commit(topic__txt="again")
+    (run,) = project.repo.push(project.work, "topic")
+    assert "synchronize" in run.expect("failure").log
+    assert pull.head_sha == project.git("rev-parse", "HEAD") == run.head_sha
     with pytest.raises(MergeBlockedError, match="gate"):
         project.repo.merge(pull)
     (published,) = project.repo.merge(pull, force=True)
@@ -486,16 +471,6 @@ def test_git_takes_large_pushes_other_refs_and_partial_fetches(project: Project)
     )
     size = project.hub.on_laptop(["git", "count-objects", "-v"], partial, "contributor")
     assert "size-pack: 1\n" in size or "size-pack: 0\n" in size
-
-
-def test_a_push_to_an_open_pull_request_synchronizes_it(project: Project) -> None:
-    project.commit(check=job("run: echo ${{ github.event.action }}", on="pull_request"))
-    project.push()
-    pull = project.open_pull()
-    project.commit(topic__txt="again")
-    (run,) = project.repo.push(project.work, "topic")
-    assert "synchronize" in run.expect("success").log
-    assert pull.head_sha == project.git("rev-parse", "HEAD") == run.head_sha
 
 
 def test_runs_of_a_group_take_turns_and_a_newer_one_replaces_the_waiting_one_unless_all_are_queued(
