@@ -52,9 +52,11 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def thrift(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Spare every process the threads that would wait for a core, and mypy the libraries that it has read before."""
+    """Spare processes threads that would wait for a core, libraries to check again, and the folders of other runs."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     os.environ["MYPY_CACHE_DIR"] = str(tmp_path_factory.getbasetemp() / "mypy")
+    # A project's own pytest deletes what runs before it left where its folders are.
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = str(tmp_path_factory.mktemp("pytest"))
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,8 @@
-"""What `mlops train` leaves in a project, made in this process: what the stages make, and DVC's record of it."""
+"""What `mlops train` and `dvc add` leave in a project, made in this process."""
 
 import contextlib
 import shutil
+from pathlib import Path
 
 from baked import Project
 from dvc.repo import Repo
@@ -18,3 +19,9 @@ def train_here(project: Project, *stages: str) -> None:
     with contextlib.chdir(project.path), Repo() as repo:
         for target in stages or (None,):
             repo.commit(target, force=True)
+
+
+def add_data(project: Project, path: str | Path) -> None:
+    """Let DVC record what lies at a path of a project."""
+    with contextlib.chdir(project.path), Repo() as repo:
+        repo.add(str(path))

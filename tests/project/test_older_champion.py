@@ -10,14 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from baked import Project
+from mlops_actions.bundle.archive import load_bundle
 from mlops_actions.core.config import Config, load_config
 from mlops_actions.core.environment import ENVIRONMENTS
 from mlops_actions.core.git import check_out
+from mlops_actions.core.paths import BUNDLE, TEST_ROWS
 from mlops_actions.review import rivals
 from mlops_actions.review.champion import Champion, Incomparable, Unrunnable
 from mlops_actions.review.judge import describe, judge
 from mlops_actions.review.markdown import render
 from mlops_actions.review.report import Report
+from mlops_actions.stages.predict import predict
 from wheels import OTHER, VERSION, patch_engine
 
 # Its answers have the probabilities of both classes the wrong way round.
@@ -85,10 +88,15 @@ def rule(config: Config, report: Report, champion: Champion, compare: bool) -> t
     return ruled, render(ruled, run_url=None, commit=None).partition("\n")[0]
 
 
+def answer_here(config: Config) -> np.ndarray:
+    """Return what today's engine and libraries answer to the test rows."""
+    return rivals.read_predictions(predict(config, Path(TEST_ROWS), load_bundle(Path(BUNDLE)))).values
+
+
 def test_an_older_champion_is_run_by_its_own_engine(project: Project, older: Callable[..., Champion]) -> None:
     champion = older(project, ("stages/predict.py", REVERSED))
-    data = load_config().data
-    own, todays = (rivals.ask(one, None, data).values for one in (champion, Champion("v1.0.0", "model@v1.0.0")))
+    config = load_config()
+    own, todays = rivals.ask(champion, None, config.data).values, answer_here(config)
     assert np.array_equal(own, todays[:, ::-1]) and not np.array_equal(own, todays)
     assert [path.name for path in Path(".dvc/tmp/engines").iterdir() if not path.name.startswith(".")]
     assert not ENVIRONMENTS.exists(), "it runs under the libraries that are here"
@@ -98,8 +106,8 @@ def test_what_fails_under_todays_libraries_is_run_under_its_own(
     project: Project, older: Callable[..., Champion], capfd: pytest.CaptureFixture[str]
 ) -> None:
     champion = older(project, ("stages/predict.py", BROKEN + REVERSED))
-    data = load_config().data
-    own, todays = (rivals.ask(one, None, data).values for one in (champion, Champion("v1.0.0", "model@v1.0.0")))
+    config = load_config()
+    own, todays = rivals.ask(champion, None, config.data).values, answer_here(config)
     assert np.allclose(own, todays[:, ::-1], atol=1e-6)
     (place,) = ENVIRONMENTS.iterdir()
     assert f"Installing what the uv.lock of another commit names into {place.resolve()}" in capfd.readouterr().err

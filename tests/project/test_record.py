@@ -8,17 +8,16 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import yaml
 from baked import TEMPLATE, Project, environment, run
+from records import add_data, train_here
 from verbs import call_verb
 
 DATA = "data/raw/dataset.csv"
-Mlops = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @dataclass(frozen=True)
@@ -38,14 +37,14 @@ class Team:
 
 
 @pytest.fixture(scope="module")
-def team(released: Project, mlops: Mlops, tmp_path_factory: pytest.TempPathFactory) -> Team:
+def team(released: Project, tmp_path_factory: pytest.TempPathFactory) -> Team:
     folder = tmp_path_factory.mktemp("team")
     team = Team(folder / "origin.git", folder / "before", folder)
     run("git", "init", "--quiet", "--bare", "--initial-branch=main", team.origin, cwd=folder)
     shutil.copytree(released.path, team.before, symlinks=True)
     before = Project(team.before)
     before.run("git", "remote", "add", "origin", f"file://{team.origin}")
-    mlops(before, "push")
+    assert call_verb(before.path, "push").code == 0
     before.run("git", "push", "--quiet", "--no-verify", "origin", "main", "model@v1.0.0")
     shutil.copytree(team.before, folder / "colleague", symlinks=True)
     colleague = Project(folder / "colleague")
@@ -53,10 +52,10 @@ def team(released: Project, mlops: Mlops, tmp_path_factory: pytest.TempPathFacto
     (example,) = TEMPLATE.glob("{{*/data/raw/*dataset.csv*")
     with (colleague.path / DATA).open("a") as file:
         file.writelines(example.read_text().splitlines(keepends=True)[401:601])
-    colleague.run("dvc", "add", "--quiet", DATA)
-    mlops(colleague, "train")
+    add_data(colleague, DATA)
+    train_here(colleague)
     colleague.commit("More rows")
-    mlops(colleague, "push")
+    assert call_verb(colleague.path, "push").code == 0
     colleague.run("git", "push", "--quiet", "--no-verify", "origin", "more")
     return team
 
@@ -154,7 +153,7 @@ def test_an_edit_is_taken_by_recording_it_or_given_up_by_force_and_stops_no_push
     assert digest(project.path / said.split()[-1].rstrip(".")) == edited, "which can be had again"
     assert_whole(project)
     project.write(DATA, project.read(DATA).replace("yes", "no", 1))
-    project.run("dvc", "add", "--quiet", DATA)
+    add_data(project, DATA)
     code, said, errors = call_verb(project.path, "checkout")
     assert (code, errors, said) == (0, "", "")
     project.run("git", "restore", f"{DATA}.dvc")  # undone: the cache has the edit, so that it is no loss
@@ -169,11 +168,11 @@ def test_a_folder_counts_as_edited_when_a_file_is_added_changed_or_gone(team: Te
     folder.mkdir()
     for month in ("01", "02"):
         (folder / f"{month}.csv").write_text(f"month\n{month}\n")
-    project.run("dvc", "add", "--quiet", folder)
+    add_data(project, folder)
     project.commit("Two months")
     first = digest(folder)
     (folder / "03.csv").write_text("month\n03\n")
-    project.run("dvc", "add", "--quiet", folder)
+    add_data(project, folder)
     project.commit("Three")
     project.run("git", "checkout", "--quiet", "HEAD~1")
     code, said, errors = call_verb(project.path, "checkout")
@@ -197,11 +196,11 @@ def test_work_after_a_killed_placement_is_an_edit_and_a_folder_that_it_left_mixe
     folder.mkdir()
     for name in "ab":
         (folder / f"{name}.csv").write_text(f"x\n{name}\n")
-    project.run("dvc", "add", "--quiet", folder)
+    add_data(project, folder)
     project.commit("Two files")
     first = digest(folder)
     (folder / "a.csv").write_text("x\nc\n")
-    project.run("dvc", "add", "--quiet", folder)
+    add_data(project, folder)
     (folder / "b.csv").unlink()  # as a kill leaves it: one file of the new state, none of the old
     project.run("git", "restore", "data/raw/events.dvc")
     (md5,) = re.findall(r"md5: (\S+)", project.read("data/raw/events.dvc"))
@@ -316,85 +315,82 @@ def test_data_that_is_gone_comes_back_where_its_bytes_are_on_this_machine(team: 
 def test_data_that_two_branches_changed_is_chosen_by_a_person(team: Team) -> None:
     project = team.user("conflict")
     project.write(DATA, project.read(DATA).replace("yes", "no", 1))
-    project.run("dvc", "add", "--quiet", DATA)
+    add_data(project, DATA)
     project.commit("Correct a row")
     assert project.run("git", "merge", "--quiet", "more", check=False).returncode
     code, _, errors = call_verb(project.path, "train")
     assert code == 1 and f"{DATA}.dvc is in conflict" in errors and f"git checkout --theirs {DATA}.dvc" in errors
 
 
-@pytest.mark.parametrize(
-    "path", ["data/prepared/test.parquet", "models/bundle.zip", "metrics.json", "data/summary.json"]
-)
 @pytest.mark.parametrize("damage", ["changed", "gone"])
-def test_a_result_that_was_changed_or_is_gone_is_brought_back(
-    team: Team, tmp_path: Path, path: str, damage: str
-) -> None:
-    project = team.user(f"{damage}-{path.replace('/', '-')}")
-    (project.path / path).unlink() if damage == "gone" else project.write(path, "damaged\n")
+def test_a_result_that_was_changed_or_is_gone_is_brought_back(team: Team, damage: str) -> None:
+    project = team.user(damage)
+    for path in ("data/prepared/test.parquet", "models/bundle.zip", "metrics.json", "data/summary.json"):
+        (project.path / path).unlink() if damage == "gone" else project.write(path, "damaged\n")
     code, said, errors = call_verb(project.path, "train")
     assert (code, said.splitlines()[-1]) == (0, "Nothing to retrain: every stage is up to date."), errors
     assert_whole(project)
 
 
-def test_a_result_of_which_no_commit_has_the_bytes_is_made_again(team: Team, mlops: Mlops) -> None:
+def test_a_result_of_which_no_commit_has_the_bytes_is_made_again(team: Team, capfd: pytest.CaptureFixture[str]) -> None:
     project = team.user("lost")
     project.run("git", "tag", "--delete", "model@v1.0.0")
     project.run("git", "push", "--quiet", "--no-verify", "origin", ":model@v1.0.0", check=False)
     content = project.read("metrics.json")
     (project.path / "metrics.json").unlink()
     project.commit("Lose the metrics")
-    said = mlops(project, "train").stdout
-    assert "What dvc.lock records of evaluate is nowhere, so it is made again." in said
-    assert "Running stage 'train'" not in said
+    code, said, errors = call_verb(project.path, "train")
+    assert code == 0 and "What dvc.lock records of evaluate is nowhere, so it is made again." in said, errors
+    assert re.findall("Running stage '(.*)'", capfd.readouterr().out) == ["evaluate"]
     assert project.read("metrics.json") == content
 
 
-def test_results_that_are_in_no_store_are_made_again_where_others_lie(team: Team, mlops: Mlops) -> None:
+def test_results_that_are_in_no_store_are_made_again_where_others_lie(team: Team) -> None:
     project = team.user("unpushed")
     project.run("git", "switch", "--quiet", "more")
     call_verb(project.path, "checkout")
-    shutil.rmtree(project.path / "models")
     whole = recorded(project)
-    for path in ("models/bundle.zip", "models/pipeline.skops"):
-        project.path.joinpath(path).parent.mkdir(exist_ok=True)
+    for path in ("data/prepared/test.parquet", "data/features/test.parquet"):
         project.write(path, "another branch's\n")
         for home in ("cache", "store"):
             md5 = whole[path]
             (project.path / f".dvc/{home}/files/md5" / md5[:2] / md5[2:]).unlink(missing_ok=True)
     project.run("git", "remote", "set-url", "origin", str(team.folder / "nowhere.git"))
     assert "run `mlops train`, which makes it again" in call_verb(project.path, "compare").err
-    said = mlops(project, "train").stdout
-    assert "What dvc.lock records of train, export is nowhere, so it is made again." in said
+    code, said, errors = call_verb(project.path, "train")
+    assert code == 0 and "What dvc.lock records of prepare, featurize is nowhere, so it is made again." in said, errors
     assert_whole(project)
 
 
-@pytest.mark.parametrize("path", ["schema.yaml", "features.sql", "src/customer_churn/features.py", f"{DATA}.dvc"])
-def test_an_input_that_is_gone_is_named_and_not_taken_for_unchanged(team: Team, path: str) -> None:
-    project = team.user(f"without-{Path(path).name}")
-    (project.path / path).unlink()
-    for verb in ("train", "compare"):
-        code, _, errors = call_verb(project.path, verb)
-        assert code == 1 and f"{path} is " in errors and f"`git restore {path}`" in errors, errors
+def test_an_input_that_is_gone_is_named_and_not_taken_for_unchanged(team: Team) -> None:
+    project = team.user("without")
+    for path in ("schema.yaml", "features.sql", "src/customer_churn/features.py", f"{DATA}.dvc"):
+        text = project.read(path)
+        (project.path / path).unlink()
+        for verb in ("train", "compare"):
+            code, _, errors = call_verb(project.path, verb)
+            assert code == 1 and f"{path} is " in errors and f"`git restore {path}`" in errors, errors
+        project.write(path, text)
 
 
-@pytest.mark.parametrize("path", ["schema.yaml", "features.sql", "src/customer_churn/features.py"])
-def test_line_ends_of_another_editor_change_no_stage(team: Team, path: str) -> None:
-    project = team.user(f"crlf-{Path(path).name}")
-    content = (project.path / path).read_bytes()
-    (project.path / path).write_bytes(content.replace(b"\n", b"\r\n"))
+def test_line_ends_of_another_editor_change_no_stage(team: Team) -> None:
+    project = team.user("crlf")
+    paths = [project.path / path for path in ("schema.yaml", "features.sql", "src/customer_churn/features.py")]
+    contents = [path.read_bytes() for path in paths]
+    for path, content in zip(paths, contents, strict=True):
+        path.write_bytes(content.replace(b"\n", b"\r\n"))
     code, said, errors = call_verb(project.path, "train")
     assert (code, said.splitlines()[-1]) == (0, "Nothing to retrain: every stage is up to date."), errors
-    assert (project.path / path).read_bytes() == content
+    assert [path.read_bytes() for path in paths] == contents
 
 
-def test_a_stage_that_fails_leaves_what_git_keeps_and_what_was_made_in_place(team: Team, mlops: Mlops) -> None:
+def test_a_stage_that_fails_leaves_what_git_keeps_and_what_was_made_in_place(team: Team) -> None:
     project = team.user("fails")
     schema = project.read("schema.yaml")
     project.write("schema.yaml", schema.replace("{type: number, ", "{type: number, max: -1, ", 1))
     assert schema != project.read("schema.yaml")
-    failed = mlops(project, "train", check=False)
-    assert failed.returncode == 1 and failed.stderr.splitlines()[-1].startswith("mlops train: a stage failed")
+    code, _, errors = call_verb(project.path, "train")
+    assert code == 1 and errors.splitlines()[-1].startswith("mlops train: a stage failed")
     project.write("schema.yaml", schema)
     assert_whole(project)
     assert call_verb(project.path, "train").out.splitlines()[-1] == "Nothing to retrain: every stage is up to date."
@@ -443,18 +439,26 @@ def test_a_switch_a_merge_and_a_rebase_place_data_by_a_hook_that_is_silent_elsew
     assert clone.stdout + clone.stderr + git("worktree", "add", "--quiet", team.folder / "linked", "more") == ""
 
 
-def test_training_interrupted_or_killed_in_each_stage_and_a_second_one_beside_it_end_in_the_same_record(
-    team: Team, mlops: Mlops, tmp_path: Path
+KILLED = {  # a stage of each kind, by what git keeps of its results and what is kept while it runs
+    "prepare": signal.SIGINT,
+    "history": signal.SIGKILL,
+    "train": signal.SIGKILL,
+    "evaluate": signal.SIGINT,
+}
+
+
+def test_training_interrupted_or_killed_in_a_stage_and_a_second_one_beside_it_end_in_the_same_record(
+    team: Team, tmp_path: Path
 ) -> None:
     project = team.user("killed")
     lock, metrics = project.read("dvc.lock"), project.read("metrics.json")
     for made in ("data/prepared", "data/history", "data/features", "models", "plots/data", ".dvc/cache"):
         shutil.rmtree(project.path / made)
-    project.run("dvc", "add", "--quiet", DATA)
+    add_data(project, DATA)
     project.run("git", "tag", "--delete", "model@v1.0.0")
     project.run("git", "remote", "remove", "origin")
     (project.path / "dvc.lock").unlink()
-    for number, stage in enumerate(("prepare", "history", "featurize", "train", "evaluate", "export")):
+    for stage, number in KILLED.items():
         log = tmp_path / stage
         with log.open("w") as output:
             process = subprocess.Popen(
@@ -469,13 +473,13 @@ def test_training_interrupted_or_killed_in_each_stage_and_a_second_one_beside_it
             assert process.poll() is None, log.read_text()
             time.sleep(0.01)
         if stage == "train":
-            second = mlops(project, "train", check=False)
-            assert second.returncode == 1 and second.stderr == (
+            code, _, errors = call_verb(project.path, "train")
+            assert code == 1 and errors == (
                 f"mlops train: `mlops train` (process {process.pid}) runs in this project: wait for its end.\n"
             )
-        os.killpg(process.pid, (signal.SIGINT, signal.SIGKILL)[number % 2])
+        os.killpg(process.pid, number)
         process.wait()
         assert project.read("metrics.json") == metrics, f"what git keeps is in place after {stage}"
-    mlops(project, "train")
+    assert call_verb(project.path, "train").code == 0
     assert project.read("dvc.lock") == lock
     assert_whole(project)
