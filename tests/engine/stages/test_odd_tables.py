@@ -31,7 +31,12 @@ def words(*choice: object) -> Cells:
 TRAINS: dict[str, dict[str, Cells]] = {
     "names": {
         **{"größe": numbers(), "色": words("赤", "青"), "🦉": words("", "x")},
-        **{' a "quoted" name ': numbers(1), "it's, one": words("a", "b"), "x: y #": numbers(2), "two\nlines": numbers(3)},
+        **{
+            ' a "quoted" name ': numbers(1),
+            "it's, one": words("a", "b"),
+            "x: y #": numbers(2),
+            "two\nlines": numbers(3),
+        },
         **{"yes": numbers(4), "null": words("c", "d"), "1": numbers(5), "1.5": numbers(6)},  # YAML reads them otherwise
         **{"prediction": numbers(7), "numbers": words("e", "f"), "(missing)": numbers(8)},  # words of the pipeline
     },
@@ -42,7 +47,12 @@ TRAINS: dict[str, dict[str, Cells]] = {
     },
     "gaps and answers": {
         **{"nothing": words(""), "gaps": words("1", "NaN", "null")},
-        **{"yes": words("yes", "no", ""), "y": words("Y", "N"), "true": words("TRUE", "false", ""), "is": words(True, False)},
+        **{
+            "yes": words("yes", "no", ""),
+            "y": words("Y", "N"),
+            "true": words("TRUE", "false", ""),
+            "is": words(True, False),
+        },
     },
     "numbers": {
         **{"zeros": words("007", "008", "012"), "mixed": words("1", "2", "3.0"), "one": words(1)},
