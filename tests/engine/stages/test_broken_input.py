@@ -12,6 +12,7 @@ from mlops_actions import cli
 from mlops_actions.bundle.archive import load_bundle
 from mlops_actions.core.config import load_config
 from mlops_actions.core.errors import UserError
+from mlops_actions.core.params_file import update_params
 from mlops_actions.core.paths import BUNDLE
 from mlops_actions.stages import prepare
 from mlops_actions.stages.predict import predict
@@ -173,6 +174,7 @@ def test_a_class_of_which_no_row_falls_into_train_is_refused(guessing: Project, 
 def told(guessing: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose columns are written as people write them, trained."""
     root = write_table(guessing, tmp_path_factory.mktemp("told"), "guess", {}, "target")
+    update_params(root / PARAMS, {"model.params": {"max_iter": 5}})
     train_project(root)
     predict_own_rows(root)
     return root

@@ -11,6 +11,7 @@ import duckdb
 import pytest
 from mlops_actions.core.config import Config, Data, Model
 from mlops_actions.core.errors import UserError
+from mlops_actions.data.sources import downloads
 from mlops_actions.stages import ingest
 from pyarrow import parquet
 from servers import find_postgres, serve_http, serve_postgres, serve_s3
@@ -29,6 +30,11 @@ def fetch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Ingest:
         return capsys.readouterr().out.strip()
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "PAUSE", 0)
 
 
 def refusal_of(action: Callable[[], object]) -> str:

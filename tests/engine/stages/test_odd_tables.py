@@ -30,37 +30,37 @@ def words(*choice: object) -> Cells:
 # Columns that have nothing to do with each other are in one table: what fails names its column.
 TRAINS: dict[str, dict[str, Cells]] = {
     "names": {
-        **{"größe": numbers(), "色": words("赤", "青"), "🦉": words("", "x")},
-        **{' a "quoted" name ': numbers(1), "it's, one": words("a", "b"), "x: y #": numbers(2), "two\nlines": numbers(3)},
-        **{"yes": numbers(4), "null": words("c", "d"), "1": numbers(5), "1.5": numbers(6)},  # YAML reads them otherwise
-        **{"prediction": numbers(7), "numbers": words("e", "f"), "(missing)": numbers(8)},  # words of the pipeline
+        "größe": numbers(), "色": words("赤", "青"), "🦉": words("", "x"),
+        ' a "quoted" name ': numbers(1), "it's, one": words("a", "b"), "x: y #": numbers(2), "two\nlines": numbers(3),
+        "yes": numbers(4), "null": words("c", "d"), "1": numbers(5), "1.5": numbers(6),  # YAML reads them otherwise
+        "prediction": numbers(7), "numbers": words("e", "f"), "(missing)": numbers(8),  # words of the pipeline
     },
     "texts": {
-        **{"quotes": words('say "no"', "two\nlines", "a,b"), "control": words("a\tb", "\x01", "\u2028")},
-        **{"missing": words("nan", "None", "NULL", "-", "?"), "infinite": words("Infinity War", "Inf.", "x")},
-        **{"long": [f"{n}\n" * (9999 if n < 5 else 9) for n in range(ROWS)], "one": words("x")},
+        "quotes": words('say "no"', "two\nlines", "a,b"), "control": words("a\tb", "\x01", "\u2028"),
+        "missing": words("nan", "None", "NULL", "-", "?"), "infinite": words("Infinity War", "Inf.", "x"),
+        "long": [f"{n}\n" * (9999 if n < 5 else 9) for n in range(ROWS)], "one": words("x"),
     },
     "gaps and answers": {
-        **{"nothing": words(""), "gaps": words("1", "NaN", "null")},
-        **{"yes": words("yes", "no", ""), "y": words("Y", "N"), "true": words("TRUE", "false", ""), "is": words(True, False)},
+        "nothing": words(""), "gaps": words("1", "NaN", "null"), "yes": words("yes", "no", ""), "y": words("Y", "N"),
+        "true": words("TRUE", "false", ""), "is": words(True, False),
     },
     "numbers": {
-        **{"zeros": words("007", "008", "012"), "mixed": words("1", "2", "3.0"), "one": words(1)},
-        **{"huge": words(2**53 + 1, 2**63, 2**64 + 5), "endless": words("12345678901234567890123")},
-        **{"far": words("1e-300", "3e38", "-3e38", "0"), "negative zero": words("-0", "0", "-0.0")},
-        **{"comma": words("1,5", "2,25", "1.000,0"), "unit": words("5 %", "7 %", "€ 3")},
+        "zeros": words("007", "008", "012"), "mixed": words("1", "2", "3.0"), "one": words(1),
+        "huge": words(2**53 + 1, 2**63, 2**64 + 5), "endless": words("12345678901234567890123"),
+        "far": words("1e-300", "3e38", "-3e38", "0"), "negative zero": words("-0", "0", "-0.0"),
+        "comma": words("1,5", "2,25", "1.000,0"), "unit": words("5 %", "7 %", "€ 3"),
     },
     "dates": {
-        **{"formats": words("2026-01-31", "31.01.2026"), "no such day": words("2026-02-30", "2026-02-28")},
-        **{"zones": words("2026-01-31T10:00:00Z", "2026-02-01 11:30:00+02:00", "")},
-        **{"far": words("1582-10-15", "0001-01-01", "9999-12-31")},
-        **{"when": words("2026-01-31", "2026-02-01"), "when_month": numbers()},  # an expansion's name is taken
+        "formats": words("2026-01-31", "31.01.2026"), "no such day": words("2026-02-30", "2026-02-28"),
+        "zones": words("2026-01-31T10:00:00Z", "2026-02-01 11:30:00+02:00", ""),
+        "far": words("1582-10-15", "0001-01-01", "9999-12-31"),
+        "when": words("2026-01-31", "2026-02-01"), "when_month": numbers(),  # an expansion's name is taken
     },
     "only dates": {"when": [f"2026-{1 + n % 12:02}-{1 + n % 28:02}" for n in range(ROWS)]},
     "all columns empty but one": {"a": words(""), "b": words("NA"), "c": words("x", "y", "")},
     "duplicates": {"a": words(1, 2), "b": words("x", "y")},
     "an identifier": {"id": list(range(ROWS)), "key": [f"u-{n}" for n in range(ROWS)], "a": numbers()},
-}
+}  # fmt: skip
 REFUSED: dict[str, tuple[dict[str, Cells], str]] = {
     "one row": ({"a": [1]}, "'target' is 0 in every row"),
     "the same row again and again": ({"a": words(1), "b": words("")}, "puts none of the 60 rows into"),

@@ -19,6 +19,7 @@ from ...core.errors import UserError
 from .addresses import check_url
 
 TRIES = 4
+PAUSE = 0.5  # seconds after the first try, and twice as many after each further one
 TIMEOUT = 60  # seconds without a byte
 
 
@@ -45,7 +46,7 @@ def download(url: str, target: Path) -> None:
             problem, final = str(getattr(error, "reason", error)) or type(error).__name__, False
         if final or number == TRIES:
             raise UserError(f"{url}: cannot be fetched ({problem}); check data.source, the network and your access.")
-        time.sleep(2 ** (number - 2))
+        time.sleep(PAUSE * 2 ** (number - 1))
 
 
 def _from_http(url: str, target: Path) -> None:
