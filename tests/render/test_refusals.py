@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 from baked import TEMPLATE, Bake, copy_template, run
+from cookiecutter.environment import StrictEnvironment
 from cookiecutter.exceptions import FailedHookException
+from cookiecutter.generate import generate_context
+from cookiecutter.prompt import prompt_for_config
 from mlops_actions.data.sources import addresses, queries
 
 LONG = "x" * 101
@@ -73,6 +76,26 @@ def assert_refused(bake: Bake, output: Path, capfd: pytest.CaptureFixture[str], 
 
 @pytest.mark.parametrize(("answers", "sentence"), ANSWERS)
 def test_an_answer_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answers: dict[str, str], sentence: str
+) -> None:
+    """The hooks, rendered with the answers as cookiecutter does it, run in this process in the project's folder."""
+    context = generate_context(str(TEMPLATE / "cookiecutter.json"), extra_context=answers)
+    context = {"cookiecutter": prompt_for_config(context, no_input=True)}
+    lock = (TEMPLATE / "{{cookiecutter.project_slug}}/uv.lock").read_text("utf-8")
+    distribution = context["cookiecutter"]["__distribution"]
+    (tmp_path / "uv.lock").write_text(lock.replace("{{ cookiecutter.__distribution }}", distribution), "utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SystemExit) as refused:
+        for hook in ("pre_gen_project", "post_gen_project"):
+            text = (TEMPLATE / f"hooks/{hook}.py").read_text("utf-8")
+            text = StrictEnvironment(context=context).from_string(text).render(**context)
+            exec(compile(text, hook, "exec"), {"__name__": "__main__"})
+    (said,) = str(refused.value.code).strip().splitlines()
+    assert sentence in said
+
+
+@pytest.mark.parametrize(("answers", "sentence"), [ANSWERS[0], ANSWERS[7]], ids=["before", "after"])
+def test_what_a_hook_refuses_is_all_that_is_said_and_nothing_is_left(
     bake: Bake, tmp_path: Path, capfd: pytest.CaptureFixture[str], answers: dict[str, str], sentence: str
 ) -> None:
     assert_refused(bake, tmp_path / "output", capfd, sentence, **answers)

@@ -77,7 +77,7 @@ def answer(
     """`answer(comment, zip)`: a verb of the run's jobs, in this process and with its job's token, GitHub's gh and CML.
 
     Where no zip is given, the retrain left none; `run` is what else GitHub says of the retrain.
-    """  # fmt: skip
+    """
     event = tmp_path / "event.json"
     writes = {comment: "pull-requests", pictures: "contents"}
 
