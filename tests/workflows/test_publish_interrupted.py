@@ -90,9 +90,7 @@ def test_a_publish_that_dies_when_it_attested_or_released_is_taken_up_again(
 
     (run,) = published.rerun(run)
     assert "is published already" in run.expect("success").log
-    assert (
-        run.jobs["train"] == run.outcome("Train from merged code") == run.outcome("Take what was trained") == "success"
-    )
+    assert run.outcome("Train from merged code") == run.outcome("Take what was trained") == "success"
     assert run.artifacts["trained"].attempt == run.attempt, "which took the place of the first"
     assert not {"Attest the bundle", "Release it"} & {step.name for step in run.steps}
     assert state(published) == done and published.asset("model@v1.1.0", PROOF).read_text() == proof
