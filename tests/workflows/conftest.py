@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from baked import TEMPLATE, Bake, Project, Share
-from desk import OWNER, Desk, Runner, forge_model
+from desk import OWNER, Desk, Runner, forge_model, pack_handover
 from local_github import LocalGitHub, Repository, start_github
 
 ROWS = 1500
@@ -89,16 +89,17 @@ def clone(small: Project, tmp_path: Path) -> Callable[..., Desk]:
 
 @pytest.fixture(scope="session")
 def merged_tree(first: Repository, small: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkout of a merge that changes a param, as a publish run has it once it has trained a model of its own."""
-    path = tmp_path_factory.mktemp("merged") / "churn"
-    desk = Desk.clone(first, path, small.path / ".venv")
+    """A checkout of a merge that changes a param, as its publish run has it once it took what was trained."""
+    folder = tmp_path_factory.mktemp("merged")
+    author = Desk.clone(first, folder / "author", small.path / ".venv")
+    author.run("git", "switch", "--quiet", "tuned")
+    forge_model(author.path)
+    (folder / "trained.zip").write_bytes(pack_handover(author))
+    desk = Desk.clone(first, folder / "churn", small.path / ".venv")
     desk.run("git", "checkout", "--quiet", "origin/tuned", "params.yaml")
     desk.commit("Merge pull request #1")
-    desk.run("git", "checkout", "--quiet", "origin/tuned", ".")
-    desk.run("git", "reset", "--quiet")
-    desk.run("mlops", "pull")
-    forge_model(path)
-    return path
+    desk.run("mlops", "handover", "take", str(folder / "trained.zip"))
+    return desk.path
 
 
 @pytest.fixture

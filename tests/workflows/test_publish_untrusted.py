@@ -35,7 +35,6 @@ def test_nothing_of_the_owners_runs_where_the_token_may_write(
     for name in names:
         with (tuned.path / f"src/customer_churn/{name}.py").open("a") as module:
             module.write(MARKER.format(file=str(marker)))
-    tuned.run("mlops", "pull")
     forge_model(tuned.path)
     tuned.commit("Leave a mark")
     tuned.run(
