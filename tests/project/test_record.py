@@ -324,7 +324,7 @@ def test_data_that_two_branches_changed_is_chosen_by_a_person(team: Team) -> Non
 
 @pytest.mark.parametrize("damage", ["changed", "gone"])
 def test_a_result_that_was_changed_or_is_gone_is_brought_back(team: Team, damage: str) -> None:
-    project = team.user(damage)
+    project = team.user(f"all-{damage}")
     for path in ("data/prepared/test.parquet", "models/bundle.zip", "metrics.json", "data/summary.json"):
         (project.path / path).unlink() if damage == "gone" else project.write(path, "damaged\n")
     code, said, errors = call_verb(project.path, "train")
