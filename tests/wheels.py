@@ -105,11 +105,10 @@ def patched(template: Path, shared: Share) -> Path:
     return next(shared("patched", make).glob("*.whl"))
 
 
-@pytest.fixture
-def small(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
-    """A committed project that requires the engine and nothing else, so that uv locks it without a network."""
-    project = Project(tmp_path / "churn")
-    (project.path / "vendor").mkdir(parents=True)
+def begin_project(wheel: Path, folder: Path) -> None:
+    """Commit a project that requires the engine and nothing else, so that uv locks it without a network."""
+    project = Project(folder)
+    (project.path / "vendor").mkdir()
     shutil.copy(wheel, project.path / "vendor")
     project.write("pyproject.toml", PYPROJECT.format(wheel=wheel.name))
     project.write("params.yaml", "")
@@ -117,6 +116,12 @@ def small(wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Proje
     project.run("uv", "lock", "--quiet", "--offline")
     project.run("git", "init", "--quiet", "--initial-branch=main")
     project.commit("Begin")
+
+
+@pytest.fixture
+def small(wheel: Path, shared: Share, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A copy of such a project, in which this process works."""
+    project = Project(shared("begun", partial(begin_project, wheel))).copy(tmp_path / "churn")
     monkeypatch.chdir(project.path)
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV", str(Path(sys.executable).with_name("uv")))

@@ -9,6 +9,7 @@ from baked import Project, run
 from mlops_actions.core.engine_change import eject, use
 from mlops_actions.core.engine_release import template_url
 from mlops_actions.core.errors import UserError
+from verbs import call_verb
 from wheels import OTHER, VERSION
 
 Answer = Callable[..., tuple[int, str]]
@@ -19,9 +20,9 @@ def verify(small: Project) -> Answer:
     """`verify("--template", url)`: the exit code and the one sentence."""
 
     def ask(*words: str) -> tuple[int, str]:
-        done = small.run("mlops", "engine", "verify", *words, check=False)
-        (sentence,) = (done.stdout + done.stderr).splitlines()
-        return done.returncode, sentence
+        answer = call_verb(small.path, "engine", "verify", *words)
+        (sentence,) = (answer.out + answer.err).splitlines()
+        return answer.code, sentence
 
     return ask
 

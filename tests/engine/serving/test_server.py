@@ -128,7 +128,7 @@ def test_metrics_count_what_was_answered(server: Server, rows: Rows) -> None:
 )
 def test_the_server_keeps_to_its_openapi_document(server: Server, tmp_path: Path, words: tuple[str, ...]) -> None:
     schemathesis = Path(sys.executable).with_name("schemathesis")
-    options = ["--max-examples", "40", "--generation-deterministic", "--no-color", *words]
+    options = ["--max-examples", "25", "--generation-deterministic", "--no-color", *words]
     done = run(schemathesis, "run", f"{server.url}/openapi.json", *options, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
 

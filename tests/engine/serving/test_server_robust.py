@@ -19,8 +19,9 @@ import pandas
 import pytest
 from baked import Project
 from mlops_actions.bundle.archive import load_bundle
-from mlops_actions.core.config import Serving, load_config
+from mlops_actions.core.config import PredictionLog, Serving, load_config
 from mlops_actions.core.errors import UserError
+from mlops_actions.data.prediction_log.journal import Journal
 from mlops_actions.data.prediction_log.log import read_predictions, read_truths
 from mlops_actions.serving.server import serve as run_server
 from mlops_actions.stages.predict import predict
@@ -96,6 +97,13 @@ def test_every_prediction_is_kept_with_what_was_asked_and_answered(
         several[2]["id"]: "no",
     }
     assert not list((project.path / "predictions").glob("journal-*")), "the end made Parquet of the journal"
+
+
+def test_a_server_that_nobody_asks_leaves_no_file_in_its_log(tmp_path: Path) -> None:
+    journal = Journal(PredictionLog(path=str(tmp_path / "predictions")))
+    assert len([*(tmp_path / "predictions").iterdir()]) == 1
+    journal.close()
+    assert not [*(tmp_path / "predictions").iterdir()]
 
 
 @pytest.mark.parametrize(
@@ -269,7 +277,7 @@ def by_pandas(fresh: Callable[..., Project]) -> Project:
     text = project.read(features)
     added = "    rows['odd'] = rows['total_day_calls'].apply(lambda calls: 1 / calls if calls else float('inf'))\n"
     project.write(features, text.replace("    return rows\n", added + "    return rows\n"))
-    project.set(**{"serving.limits.seconds": 4})
+    project.set(**{"serving.limits.seconds": 4, "model.estimator": "logistic"})
     train_project(project.path)
     return project
 

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -161,9 +162,13 @@ def test_an_interrupted_search_leaves_nothing(
         process = subprocess.Popen(
             ["mlops", "tune"], env=environment(), start_new_session=True, stdout=output, stderr=subprocess.STDOUT
         )
-    wait_until(lambda: there.has_file("fits") or process.poll() is not None, 2 * STARTED)
-    os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(timeout=60) == 1, said.read_text()
+    try:
+        wait_until(lambda: there.has_file("fits") or process.poll() is not None, 2 * STARTED)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) == 1, said.read_text()
+        wait_until(lambda: not is_running(int(there.read("fits"))))
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert said.read_text().endswith("\nmlops tune: interrupted\n") and "Traceback" not in said.read_text()
-    wait_until(lambda: not is_running(int(there.read("fits"))))
     assert not (there.path / "tuning").exists() and there.read(PARAMS) == before

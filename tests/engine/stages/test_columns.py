@@ -65,7 +65,8 @@ class Trainer:
 
     def fit(self, rows: pd.DataFrame, *drop: str, estimator: str = "hist_gradient_boosting") -> Pipeline:
         data = Data(path=DATA, target="returned", task="classification")
-        config = Config(root=self.project.path, data=data, model=Model(estimator=estimator))
+        params = {"max_iter": 30, "learning_rate": 0.2} if estimator == "hist_gradient_boosting" else {}
+        config = Config(root=self.project.path, data=data, model=Model(estimator=estimator, params=params))
         return train.fit(config, features_of(rows).drop(columns=[*drop]), {}, rows["returned"])
 
 
@@ -148,7 +149,7 @@ def test_a_table_of_nothing_but_identifiers_is_a_sentence(trainer: Trainer) -> N
 
 def test_so_many_rows_train(fresh: Callable[..., Project], capsys: pytest.CaptureFixture[str]) -> None:
     project = fresh(400)
-    project.set(**{"model.rows": 100})
+    project.set(**{"model.rows": 100, "model.params": {"max_iter": 5}})
     config = set_up(project.path)
     for stage in (prepare, history, featurize, train):
         stage.run(config)

@@ -104,7 +104,8 @@ class Journal:
         self._thread.join()
 
     def _run(self) -> None:
-        self._sweep()  # what a killed worker left
+        if not self._is_alone():
+            self._sweep()  # what a killed worker left
         while not self._ended:
             self._due.wait(FLUSHED)
             self._due.clear()
@@ -115,14 +116,22 @@ class Journal:
                 self._begin()
                 self._sweep()
         self._flush()
-        os.close(self._file)
-        self._sweep(last=True)
+        if self._written or not self._is_alone():
+            os.close(self._file)
+            self._sweep(last=True)
+        else:
+            self._path.unlink(missing_ok=True)  # while it is locked: no sweep takes it for abandoned
+            os.close(self._file)
+
+    def _is_alone(self) -> bool:
+        """Return whether nothing but this journal is in the folder, so that a sweep would have nothing to do."""
+        return all(path == self._path for path in self.folder.glob("*"))
 
     def _begin(self) -> None:
         self._begun, self._written = time.time(), 0
-        path = self.folder / f"journal-{int(1000 * self._begun):013d}-{os.getpid()}.log"
+        self._path = self.folder / f"journal-{int(1000 * self._begun):013d}-{os.getpid()}.log"
         while True:
-            self._file = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
+            self._file = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
             fcntl.flock(self._file, fcntl.LOCK_EX)
             if os.fstat(self._file).st_nlink:  # else a sweep took it for abandoned before it was locked
                 return
