@@ -1,6 +1,7 @@
 """A generated project in its owner's hands, and in a colleague's: `make` from the first to the last target."""
 
 import contextlib
+import json
 import os
 import pty
 import re
@@ -50,6 +51,8 @@ def test_a_colleagues_clone_passes_its_own_checks_and_they_change_nothing(owned:
     clone.run("make", "setup", "pull")
     for name in ("data/raw/dataset.csv", "models/bundle.zip"):
         assert (clone.path / name).read_bytes() == (owned.path / name).read_bytes()
+    status = json.loads(clone.run("dvc", "status", "--json").stdout)
+    assert set(status) == {"recipes"}, "the stage that runs each time: DVC, too, sees that nothing changed"
     clone.run("make", "check")
     clone.run("make", "test")
     assert "Nothing to retrain" in clone.run("make", "train").stdout
