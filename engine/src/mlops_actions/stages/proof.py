@@ -124,7 +124,8 @@ def _accepted(config: Config, pipeline: Any, typed: pd.DataFrame, what: str) -> 
 def refusal_of(pipeline: Any, features: pd.DataFrame) -> str:
     """Return why a fitted pipeline has no answer to rows of features, as a sentence; empty where it has."""
     try:
-        answer = answer_of(pipeline, features)
+        with np.errstate(all="ignore"):  # extremes are there to overflow
+            answer = answer_of(pipeline, features)
     except ValueError as error:  # scikit-learn refuses what overflows in it, or has no number for it
         return f"the pipeline refuses it ({' '.join(str(error).split())[:200].rstrip('.')})."
     return "" if np.isfinite(answer).all() else "the pipeline answers with no finite number."

@@ -62,7 +62,7 @@ def summarize(database: DuckDBPyConnection, schema: Schema, tally: Tally) -> dic
                 facts["mean"] = float(f"{tally.mean(name):.6g}")
         else:
             # How many values there are of each frequency: one pass, even where all of them are different.
-            row: Any = database.execute(
+            row = database.sql(
                 f"""
                 SELECT coalesce(sum(many), 0)::BIGINT AS several, arg_max(least, frequency) AS top FROM (
                     SELECT frequency, count(*) AS many, min(value) AS least
