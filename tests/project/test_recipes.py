@@ -11,6 +11,8 @@ import yaml
 from baked import TEMPLATE, Project
 from dvc.repo import Repo
 from mlops_actions.core.config import keys_of, load_config
+from mlops_actions.core.engine import FOLDER
+from mlops_actions.core.engine_change import folder_of
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.paths import (
     BUNDLE,
@@ -27,6 +29,7 @@ from mlops_actions.core.paths import (
     TRAIN_ROWS,
 )
 from mlops_actions.core.typed_yaml import section_of
+from mlops_actions.core.wheel import Wheel
 from mlops_actions.stages.outdated import what_changed
 from mlops_actions.stages.recipes import make_recipes, value_of, write_recipes
 from verbs import call_verb
@@ -74,7 +77,7 @@ def test_a_release_of_a_library_retrains_the_stages_that_compute_with_it(there: 
         "pandas": "prepare, featurize, train, evaluate, export",
         "duckdb": "prepare, history, featurize, export",
         "skl2onnx": "export",
-        "scikit-learn": OWNERS,
+        "scikit-learn": "train, evaluate, export",
     }
     for name in stages:
         lock(there, name, "99.1")
@@ -93,13 +96,36 @@ def test_versions_that_yaml_could_take_for_one_number_differ(there: Project) -> 
     assert [found["train"]["libraries"]["pyarrow"] for found in (first, second)] == ["30.1", "30.10"]
 
 
-def test_a_library_of_the_owners_own_retrains_what_runs_their_code(there: Project) -> None:
-    there.write(
-        "pyproject.toml",
-        there.read("pyproject.toml").replace('    "numpy>=2",', '    "Light_GBM>=4",\n    "numpy>=2",'),
-    )
+@pytest.mark.parametrize(
+    ("file", "line", "stages"),
+    [
+        ("model", "from light_gbm.sklearn import LGBMClassifier", "train"),
+        ("features", "def late():\n    import light_gbm", "featurize, export"),
+        ("metrics", "import light_gbm as boosting", "evaluate"),
+        ("prices", "import light_gbm", OWNERS),
+        ("model", "import heavy_gbm", OWNERS),
+    ],
+)
+def test_a_library_of_the_owners_own_retrains_the_stages_whose_module_imports_it_or_all_where_none_does(
+    there: Project, file: str, line: str, stages: str
+) -> None:
+    dependencies = there.read("pyproject.toml").replace('    "numpy>=2",', '    "Light_GBM>=4",\n    "numpy>=2",')
+    there.write("pyproject.toml", dependencies)
+    module = there.path / SOURCE / f"{file}.py"
+    module.write_text((module.read_text() if module.exists() else "") + f"\n{line}\n")
     there.write("uv.lock", there.read("uv.lock") + '\n[[package]]\nname = "light-gbm"\nversion = "4.6"\n')
-    assert changes(there) == {"light-gbm": OWNERS}
+    assert changes(there)["light-gbm"] == stages
+
+
+def test_a_library_is_known_by_the_names_that_its_files_have(there: Project) -> None:
+    libraries = {stage: entry["libraries"] for stage, entry in make_recipes(load_config(there.path)).items()}
+    assert "scikit-learn" not in libraries["featurize"] and "pyyaml" not in libraries["train"]
+    there.write(
+        "pyproject.toml", there.read("pyproject.toml").replace('    "numpy>=2",', '    "PyYAML",\n    "numpy>=2",')
+    )
+    there.write(f"{SOURCE}/model.py", there.read(f"{SOURCE}/model.py") + "\nimport yaml\n")
+    used = [stage for stage, entry in make_recipes(load_config(there.path)).items() if "pyyaml" in entry["libraries"]]
+    assert used == ["train"]
 
 
 def test_boosting_depends_on_its_library_where_it_is_chosen(there: Project) -> None:
@@ -119,6 +145,22 @@ def test_a_module_retrains_its_stages_and_a_helper_all_that_run_the_owners_code(
     (there.path / SOURCE / "shared").mkdir()
     there.write(f"{SOURCE}/shared/prices.json", "{}")
     assert changes(there) == {"a helper of src/": OWNERS}
+    (there.path / SOURCE / "shared/prices.json").unlink()
+    (there.path / "src/tariffs").mkdir()
+    there.write("src/tariffs/__init__.py", "FACTOR = 2\n")
+    assert changes(there) == {"a helper of src/": OWNERS}
+
+
+def test_an_ejected_engine_that_is_patched_retrains_and_one_that_is_not_does_not(there: Project) -> None:
+    (wheel,) = (there.path / "vendor").glob("*.whl")
+    for name, content in folder_of(Wheel.read(wheel)).items():
+        path = there.path / FOLDER / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    assert changes(there) == {}
+    metrics = there.path / FOLDER / "src/mlops_actions/stats/metrics.py"
+    metrics.write_text(metrics.read_text() + "\nPATCHED = True\n")
+    assert changes(there) == {"the engine in vendor/": "prepare, history, featurize, train, evaluate, export"}
 
 
 def test_what_notebooks_and_editors_leave_is_no_helper(there: Project) -> None:
@@ -240,6 +282,25 @@ def test_a_module_that_imports_another_of_the_three_is_refused(there: Project, l
     assert str(refused.value) == (
         f"{SOURCE}/model.py imports features.py, on which its stage does not depend: move what both need into a "
         f"further module of {SOURCE}/, a helper, and import that."
+    )
+
+
+@pytest.mark.parametrize(
+    ("file", "line"),
+    [
+        (f"{SOURCE}/gaps.py", "from customer_churn.model import build_model"),
+        (f"{SOURCE}/parts/gaps.py", "from ..model import build_model"),
+        (f"{SOURCE}/__init__.py", "from . import model"),
+        ("src/other/__init__.py", "import customer_churn.model as theirs"),
+    ],
+)
+def test_a_helper_that_imports_one_of_the_three_is_refused(there: Project, file: str, line: str) -> None:
+    (there.path / file).parent.mkdir(exist_ok=True)
+    there.write(file, f"{line}\n")
+    with pytest.raises(UserError) as refused:
+        write_recipes(load_config(there.path))
+    assert str(refused.value).startswith(
+        f"{file} imports model.py, on which not every stage that uses it depends: move"
     )
 
 

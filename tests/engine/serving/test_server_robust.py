@@ -184,7 +184,9 @@ def test_a_body_of_100_mb_is_refused_without_being_held(server: Server) -> None:
     assert memory(server.process.pid) < before + 25
 
 
-def test_a_client_may_ask_for_the_head_alone_or_wait_before_it_sends_a_body(server: Server, rows: list[dict[str, Any]]) -> None:
+def test_a_client_may_ask_for_the_head_alone_or_wait_before_its_body(
+    server: Server, rows: list[dict[str, Any]]
+) -> None:
     def read(connection: socket.socket, until: bytes) -> bytes:
         said = b""
         while not said.endswith(until):

@@ -1,6 +1,7 @@
 """`mlops setup --data` puts another dataset in the place of the one that a project has, or changes nothing."""
 
 import contextlib
+import gzip
 import shutil
 import sqlite3
 import sys
@@ -127,7 +128,7 @@ def test_a_refused_dataset_gives_way_to_another(bake: Bake, tmp_path: Path, monk
 def test_a_file_folder_pattern_url_and_query_each_get_their_place(root: Path, tmp_path: Path) -> None:
     (tmp_path / "rows").mkdir()
     for name in ("1.CSV.GZ", "_SUCCESS", ".hidden"):
-        (tmp_path / "rows" / name).write_bytes(b"rows")
+        (tmp_path / "rows" / name).write_bytes(gzip.compress(HOUSES.encode()))
     with contextlib.closing(sqlite3.connect(tmp_path / "shop.db")):
         (tmp_path / "shop.sql").write_text("-- sqlite:///shop.db\nSELECT 1;\n")
     url = "https://example.com/export?id=7#sales.parquet"
@@ -160,6 +161,29 @@ def test_what_setup_had_guessed_is_to_be_guessed_anew_and_what_somebody_set_stay
     assert (config.split.column, config.gate.primary) == (None, "guess")
     assert (config.data.target, config.data.positive, config.model.seed) == ("state", "no", 7)
     assert (root / "data/raw/dataset.csv").exists()
+
+
+def test_the_task_of_another_target_is_guessed_unless_it_is_told(root: Path) -> None:
+    (root / "data/raw/dataset.csv").write_text(HOUSES)
+    for target, task, expected in (("price", "regression", "regression"), ("town", "", "guess")):
+        replace_dataset("", target, task)
+        assert data_of(root)["task"] == expected
+
+
+def test_what_cannot_be_learned_changes_nothing(root: Path, tmp_path: Path) -> None:
+    (root / "schema.yaml").write_text("columns: {}\n")
+    (tmp_path / "one.csv").write_text("state,churn\nKS,no\nOH,no\n")
+    (tmp_path / "ragged.csv").write_text("state,churn\nKS,no\nOH\n")
+    before = files_of(root)
+    for data, target, sentence in (
+        ("../one.csv", "churn", r"^data\.target: 'churn' is no in every row"),
+        ("../one.csv", "chum", r"^data\.target: the dataset has no column 'chum'; did you mean 'churn'\?$"),
+        ("../ragged.csv", "churn", r"^\.\./ragged\.csv: row 2 has 1 value"),
+        ("", "state", r"^data\.target: 'state' holds text"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            replace_dataset(data, target, "regression" if target == "state" else "")
+        assert files_of(root) == before and not PENDING.exists()
 
 
 def kill_at(number: int, patch: pytest.MonkeyPatch) -> None:

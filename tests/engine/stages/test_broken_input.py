@@ -10,11 +10,12 @@ import pytest
 from baked import Bake, Project
 from mlops_actions import cli
 from mlops_actions.bundle.archive import load_bundle
-from mlops_actions.core.config import load_config
+from mlops_actions.core.config import Model, load_config
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.params_file import update_params
 from mlops_actions.core.paths import BUNDLE
 from mlops_actions.stages import prepare
+from mlops_actions.stages.estimators import make_estimator
 from mlops_actions.stages.predict import predict
 from pipeline import predict_own_rows, set_up, train_project
 from tables import DATA, cell, fill, knob, line, on_rows, remove, setting
@@ -134,6 +135,16 @@ def test_broken_data_and_params_get_their_sentence(sound: Project, tmp_path: Pat
     content = change(project.read(broken))
     (project.path / broken).write_bytes(content if isinstance(content, bytes) else content.encode())
     assert sentence in refusal_of(lambda: train_project(project.path))
+
+
+def test_an_estimator_whose_model_is_not_kept_is_refused_before_it_learns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forest = "from sklearn.ensemble import RandomForestClassifier\nclass Forest(RandomForestClassifier):\n    pass\n"
+    (tmp_path / "foresters.py").write_text(forest)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(UserError, match="a model of foresters cannot be kept as a file that is safe to load; use log"):
+        make_estimator(Model(estimator="foresters.Forest"), "classification", {})
 
 
 # What a later row says of one column, of a project in which the table above is set up; then the rule that it breaks.

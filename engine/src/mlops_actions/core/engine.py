@@ -1,5 +1,6 @@
 """Where a project's engine comes from, and how the engine of another commit is run."""
 
+import hashlib
 import importlib.metadata
 import importlib.resources
 import os
@@ -145,13 +146,35 @@ def _edited(source: Source, root: Path) -> str:
     running = importlib.metadata.version(DISTRIBUTION)
     if running != source.version:
         return f"not known: version {running} runs here; `uv sync` installs {source.version}"
-    record = _record_of(source, root)
-    listed = {name: digest for name, digest in record.items() if name.startswith(f"{PACKAGE}/")}
-    edited = differences(listed, dict(_files(importlib.resources.files(PACKAGE), PACKAGE)))
+    edited = _edits(source, root, dict(_files(importlib.resources.files(PACKAGE), PACKAGE)))
     if not edited:
         return "no"
     cure = "" if source.kind == "folder" else f"; `uv sync --reinstall-package {DISTRIBUTION}` installs the wheel again"
     return f"yes, {', '.join(edited)}{cure}" if len(edited) <= SHOWN else f"yes, {len(edited)} files of it{cure}"
+
+
+def _edits(source: Source, root: Path, files: dict[str, bytes]) -> list[str]:
+    """Return which of an engine's files are not those of its wheel."""
+    record = _record_of(source, root)
+    return differences({name: digest for name, digest in record.items() if name.startswith(f"{PACKAGE}/")}, files)
+
+
+def edited_digest(root: Path = Path()) -> str | None:
+    """Return a digest of an ejected engine's source, 32 hexadecimal digits; None where it is that of its wheel.
+
+    Raises:
+        UserError: the folder lacks the RECORD of the wheel that it was made of.
+    """
+    folder = root / FOLDER
+    if not folder.is_dir():
+        return None
+    files = dict(_files(folder / "src" / PACKAGE, PACKAGE))
+    if not _edits(Source("folder", "", FOLDER, None), root, files):
+        return None
+    digest = hashlib.sha256()
+    for name, content in sorted(files.items()):
+        digest.update(f"{name}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()[:32]
 
 
 def check_engine(root: Path = Path()) -> None:

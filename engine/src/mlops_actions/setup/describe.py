@@ -38,9 +38,7 @@ def ensure_schema(config: Config, choose: bool = False) -> bool:
         config = learn_reading(config)
     rows, total = sample_rows(config)
     name, source = config.data.target, config.data.path
-    find_column(name, list(rows.columns))
-    if rows.shape[1] == 1:
-        raise UserError(f"the dataset has no column but the target {name!r}; add columns to predict from.")
+    _check_columns(config, rows)
     described = {str(column): read_writing(str(column), values) for column, values in rows.items()}
     classes: set[str] = set()
     if total > len(rows):
@@ -76,6 +74,31 @@ def ensure_schema(config: Config, choose: bool = False) -> bool:
         notes = {look.name: "guess: " + "; ".join(look.guesses) for look in looks if look.guesses}
         schema.write(config.path(SCHEMA), notes)
     return not there
+
+
+def check_dataset(config: Config) -> None:
+    """Refuse a dataset from which the target cannot be learned, writing nothing.
+
+    Raises:
+        UserError: as `ensure_schema` refuses it.
+    """
+    read = config.data.read if config.data.read != Read() else sniff(config.path(config.data.path))
+    config = config.model_copy(update={"data": config.data.model_copy(update={"read": read})})
+    rows, _ = sample_rows(config)
+    _check_columns(config, rows)
+    name = config.data.target
+    column, _ = read_writing(name, rows[name])
+    values, _ = _parse(rows[name], column)
+    task = config.data.task if config.data.task != "guess" else guess_task(column, values)[0]
+    check_target(name, column, as_text(values), task)
+
+
+def _check_columns(config: Config, rows: pd.DataFrame) -> None:
+    """Refuse rows without the target, or with nothing else."""
+    name = config.data.target
+    find_column(name, list(rows.columns))
+    if rows.shape[1] == 1:
+        raise UserError(f"the dataset has no column but the target {name!r}; add columns to predict from.")
 
 
 def learn_reading(config: Config) -> Config:

@@ -21,6 +21,7 @@ from ..data.sources.databases import load_driver
 from ..data.sources.queries import load_query
 from ..stages.ingest import STAGE_FILE
 from .dataset import DATASET, QUERY, copy_dataset, is_query, name_files
+from .describe import check_dataset
 from .profile.knobs import forget_guesses
 
 ABOUT = ("data/raw/SOURCE.md", STAGE_FILE, STAGE_FILE.replace(".yaml", ".lock"))  # what is said of the former data
@@ -34,16 +35,23 @@ def replace_dataset(data: str, target: str, task: str) -> None:
     Args:
         data: a file, folder or pattern, a URL, or a `.sql` file; empty keeps the dataset.
         target: the column to predict; empty keeps it.
-        task: as data.task has it; empty keeps it.
+        task: as data.task has it; empty keeps it, or finds out what suits another target.
 
     Raises:
-        UserError: the contract is in git, or there is no such dataset, or what it needs is not installed.
+        UserError: the contract is in git, or there is no such dataset, or what it needs is not installed, or the target
+            cannot be learned from it.
     """
     _require_no_contract(load_config(guesses=True))
     changes = {name: value for name, value in (("data.target", target), ("data.task", task)) if value}
+    remove(INCOMING)  # what a killed run left
     if data:
-        remove(INCOMING)  # what a killed run left
         changes |= _bring(data)
+    try:
+        _refuse_hopeless(changes, INCOMING if data else Path())
+    except UserError as error:
+        remove(INCOMING)
+        raise UserError(str(error).replace(str(INCOMING / changes.get("data.path", "")), data)) from None
+    if data:
         print(f"setup: {data} becomes {changes['data.path']}")
     write_file(PENDING, json.dumps(changes).encode())
     finish_replacement()
@@ -57,9 +65,27 @@ def finish_replacement() -> None:
     if "data.path" in changes:
         _switch(load_config(guesses=True).data.path, changes["data.path"], changes["data.source"])
     Path(SCHEMA).unlink(missing_ok=True)
-    update_params(Path(PARAMS), forget_guesses(Path(PARAMS).read_text("utf-8")) | changes)
+    update_params(Path(PARAMS), _with_guesses_forgotten(changes))
     remove(INCOMING)
     PENDING.unlink()
+
+
+def _refuse_hopeless(changes: dict[str, Any], place: Path) -> None:
+    """Refuse a dataset at a place from which its target cannot be learned; what is not here is not read."""
+    shadow = INCOMING / PARAMS
+    write_file(shadow, Path(PARAMS).read_bytes())
+    update_params(shadow, _with_guesses_forgotten(changes))
+    config = load_config(INCOMING, guesses=True).model_copy(update={"root": place})
+    if config.path(config.data.path).exists():
+        check_dataset(config)
+
+
+def _with_guesses_forgotten(changes: dict[str, Any]) -> dict[str, Any]:
+    """Return the changes, and what else they ask to be guessed anew: the task is one of the former target."""
+    forgotten: dict[str, Any] = forget_guesses(Path(PARAMS).read_text("utf-8"))
+    if "data.target" in changes:
+        forgotten["data.task"] = ("guess", "")
+    return forgotten | changes
 
 
 def _require_no_contract(config: Config) -> None:

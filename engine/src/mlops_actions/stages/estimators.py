@@ -11,6 +11,7 @@ from sklearn.ensemble import VotingClassifier
 from ..core.config import Model, Task
 from ..core.errors import GROUPS, UserError, need
 from ..core.nearest import did_you_mean
+from ..core.owner import loaded_package
 
 SHORT_NAMES = {
     ("classification", "logistic"): "sklearn.linear_model.LogisticRegression",
@@ -106,4 +107,10 @@ def _find(name: str, task: Task) -> type[BaseEstimator]:
         raise UserError(f"params.yaml: model.estimator: cannot import {name!r} ({error}); correct the path.") from None
     if not (inspect.isclass(estimator) and issubclass(estimator, BaseEstimator)):
         raise UserError(f"params.yaml: model.estimator: {name!r} is not a scikit-learn estimator; correct the path.")
+    library = estimator.__module__.partition(".")[0]
+    if library not in ("sklearn", "xgboost", loaded_package()):
+        raise UserError(
+            f"params.yaml: model.estimator: a model of {library} cannot be kept as a file that is safe to load; use "
+            f"{', '.join(short)}, or a class of scikit-learn."
+        )
     return estimator

@@ -147,6 +147,7 @@ def _recipe_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[s
             if before.get("params", {}).get(key) != now.get("params", {}).get(key)
         ),
         *(["a helper of src/"] if before.get("helpers") != now.get("helpers") else []),
+        *(["the engine in vendor/"] if before.get("engine") != now.get("engine") else []),
     ]
 
 

@@ -6,6 +6,7 @@ itself sees when the engine's results, a library or a default changed, and that 
 
 import ast
 import hashlib
+import importlib.metadata
 import json
 import re
 import tomllib
@@ -14,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from ..core.config import Config
+from ..core.engine import edited_digest
 from ..core.errors import UserError
 from ..core.files import write_file
 from ..core.owner import LOCKFILE, OWN_MODULES, PYPROJECT, package_name, package_path
-from ..core.paths import RECIPES
+from ..core.paths import DISTRIBUTION, RECIPES
 
 # Raised when a stage's results change for the same data, code, params and libraries.
 REVISIONS = {"prepare": 1, "history": 2, "featurize": 1, "train": 1, "evaluate": 1, "export": 1}
@@ -71,8 +73,9 @@ KEYS = {
     ),
 }
 OWNERS = ("featurize", "train", "evaluate", "export")  # the stages that run the owner's code
+STAGES_OF = {"features": ("featurize", "export"), "model": ("train",), "metrics": ("evaluate",)}
 # What notebooks and editors leave beside a module is no helper.
-DROPPINGS = re.compile(r"\..*|__pycache__|.*(~|\.(ipynb|py[cod]|sw[a-p]|orig|rej|bak|tmp))|#.*#")
+DROPPINGS = re.compile(r"\..*|__pycache__|.*(~|\.(egg-info|ipynb|py[cod]|sw[a-p]|orig|rej|bak|tmp))|#.*#")
 
 
 def run(config: Config) -> None:
@@ -81,48 +84,70 @@ def run(config: Config) -> None:
 
 
 def refuse_shared_modules(root: Path) -> None:
-    """Refuse that one of the owner's three modules imports another: DVC would not see what a stage depends on.
+    """Refuse that one of the owner's three modules is imported by another, or by a helper of theirs.
+
+    DVC would not see what a stage depends on.
 
     Raises:
-        UserError: one does, or is no Python.
+        UserError: one is, or one of the three is no Python.
     """
     package = package_name(root)
-    for name in OWN_MODULES:
-        file = package_path(root, package) / f"{name}.py"
-        if not file.is_file():
-            continue
-        place = f"src/{package}/{file.name}"
-        try:
-            tree = ast.parse(file.read_bytes())
-        except (SyntaxError, ValueError) as error:
-            raise UserError(f"{place} is not Python: {error}; correct it.") from None
-        others = {other for node in ast.walk(tree) for other in _imported(node, package)} & set(OWN_MODULES) - {name}
-        if others:
+    own = {package_path(root, package) / f"{name}.py": name for name in OWN_MODULES}
+    for file, paths in _imports(root).items():
+        imported = {path[1] for path in paths if path[0] == package and len(path) > 1}
+        if others := imported & set(OWN_MODULES) - {own.get(file)}:
+            theirs = "its stage does not depend" if file in own else "not every stage that uses it depends"
             raise UserError(
-                f"{place} imports {min(others)}.py, on which its stage does not depend: move what both need into a "
-                f"further module of src/{package}/, a helper, and import that."
+                f"{file.relative_to(root).as_posix()} imports {min(others)}.py, on which {theirs}: move what both need "
+                f"into a further module of src/{package}/, a helper, and import that."
             )
 
 
-def _imported(node: ast.AST, package: str) -> Iterator[str]:
-    """Yield the names of the owner's modules that an import statement brings."""
+def _imports(root: Path) -> dict[Path, list[list[str]]]:
+    """Return the dotted path of each name that a file of src/ imports.
+
+    Raises:
+        UserError: one of the owner's three modules is no Python.
+    """
+    own = [package_path(root, package_name(root)) / f"{name}.py" for name in OWN_MODULES]
+    imports = {}
+    for file in files_of_source(root):
+        if file.suffix != ".py":
+            continue
+        try:
+            tree = ast.parse(file.read_bytes())
+        except (SyntaxError, ValueError) as error:
+            if file not in own:
+                continue  # Python says it better to who imports it
+            raise UserError(f"{file.relative_to(root).as_posix()} is not Python: {error}; correct it.") from None
+        within = file.relative_to(root / "src").parent.parts
+        imports[file] = [path for node in ast.walk(tree) for path in _imported(node, within)]
+    return imports
+
+
+def _imported(node: ast.AST, within: tuple[str, ...]) -> Iterator[list[str]]:
+    """Yield the dotted path of each name that an import statement in a file of the package `within` brings."""
     if isinstance(node, ast.Import):
-        yield from (
-            alias.name.removeprefix(f"{package}.") for alias in node.names if alias.name.startswith(f"{package}.")
-        )
+        yield from (alias.name.split(".") for alias in node.names)
     elif isinstance(node, ast.ImportFrom):
-        module = f"{package}.{node.module or ''}".rstrip(".") if node.level == 1 else node.module or ""
-        if module == package:
-            yield from (alias.name for alias in node.names)
-        elif module.startswith(f"{package}."):
-            yield module.removeprefix(f"{package}.")
+        base = [*within[: len(within) + 1 - node.level]] if node.level else []
+        base += node.module.split(".") if node.module else []
+        yield from ([*base, alias.name] for alias in node.names)
+
+
+def files_of_source(root: Path) -> Iterator[Path]:
+    """Yield every file of src/, in order, but what notebooks, editors and Python itself leave there."""
+    for file in sorted((root / "src").rglob("*")):
+        parts = file.relative_to(root / "src").parts
+        if file.is_file() and not any(DROPPINGS.fullmatch(part) for part in parts):
+            yield file
 
 
 def write_recipes(config: Config) -> None:
     """Write recipes.yaml, if it is not there already with this content.
 
     Raises:
-        UserError: uv.lock or pyproject.toml is missing or cannot be read, or one of the three modules imports another.
+        UserError: uv.lock or pyproject.toml is missing or cannot be read, or a module of src/ imports one of the three.
     """
     refuse_shared_modules(config.root)
     content = (json.dumps(make_recipes(config), indent=1, ensure_ascii=False) + "\n").encode()  # which is YAML, too
@@ -132,23 +157,26 @@ def write_recipes(config: Config) -> None:
 
 
 def make_recipes(config: Config) -> dict[str, dict[str, Any]]:
-    """Return the entry of each stage: its revision, libraries, effective params and the owner's helpers.
+    """Return the entry of each stage: its revision, libraries, effective params, the owner's helpers and engine edits.
 
     Raises:
         UserError: uv.lock or pyproject.toml is missing, or cannot be read.
     """
     locked = _locked_versions(config)
-    own = _own_libraries(config)
+    own = _own_libraries(config.root)
     helpers = helpers_digest(config.root)
+    engine = edited_digest(config.root)
     recipes = {}
     for stage, revision in REVISIONS.items():
         theirs = stage in OWNERS
-        names = sorted({*LIBRARIES[stage], *_optional(stage, config), *(own if theirs else ())})
+        used = [name for name, stages in own.items() if stage in stages]
+        names = sorted({*LIBRARIES[stage], *_optional(stage, config), *used})
         recipes[stage] = {
             "revision": revision,
             "libraries": {name: locked[name] for name in names if name in locked},
             "params": {key: value_of(config, key) for key in KEYS[stage]},
             **({"helpers": helpers} if theirs else {}),
+            **({"engine": engine} if engine else {}),
         }
     return recipes
 
@@ -162,16 +190,15 @@ def value_of(config: Config, key: str) -> Any:
 
 
 def helpers_digest(root: Path) -> str:
-    """Return a digest of the owner's modules beside the three that the engine calls, with whatever lies beside them."""
+    """Return a digest of what lies in src/ besides the three modules that the engine calls."""
     folder = package_path(root, package_name(root))
     known = {folder / f"{name}.py" for name in OWN_MODULES}
     digest = hashlib.sha256()
-    for file in sorted(folder.rglob("*")):
-        place = file.relative_to(folder)
-        if file in known or not file.is_file() or any(DROPPINGS.fullmatch(part) for part in place.parts):
+    for file in files_of_source(root):
+        if file in known:
             continue
         content = file.read_bytes().replace(b"\r\n", b"\n")
-        digest.update(f"{place.as_posix()}\0{len(content)}\0".encode() + content)
+        digest.update(f"{file.relative_to(root / 'src').as_posix()}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()[:32]  # DVC breaks a longer line of dvc.lock
 
 
@@ -196,9 +223,31 @@ def _locked_versions(config: Config) -> dict[str, str]:
     return {name: ", ".join(sorted(locked)) for name, locked in versions.items()}
 
 
-def _own_libraries(config: Config) -> list[str]:
-    """Return the names of the project's own dependencies, which its modules may import; the engine is none."""
-    project = tomllib.loads(config.path(PYPROJECT).read_text("utf-8")).get("project", {})
+def _own_libraries(root: Path) -> dict[str, set[str]]:
+    """Return the project's own dependencies, the engine left out, each with the stages whose modules import it.
+
+    One that is imported nowhere may be needed all the same, as what pandas reads a file with: by any of these stages.
+    """
+    folder = package_path(root, package_name(root))
+    users: dict[str, set[str]] = {}
+    for file, paths in _imports(root).items():
+        stages = STAGES_OF.get(file.stem, OWNERS) if file.parent == folder else OWNERS
+        for path in paths:
+            users.setdefault(path[0], set()).update(stages)
+    project = tomllib.loads((root / PYPROJECT).read_text("utf-8")).get("project", {})
     matches = [re.match(r"[A-Za-z0-9._-]+", str(line).strip()) for line in project.get("dependencies", [])]
     names = [re.sub(r"[-_.]+", "-", match[0]).lower() for match in matches if match]
-    return [name for name in names if name != "mlops-actions"]
+    return {
+        name: set[str]().union(*(users.get(module, ()) for module in _modules_of(name))) or {*OWNERS}
+        for name in names
+        if name != DISTRIBUTION
+    }
+
+
+def _modules_of(library: str) -> set[str]:
+    """Return the names under which an installed library is imported; of another, the name that it would have."""
+    try:
+        files = importlib.metadata.distribution(library).read_text("RECORD") or ""
+    except importlib.metadata.PackageNotFoundError:
+        files = ""
+    return {line.partition("/")[0].partition(".")[0] for line in files.splitlines()} | {library.replace("-", "_")}

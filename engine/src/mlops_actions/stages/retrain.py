@@ -1,5 +1,6 @@
 """Retraining: find what is out of date, fetch only that, and let DVC run it."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from dvc.stage import Stage
 
 from ..core.config import load_config
 from ..core.errors import UserError
-from ..core.paths import HISTORY, LOCK, STAGE_TIMES, STAGES
+from ..core.paths import BUNDLE, HISTORY, LOCK, PIPELINE, STAGE_TIMES, STAGES
 from ..core.tools import run_tool
 from ..registry import store
 from ..registry.objects import wanted
@@ -36,7 +37,7 @@ def train(run_cache: bool = True) -> None:
     lost = place_outputs(outdated)
     if not outdated and not lost:
         refresh_tags()
-        print("Nothing to retrain: every stage is up to date.")
+        print(f"Nothing to retrain: every stage is up to date.{_where_results_are()}")
         return
     options = [] if run_cache else ["--no-run-cache"]
     _make_again(lost, *options)
@@ -59,6 +60,12 @@ def make(target: str, *paths: str) -> None:
     absent = [path for path in paths if not Path(path).exists()]
     if absent:
         pull(only=absent)
+
+
+def _where_results_are() -> str:
+    """Return a sentence on results that are not here; empty where they are, and in CI, which needs none."""
+    absent = [path for path in (BUNDLE, PIPELINE) if not Path(path).exists()]
+    return " What they made is in the store: `mlops pull` fetches it." if absent and not os.environ.get("CI") else ""
 
 
 def _make_again(lost: list[Stage], *options: str) -> None:

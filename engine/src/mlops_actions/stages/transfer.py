@@ -18,15 +18,17 @@ def checkout(force: bool = False, fetch: bool = True) -> None:
     Without `fetch`, results that are not on this machine are left.
 
     Raises:
-        UserError: data was edited and not recorded, or what is recorded is in no store.
+        UserError: data was edited and not recorded, or what is recorded is in no store, or a recipe cannot be made.
     """
-    from ..core.config import PARAMS
+    from ..core.config import PARAMS, load_config
     from ..core.typed_yaml import read_yaml
+    from .recipes import write_recipes
     from .workspace import place_sources, require_outputs
 
     read_yaml(Path(PARAMS))  # which DVC reads too, and says less of
     place_sources(force=force)
     require_outputs(fetch=fetch)
+    write_recipes(load_config())
 
 
 def push(replace: bool = False) -> None:
