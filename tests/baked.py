@@ -86,9 +86,14 @@ class Project:
     def copy(self, path: Path) -> "Project":
         """Return a copy to modify, as `cp --archive` makes it, but that the bytes of the environment are shared."""
         shutil.copytree(self.path, path, symlinks=True, ignore=lambda _, names: {".venv"} & set(names))
+        copy = Project(path)
         if (self.path / ".venv").is_dir():
-            run("cp", "--archive", "--link", self.path / ".venv", path / ".venv", cwd=path)
-        return Project(path)
+            copy.take_environment(self)
+        return copy
+
+    def take_environment(self, other: "Project") -> None:
+        """Begin with the environment of another project: a copy, whose bytes are shared."""
+        run("cp", "--archive", "--link", other.path / ".venv", self.path / ".venv", cwd=self.path)
 
 
 @contextmanager

@@ -23,15 +23,11 @@ def owned(bake: Bake, project: Project, tmp_path_factory: pytest.TempPathFactory
     Its environment begins as a copy of the example's, which `make setup` made of nothing.
     """
     owned = shorten(bake(**save("prices", tmp_path_factory.mktemp("own"), "csv")), 600)
-    copy_environment(project, owned)
+    owned.take_environment(project)
     owned.run("make", "setup")
     owned.run("make", "train")
     owned.commit("Begin")
     return owned
-
-
-def copy_environment(source: Project, target: Project) -> None:
-    run("cp", "--archive", "--link", source.path / ".venv", target.path, cwd=target.path)
 
 
 def test_setup_again_changes_nothing(owned: Project) -> None:
@@ -47,7 +43,7 @@ def test_a_colleagues_clone_passes_its_own_checks_and_they_change_nothing(owned:
     owned.run("git", "push", "--quiet", "origin", "main")
     run("git", "clone", "--quiet", f"file://{origin}", tmp_path / "clone", cwd=tmp_path)
     clone = Project(tmp_path / "clone")
-    copy_environment(owned, clone)
+    clone.take_environment(owned)
     clone.run("make", "setup", "pull")
     for name in ("data/raw/dataset.csv", "models/bundle.zip"):
         assert (clone.path / name).read_bytes() == (owned.path / name).read_bytes()
@@ -69,7 +65,7 @@ def test_three_classes_in_parquet_pass_the_gate_and_their_own_checks(
     assert code == 0 and "Passes" in said.splitlines()[0], errors
     owned.commit("Begin")
     mlops(owned, "test")
-    copy_environment(project, owned)
+    owned.take_environment(project)
     owned.run("make", "check", SKIP="mypy")  # the Python is that of the prices
     assert "Nothing to retrain" in call_verb(owned.path, "train").out
     assert owned.run("git", "status", "--porcelain").stdout == ""

@@ -25,17 +25,19 @@ def download(desk: Desk, version: str, *besides: str) -> Path:
 
 
 def test_the_example_as_shipped_goes_from_an_untrained_push_to_a_model_that_anybody_can_take(
-    hub: LocalGitHub, bake: Bake, clone: Clone, tmp_path: Path
+    hub: LocalGitHub, bake: Bake, project: Project, tmp_path: Path
 ) -> None:
-    project = bake(output=tmp_path, github_owner=OWNER)
-    repository = hub.create_repository(f"{OWNER}/{project.path.name}")
-    repository.connect(project.path)
-    hub.on_laptop(["make", "setup"], project.path, OWNER)
-    hub.on_laptop(["git", "add", "--all"], project.path, OWNER)
-    hub.on_laptop(["git", "commit", "--quiet", "--message", "A new project"], project.path, OWNER)
-    assert not project.has_file("dvc.lock")
+    shipped = bake(output=tmp_path, github_owner=OWNER)
+    shipped.take_environment(project)
+    repository = hub.create_repository(f"{OWNER}/{shipped.path.name}")
+    repository.connect(shipped.path)
+    hub.on_laptop(["make", "setup"], shipped.path, OWNER)
+    hub.keep_bytecode(shipped.path / ".venv")
+    hub.on_laptop(["git", "add", "--all"], shipped.path, OWNER)
+    hub.on_laptop(["git", "commit", "--quiet", "--message", "A new project"], shipped.path, OWNER)
+    assert not shipped.has_file("dvc.lock")
 
-    runs = repository.push(project.path)
+    runs = repository.push(shipped.path)
     conclusions = {run.name: run.conclusion for run in runs}
     done = dict.fromkeys(["checks", "keep", "publish"], "success")
     assert conclusions == done | {"deploy": "skipped"}, [run.log for run in runs]
@@ -51,7 +53,7 @@ def test_the_example_as_shipped_goes_from_an_untrained_push_to_a_model_that_anyb
     assert repository.bare.git("log", "-1", "--format=%an", str(released)) == "github-actions[bot]"
     assert set(repository.bare.changed(pushed, str(released))) == {"dvc.lock", "metrics.json", "data/summary.json"}
 
-    desk = clone(repository, "contributor")
+    desk = Desk.clone(repository, tmp_path / "contributor", project.path / ".venv", "contributor")
     model = download(desk, "model@v1.0.0", PROOF) / "bundle.zip"
     desk.run("mlops", "pull")
     released = members(model)
