@@ -1,6 +1,7 @@
 """What retrains: a stage's data, its module, and its recipe; and nothing else."""
 
 import contextlib
+import os
 import re
 import shutil
 import sys
@@ -31,6 +32,7 @@ from mlops_actions.core.paths import (
 from mlops_actions.core.typed_yaml import section_of
 from mlops_actions.core.wheel import Wheel
 from mlops_actions.stages.outdated import what_changed
+from mlops_actions.stages.own_source import helpers_digest
 from mlops_actions.stages.recipes import make_recipes, value_of, write_recipes
 from verbs import call_verb
 
@@ -292,6 +294,9 @@ def test_a_module_that_imports_another_of_the_three_is_refused(there: Project, l
         (f"{SOURCE}/parts/gaps.py", "from ..model import build_model"),
         (f"{SOURCE}/__init__.py", "from . import model"),
         ("src/other/__init__.py", "import customer_churn.model as theirs"),
+        (f"{SOURCE}/gaps.py", "import importlib\nimportlib.import_module('customer_churn.model')"),
+        (f"{SOURCE}/gaps.py", "from importlib import import_module\nimport_module('.model', __package__)"),
+        (f"{SOURCE}/gaps.py", "import customer_churn\nprint(customer_churn.model)"),
     ],
 )
 def test_a_helper_that_imports_one_of_the_three_is_refused(there: Project, file: str, line: str) -> None:
@@ -304,9 +309,47 @@ def test_a_helper_that_imports_one_of_the_three_is_refused(there: Project, file:
     )
 
 
+def test_a_module_that_imports_all_that_its_package_has_is_refused(there: Project) -> None:
+    there.write(f"{SOURCE}/model.py", f"from customer_churn import *\n{there.read(f'{SOURCE}/model.py')}")
+    with pytest.raises(UserError, match=r"model\.py imports features\.py, on which its stage does not depend"):
+        write_recipes(load_config(there.path))
+
+
+def test_a_linked_folder_counts_and_no_file_of_src_is_a_traceback(there: Project) -> None:
+    source = there.path / SOURCE
+    (there.path / "lib").mkdir()
+    there.write("lib/__init__.py", "FACTOR = 1\n")
+    (source / "shared").symlink_to(there.path / "lib")
+    (there.path / "lib/again").symlink_to(source)
+    (source / os.fsdecode(b"\xff.txt")).touch()
+    (source / "deep.py").write_text("x = " + "-" * 100_000 + "1\n")
+    (source / "large.bin").write_bytes(bytes(2 << 20))
+    before = helpers_digest(there.path)
+    there.write("lib/__init__.py", "FACTOR = 5\n")
+    after = helpers_digest(there.path)
+    (source / "large.bin").write_bytes(bytes(2 << 20)[1:] + b"1")
+    assert len({before, after, helpers_digest(there.path)}) == 3
+    write_recipes(load_config(there.path))
+
+
+def test_a_library_that_is_on_no_index_differs_by_its_source(there: Project) -> None:
+    there.write(f"{SOURCE}/model.py", there.read(f"{SOURCE}/model.py") + "\nimport yaml\n")
+    text, versions = there.read("uv.lock"), set()
+    for commit in ("1f", "2e"):
+        source = f'source = {{ git = "https://github.example/yaml#{commit}" }}\n'
+        locked = f'\n[[package]]\nname = "pyyaml"\nversion = "6.0"\n{source}'
+        there.write("uv.lock", re.sub(r'\n\[\[package\]\]\nname = "pyyaml"\n(?s:.*?)(?=\n\[\[)', locked, text))
+        recipes = make_recipes(load_config(there.path))
+        assert "pyyaml" not in recipes["featurize"]["libraries"], "which only model.py imports, and no dependency names"
+        versions.add(recipes["train"]["libraries"]["pyyaml"])
+    assert len(versions) == 2
+
+
 @pytest.mark.parametrize(
     ("file", "content", "sentence"),
     [
+        ("uv.lock", "", "uv.lock names no library: `git restore uv.lock`"),
+        ("dvc.yaml", "", "dvc.yaml lacks the stage recipes: `git restore dvc.yaml`"),
         ("uv.lock", None, "uv.lock is missing: `git restore uv.lock` or `uv lock` brings it back."),
         ("uv.lock", "<<<<<<< HEAD\n", "uv.lock cannot be read"),
         ("pyproject.toml", None, "pyproject.toml: not found in"),

@@ -33,6 +33,8 @@ def outdated_stages(lock: bytes | None = None) -> list[Stage]:
     """
     with readable_errors():
         graph = Repo().index.graph  # from a stage to those that feed it
+        if not any(writes_recipes(stage) for stage in graph):
+            raise UserError("dvc.yaml lacks the stage recipes: `git restore dvc.yaml` brings back what was committed.")
         if lock is not None:
             _replace_lock(graph, YAML(typ="safe").load(lock)["stages"])
         changed = _changed(graph)

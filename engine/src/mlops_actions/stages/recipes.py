@@ -4,13 +4,11 @@ The output of the pipeline's first stage, recipes.yaml, has an entry a stage; dv
 itself sees when the engine's results, a library or a default changed, and that a linter's bump changed nothing.
 """
 
-import ast
-import hashlib
 import importlib.metadata
 import json
 import re
+import sys
 import tomllib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,9 @@ from ..core.config import Config
 from ..core.engine import edited_digest
 from ..core.errors import UserError
 from ..core.files import write_file
-from ..core.owner import LOCKFILE, OWN_MODULES, PYPROJECT, package_name, package_path
-from ..core.paths import DISTRIBUTION, RECIPES
+from ..core.owner import LOCKFILE, PYPROJECT, package_name, package_path
+from ..core.paths import DISTRIBUTION, PACKAGE, RECIPES
+from .own_source import helpers_digest, imports_of, refuse_shared_modules
 
 # Raised when a stage's results change for the same data, code, params and libraries.
 REVISIONS = {"prepare": 1, "history": 2, "featurize": 1, "train": 1, "evaluate": 1, "export": 1}
@@ -74,73 +73,11 @@ KEYS = {
 }
 OWNERS = ("featurize", "train", "evaluate", "export")  # the stages that run the owner's code
 STAGES_OF = {"features": ("featurize", "export"), "model": ("train",), "metrics": ("evaluate",)}
-# What notebooks and editors leave beside a module is no helper.
-DROPPINGS = re.compile(r"\..*|__pycache__|.*(~|\.(egg-info|ipynb|py[cod]|sw[a-p]|orig|rej|bak|tmp))|#.*#")
 
 
 def run(config: Config) -> None:
     """Write recipes.yaml."""
     write_recipes(config)
-
-
-def refuse_shared_modules(root: Path) -> None:
-    """Refuse that one of the owner's three modules is imported by another, or by a helper of theirs.
-
-    DVC would not see what a stage depends on.
-
-    Raises:
-        UserError: one is, or one of the three is no Python.
-    """
-    package = package_name(root)
-    own = {package_path(root, package) / f"{name}.py": name for name in OWN_MODULES}
-    for file, paths in _imports(root).items():
-        imported = {path[1] for path in paths if path[0] == package and len(path) > 1}
-        if others := imported & set(OWN_MODULES) - {own.get(file)}:
-            theirs = "its stage does not depend" if file in own else "not every stage that uses it depends"
-            raise UserError(
-                f"{file.relative_to(root).as_posix()} imports {min(others)}.py, on which {theirs}: move what both need "
-                f"into a further module of src/{package}/, a helper, and import that."
-            )
-
-
-def _imports(root: Path) -> dict[Path, list[list[str]]]:
-    """Return the dotted path of each name that a file of src/ imports.
-
-    Raises:
-        UserError: one of the owner's three modules is no Python.
-    """
-    own = [package_path(root, package_name(root)) / f"{name}.py" for name in OWN_MODULES]
-    imports = {}
-    for file in files_of_source(root):
-        if file.suffix != ".py":
-            continue
-        try:
-            tree = ast.parse(file.read_bytes())
-        except (SyntaxError, ValueError) as error:
-            if file not in own:
-                continue  # Python says it better to who imports it
-            raise UserError(f"{file.relative_to(root).as_posix()} is not Python: {error}; correct it.") from None
-        within = file.relative_to(root / "src").parent.parts
-        imports[file] = [path for node in ast.walk(tree) for path in _imported(node, within)]
-    return imports
-
-
-def _imported(node: ast.AST, within: tuple[str, ...]) -> Iterator[list[str]]:
-    """Yield the dotted path of each name that an import statement in a file of the package `within` brings."""
-    if isinstance(node, ast.Import):
-        yield from (alias.name.split(".") for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        base = [*within[: len(within) + 1 - node.level]] if node.level else []
-        base += node.module.split(".") if node.module else []
-        yield from ([*base, alias.name] for alias in node.names)
-
-
-def files_of_source(root: Path) -> Iterator[Path]:
-    """Yield every file of src/, in order, but what notebooks, editors and Python itself leave there."""
-    for file in sorted((root / "src").rglob("*")):
-        parts = file.relative_to(root / "src").parts
-        if file.is_file() and not any(DROPPINGS.fullmatch(part) for part in parts):
-            yield file
 
 
 def write_recipes(config: Config) -> None:
@@ -189,19 +126,6 @@ def value_of(config: Config, key: str) -> Any:
     return json.loads(json.dumps(value.model_dump() if hasattr(value, "model_dump") else value, default=str))
 
 
-def helpers_digest(root: Path) -> str:
-    """Return a digest of what lies in src/ besides the three modules that the engine calls."""
-    folder = package_path(root, package_name(root))
-    known = {folder / f"{name}.py" for name in OWN_MODULES}
-    digest = hashlib.sha256()
-    for file in files_of_source(root):
-        if file in known:
-            continue
-        content = file.read_bytes().replace(b"\r\n", b"\n")
-        digest.update(f"{file.relative_to(root / 'src').as_posix()}\0{len(content)}\0".encode() + content)
-    return digest.hexdigest()[:32]  # DVC breaks a longer line of dvc.lock
-
-
 def _optional(stage: str, config: Config) -> tuple[str, ...]:
     boosted = "xgboost" in config.model.estimator and stage in ("train", "evaluate", "export")
     dask = config.model.estimator == "xgboost_dask" and stage == "train"
@@ -215,33 +139,63 @@ def _locked_versions(config: Config) -> dict[str, str]:
         packages = tomllib.loads(config.path(LOCKFILE).read_text("utf-8")).get("package", [])
         versions: dict[str, set[str]] = {}
         for package in packages:
-            versions.setdefault(package["name"], set()).add(str(package.get("version", "")))
+            versions.setdefault(package["name"], set()).add(_version_of(package))
     except FileNotFoundError:
         raise UserError(f"{LOCKFILE} is missing: `git restore {LOCKFILE}` or `uv lock` brings it back.") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, KeyError, TypeError, AttributeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{LOCKFILE} cannot be read ({error}): `uv lock` writes it anew.") from None
+    if not versions:
+        raise UserError(f"{LOCKFILE} names no library: `git restore {LOCKFILE}` or `uv lock` brings them back.")
     return {name: ", ".join(sorted(locked)) for name, locked in versions.items()}
 
 
-def _own_libraries(root: Path) -> dict[str, set[str]]:
-    """Return the project's own dependencies, the engine left out, each with the stages whose modules import it.
+def _version_of(package: dict[str, Any]) -> str:
+    """Return the version of a locked package; of one that is on no index, what else tells its bytes apart as well."""
+    version, source = str(package.get("version", "")), package.get("source", {"registry": ""})
+    if "registry" in source:
+        return version
+    hashes = [str(wheel.get("hash")) for wheel in [*package.get("wheels", []), package.get("sdist", {})]]
+    return " ".join([version, *(f"{kind} {place}" for kind, place in source.items()), *hashes])
 
-    One that is imported nowhere may be needed all the same, as what pandas reads a file with: by any of these stages.
+
+def _own_libraries(root: Path) -> dict[str, set[str]]:
+    """Return the libraries that the owner's modules import, each with their stages, and the project's own dependencies.
+
+    A dependency that is imported nowhere may be needed all the same, as what pandas reads a file with: by any of these
+    stages. The engine is none.
     """
     folder = package_path(root, package_name(root))
     users: dict[str, set[str]] = {}
-    for file, paths in _imports(root).items():
+    for file, paths in imports_of(root).items():
         stages = STAGES_OF.get(file.stem, OWNERS) if file.parent == folder else OWNERS
         for path in paths:
             users.setdefault(path[0], set()).update(stages)
-    project = tomllib.loads((root / PYPROJECT).read_text("utf-8")).get("project", {})
-    matches = [re.match(r"[A-Za-z0-9._-]+", str(line).strip()) for line in project.get("dependencies", [])]
-    names = [re.sub(r"[-_.]+", "-", match[0]).lower() for match in matches if match]
-    return {
-        name: set[str]().union(*(users.get(module, ()) for module in _modules_of(name))) or {*OWNERS}
-        for name in names
-        if name != DISTRIBUTION
+    modules = {name: _modules_of(name) for name in _dependencies(root) if name != DISTRIBUTION}
+    libraries = {
+        name: set[str]().union(*(users.get(module, ()) for module in theirs)) or {*OWNERS}
+        for name, theirs in modules.items()
     }
+    here = {path.stem for path in (root / "src").iterdir()}
+    others = {*users} - {*sys.stdlib_module_names, *here, PACKAGE}.union(*modules.values())
+    installed = importlib.metadata.packages_distributions() if others else {}
+    for module in others:
+        for library in installed.get(module, ()):
+            libraries.setdefault(_normalised(library), set()).update(users[module])
+    return libraries
+
+
+def _dependencies(root: Path) -> list[str]:
+    """Return the names of the project's own dependencies."""
+    lines = tomllib.loads((root / PYPROJECT).read_text("utf-8")).get("project", {}).get("dependencies", [])
+    if not isinstance(lines, list):
+        raise UserError(f"{PYPROJECT}: [project] dependencies is {lines!r}; make it a list of requirements.")
+    matches = [re.match(r"[A-Za-z0-9._-]+", str(line).strip()) for line in lines]
+    return [_normalised(match[0]) for match in matches if match]
+
+
+def _normalised(library: str) -> str:
+    """Return a library's name as uv.lock has it."""
+    return re.sub(r"[-_.]+", "-", library).lower()
 
 
 def _modules_of(library: str) -> set[str]:
