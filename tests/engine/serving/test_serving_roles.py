@@ -1,5 +1,6 @@
 """`mlops serve` follows the tags on origin: champion, canary and shadow come, go and fail while it answers."""
 
+import asyncio
 import hashlib
 import json
 import os
@@ -18,9 +19,14 @@ import pandas
 import pytest
 from baked import Project
 from local_github.sigstore import Job, Sigstore
+from mlops_actions.core.config import PredictionLog, Serving
+from mlops_actions.core.paths import BUNDLE
 from mlops_actions.data.prediction_log.log import read_predictions
+from mlops_actions.serving.app import make_app
+from mlops_actions.serving.state import State, read_state, served_file, write_state
+from mlops_actions.serving.worker import ServedVersions
 from releases import mlops_in, retrain, tag_version
-from serving import Server, children, command_of, serve, wait_until
+from serving import STARTED, Server, children, command_of, serve, wait_until
 from tables import DATA, knob
 
 Rows = list[dict[str, Any]]
@@ -131,6 +137,30 @@ def test_no_version_yet_is_a_state_and_not_a_crash(
         status, body, headers = server.ask("/predict", {})
         assert status == 503 and "no version is published yet" in body["error"] and headers["retry-after"]
         assert server.ask("/v2/health/live").status == 200
+
+
+def test_a_version_that_arrives_while_a_worker_begins_is_served(
+    trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    apply = ServedVersions.apply
+
+    async def apply_late(versions: ServedVersions, state: State) -> None:
+        await apply(versions, state)
+        if read_state() is None:
+            write_state(State(served_file(trained.path / BUNDLE)))
+
+    monkeypatch.setattr(ServedVersions, "apply", apply_late)
+
+    async def first_version() -> str:
+        app = make_app(Serving(log=PredictionLog(path=None)))
+        versions = app.direct["POST", "/predict"].engine
+        async with app.router.lifespan_context(app), asyncio.timeout(STARTED):
+            while versions.champion is None:
+                await asyncio.sleep(0.01)
+            return versions.champion.served.version
+
+    assert asyncio.run(first_version())
 
 
 def test_a_promotion_and_a_rollback_are_followed_without_a_restart_and_no_request_is_lost(

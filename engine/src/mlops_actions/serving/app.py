@@ -146,10 +146,11 @@ def make_app(settings: Serving, fixed: State | None = None) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         engine.journal = Journal(settings.log) if settings.log.path else None
+        seen = _written()  # before the look: what is written from here on is a change
         await engine.apply(fixed or _look() or State(why="the server looks for published versions"))
         if fixed and engine.champion is None:
             raise UserError(engine.why)
-        task = asyncio.create_task(_follow(engine, fixed))
+        task = asyncio.create_task(_follow(engine, fixed, seen))
         give_back()
         yield
         task.cancel()
@@ -209,14 +210,22 @@ def _look() -> State | None:
         return None
 
 
-async def _follow(engine: ServedVersions, fixed: State | None) -> None:
-    """Take over each new state, and what other workers find out about the canary."""
-    seen = STATE.stat().st_mtime_ns if STATE.exists() else 0
+def _written() -> tuple[int, int] | None:
+    """Return what tells the state's file from each that was or will be written."""
+    try:
+        status = STATE.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_mtime_ns, status.st_ino
+
+
+async def _follow(engine: ServedVersions, fixed: State | None, seen: tuple[int, int] | None) -> None:
+    """Take over each state written since `seen`, and what other workers find out about the canary."""
     again = time.monotonic() + AGAIN
     while True:
         await asyncio.sleep(LOOK)
         engine.look_at_cut_off()
-        changed = STATE.stat().st_mtime_ns if fixed is None and STATE.exists() else seen
+        changed = seen if fixed else _written()
         if changed != seen or (engine.problems and time.monotonic() > again):
             seen, again = changed, time.monotonic() + AGAIN
             if state := _look():
