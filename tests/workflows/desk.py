@@ -20,6 +20,7 @@ from local_github.events import push_event
 from local_github.permissions import BOT
 from mlops_actions.core.params_file import update_params
 from mlops_actions.registry.objects import place
+from records import train_here
 
 OWNER = "acme"
 ASSETS = ["MODEL_CARD.md", "SHA256SUMS", "bundle.zip", "metrics.json", "schema.yaml"]
@@ -114,6 +115,12 @@ class Desk:
         (self.path / "roots.jsonl").write_text(hub.trusted_roots())
         knobs = {"repository": f"{hub.url}/{repository}", "required": required, "trusted_root": "roots.jsonl"}
         self.set(**{f"serving.attestation.{name}": value for name, value in knobs.items()})
+
+    def train(self) -> None:
+        """Train here, and send what that makes: a runner has nothing left to train."""
+        self.run("mlops", "pull")
+        train_here(Project(self.path))
+        self.run("mlops", "push")
 
     def commit(self, message: str) -> str:
         """Commit everything and return the commit."""

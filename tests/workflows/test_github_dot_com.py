@@ -37,15 +37,22 @@ def asked(dot_com: LocalGitHub) -> Iterator[list[str]]:
 
 @pytest.fixture(scope="module")
 def released(dot_com: LocalGitHub, small: Project, tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """A repository after the first push of a project that its author trained: published by the job that may write."""
+    """A repository after the first push of a project that its author trained, published by the job that may write.
+
+    Its branch `tuned` was trained by its author as well.
+    """
     dot_com.keep_bytecode(small.path / ".venv")
     path = tmp_path_factory.mktemp("author") / "customer-churn"
     shutil.copytree(small.path, path, symlinks=True)
     repository = dot_com.create_repository(NAME)
     repository.disabled = {"checks", "deploy"}
     dot_com.on_laptop(["git", "config", "remote.origin.url", repository.url], path, OWNER)
-    (run,) = repository.rerun(hand_over(Desk(repository, path, OWNER)), failed=True)
+    desk = Desk(repository, path, OWNER)
+    (run,) = repository.rerun(hand_over(desk), failed=True)
     run.expect("success")
+    desk.run("git", "switch", "--quiet", "tuned")
+    desk.run("mlops", "push")
+    desk.push_quietly("tuned")
     return repository
 
 
@@ -82,8 +89,7 @@ def test_a_pull_request_is_judged_and_shown(
     asked: list[str], released: Repository, small: Project, tmp_path: Path
 ) -> None:
     desk = Desk.clone(released, tmp_path / "author", small.path / ".venv")
-    desk.set_params("{C: 0.3}")
-    pull = desk.propose("regularise", "Regularise more")
+    pull = released.open_pull_request("tuned", "Regularise more")
     retrain, report = (find_run(pull.runs, name).expect("success") for name in ("retrain", "report"))
     assert hosts(asked) == {"github.com", "api.github.com", *HANDED_OVER}
     assert asked.count(f"POST https://api.github.com/repos/{NAME}/issues/{pull.number}/comments") == 1, "by CML"

@@ -187,6 +187,7 @@ def test_a_model_that_fails_the_gate_is_red_blocked_and_unpublished_even_by_forc
 ) -> None:
     desk = clone(published)
     desk.replace("params.yaml", "estimator: logistic", "estimator: sklearn.dummy.DummyClassifier")
+    desk.train()
     pull = desk.propose("worse", "Guess")
     retrain = find_run(pull.runs, "retrain").expect("failure")
     assert retrain.jobs == {"retrain": "failure", "pass": "failure"}

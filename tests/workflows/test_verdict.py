@@ -33,6 +33,7 @@ def test_a_better_model_passes_and_its_pictures_can_be_looked_at_and_a_run_that_
 ) -> None:
     desk = clone(published)
     desk.set(**{"model.estimator": "hist_gradient_boosting", "model.params": {"max_iter": 60}})
+    desk.train()
     pull = desk.propose("better", "Boost")
     retrain, body = review(pull)
     retrain.expect("success")
