@@ -138,7 +138,7 @@ def _datetime(values: pd.Series, format: str | None = None) -> Parsed:
         fits = text.str.fullmatch(MOMENT).fillna(False).astype(bool)
         moments = pd.to_datetime(text.where(fits), format="ISO8601", errors="coerce", utc=True)
         if format is not None:
-            moments = moments.fillna(_formatted(text.where(~fits), format))
+            moments = moments.astype("datetime64[us, UTC]").fillna(_formatted(text.where(~fits), format))
         wrong = (text.notna() & moments.isna()).to_numpy()
     if moments.dt.tz is not None:
         moments = moments.dt.tz_convert("UTC").dt.tz_localize(None)
