@@ -5,13 +5,12 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from baked import Bake, Project, Share, copy_template
 from cookiecutter.main import cookiecutter
 from pipeline import train_project
-from records import train_here
+from records import set_up_here, train_here
 from shops import SQL, Shop, open_shop
 from tables import shorten
 
@@ -128,13 +127,13 @@ def mlops() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture(scope="session")
-def released(fresh: Callable[..., Project], mlops: Callable[..., Any], shared: Share) -> Project:
+def released(fresh: Callable[..., Project], shared: Share) -> Project:
     """Share a project whose model, a linear one, is version v1.0.0: read it, or change a copy."""
 
     def make(folder: Path) -> None:
         small = fresh(400)
         small.write("params.yaml", small.read("params.yaml").replace("hist_gradient_boosting\n", "logistic\n"))
-        mlops(small, "setup")
+        set_up_here(small)
         train_here(small)
         small.commit("First model")
         small.run("git", "tag", "--annotate", "--message=First", "model@v1.0.0")

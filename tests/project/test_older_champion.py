@@ -61,10 +61,12 @@ def carry(project: Project, wheel: Path) -> None:
 def older(template: Path, released: Project, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Champion]:
     """`older(project, patches)`: a version of the project whose engine is a patched one; the project's is today's."""
     folder = tmp_path_factory.mktemp("older")
+    wheels: dict[tuple[tuple[str, str], ...], Path] = {}
 
     def publish(project: Project, *patches: tuple[str, str]) -> Champion:
-        wheel = patch_engine(template, folder / str(len(list(folder.iterdir()))), OTHER, *patches)
-        carry(project, wheel)
+        if patches not in wheels:
+            wheels[patches] = patch_engine(template, folder / str(len(wheels)), OTHER, *patches)
+        carry(project, wheels[patches])
         commit = project.commit("Release with another engine")
         project.run("git", "revert", "--no-edit", "HEAD")
         return Champion("v1.1.0", commit)
@@ -117,7 +119,7 @@ def test_what_fails_under_todays_libraries_is_run_under_its_own(
 def test_what_fails_under_its_own_libraries_too_is_a_red_verdict_with_both_reasons(
     project: Project, older: Callable[..., Champion], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    champion = older(project, ("stages/predict.py", BROKEN))
+    champion = older(project, ("stages/predict.py", BROKEN + REVERSED))
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "empty"))
     config = load_config()
