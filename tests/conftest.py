@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -23,12 +24,11 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
-    """Generate a project: `bake(task="regression")`."""
+    """Generate a project, of the same answers a copy of the first one: `bake(task="regression")`."""
     settings = tmp_path_factory.mktemp("cookiecutter") / "config.yaml"
     settings.write_text(f"replay_dir: {settings.parent}\ncookiecutters_dir: {settings.parent}\n")
 
-    def bake_project(output: Path | None = None, **answers: str) -> Project:
-        output = output or tmp_path_factory.mktemp("baked")
+    def generate(output: Path, answers: dict[str, str]) -> Path:
         path = cookiecutter(
             str(template),
             no_input=True,
@@ -36,7 +36,17 @@ def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
             output_dir=str(output),
             config_file=str(settings),
         )
-        return Project(Path(path))
+        return Path(path)
+
+    @cache
+    def generate_once(*answers: tuple[str, str]) -> Path:
+        return generate(tmp_path_factory.mktemp("generated"), dict(answers))
+
+    def bake_project(output: Path | None = None, **answers: str) -> Project:
+        if output or "dataset" in answers:  # which may be another one under the same name
+            return Project(generate(output or tmp_path_factory.mktemp("baked"), answers))
+        first = generate_once(*sorted(answers.items()))
+        return Project(first).copy(tmp_path_factory.mktemp("baked") / first.name)
 
     return bake_project
 
