@@ -4,14 +4,14 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Any
 
 import pytest
 from baked import Bake, Project, Share, copy_template
 from cookiecutter.main import cookiecutter
 from pipeline import train_project
-from records import train_here
+from records import set_up_here, train_here
 from shops import SQL, Shop, open_shop
 from tables import shorten
 
@@ -24,12 +24,11 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
-    """Generate a project: `bake(task="regression")`."""
+    """Generate a project, of the same answers a copy of the first one: `bake(task="regression")`."""
     settings = tmp_path_factory.mktemp("cookiecutter") / "config.yaml"
     settings.write_text(f"replay_dir: {settings.parent}\ncookiecutters_dir: {settings.parent}\n")
 
-    def bake_project(output: Path | None = None, **answers: str) -> Project:
-        output = output or tmp_path_factory.mktemp("baked")
+    def generate(output: Path, answers: dict[str, str]) -> Path:
         path = cookiecutter(
             str(template),
             no_input=True,
@@ -37,7 +36,17 @@ def bake(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Bake:
             output_dir=str(output),
             config_file=str(settings),
         )
-        return Project(Path(path))
+        return Path(path)
+
+    @cache
+    def generate_once(*answers: tuple[str, str]) -> Path:
+        return generate(tmp_path_factory.mktemp("generated"), dict(answers))
+
+    def bake_project(output: Path | None = None, **answers: str) -> Project:
+        if output or "dataset" in answers:  # which may be another one under the same name
+            return Project(generate(output or tmp_path_factory.mktemp("baked"), answers))
+        first = generate_once(*sorted(answers.items()))
+        return Project(first).copy(tmp_path_factory.mktemp("baked") / first.name)
 
     return bake_project
 
@@ -128,13 +137,13 @@ def mlops() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture(scope="session")
-def released(fresh: Callable[..., Project], mlops: Callable[..., Any], shared: Share) -> Project:
+def released(fresh: Callable[..., Project], shared: Share) -> Project:
     """Share a project whose model, a linear one, is version v1.0.0: read it, or change a copy."""
 
     def make(folder: Path) -> None:
         small = fresh(400)
         small.write("params.yaml", small.read("params.yaml").replace("hist_gradient_boosting\n", "logistic\n"))
-        mlops(small, "setup")
+        set_up_here(small)
         train_here(small)
         small.commit("First model")
         small.run("git", "tag", "--annotate", "--message=First", "model@v1.0.0")

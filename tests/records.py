@@ -1,13 +1,23 @@
-"""What `mlops train` and `dvc add` leave in a project, made in this process."""
+"""What `mlops setup`, `mlops train` and `dvc add` leave in a project, made in this process."""
 
 import contextlib
+import os
 import shutil
 from pathlib import Path
+from unittest import mock
 
-from baked import Project
+from baked import NO_CML, Project
 from dvc.repo import Repo
 from mlops_actions.core.paths import STAGE_TIMES, STAGES
 from verbs import call_verb
+
+
+def set_up_here(project: Project) -> str:
+    """Set a project up, and return what `mlops setup` says; without workers, which would take longer to begin."""
+    with mock.patch.dict(os.environ, {**NO_CML, "COMPUTE": "processes:1"}):
+        answer = call_verb(project.path, "setup")
+    assert answer.code == 0, answer.err
+    return answer.out
 
 
 def train_here(project: Project, *stages: str) -> None:

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +11,7 @@ from mlops_actions.core.config import load_config
 from mlops_actions.review.champion import Champion
 from mlops_actions.review.rivals import ask, read_predictions
 from mlops_actions.stages.predict import predict
-from records import train_here
+from records import set_up_here, train_here
 from shops import SQL, Shop, orders, put
 from tables import knob
 from verbs import call_verb
@@ -21,12 +19,10 @@ from verbs import call_verb
 TEST = "data/prepared/test.parquet"
 
 
-def test_a_champion_is_asked_with_the_history_that_it_would_know(
-    shop: Shop, mlops: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_champion_is_asked_with_the_history_that_it_would_know(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = orders(700)
     project = shop(rows[:600], SQL, knob("entity: [customer]", "entity: []"))
-    mlops(project, "setup")
+    set_up_here(project)
     train_here(project)
     project.commit("A champion without history")
     project.write("params.yaml", knob("entity: []", "entity: [customer]")(project.read("params.yaml")))

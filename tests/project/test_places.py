@@ -84,7 +84,7 @@ def test_a_copy_never_runs_the_original_and_may_be_moved(
     assert say(copy, "bash", "-c", activate) == f"No version is published yet.\n{own}"
     commit_and_push(copy)
     settle(copy)
-    assert "Running stage 'prepare'" in say(copy, "uv", "run", "dvc", "repro", "prepare")
+    assert "Running stage 'recipes'" in say(copy, "uv", "run", "dvc", "repro", "recipes")
     names = ("--recursive", "--files-with-matches", "--binary-files=without-match", "--fixed-strings")
     old = ("-e", f"{original.path}/", "-e", f"{project.path}/")  # the original is a copy itself
     found = copy.run("grep", *names, *old, ".venv", ".git", ".dvc", check=False)

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import sqlite3
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from mlops_actions.core.paths import SUMMARY
 from mlops_actions.registry.numbering import recipe_change
 from mlops_actions.stages.outdated import what_changed
 from mlops_actions.stages.retrain import make
-from records import train_here
+from records import set_up_here, train_here
 from tables import knob
 from verbs import call_verb
 
@@ -22,7 +21,6 @@ DATA = "data/raw/dataset.parquet"
 
 def test_a_snapshot_is_versioned_and_no_retrain_asks_the_source(
     fresh: Callable[..., Project],
-    mlops: Callable[..., subprocess.CompletedProcess[str]],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
@@ -39,7 +37,7 @@ def test_a_snapshot_is_versioned_and_no_retrain_asks_the_source(
         project.write("params.yaml", knob("dataset.csv", "dataset.parquet")(text))
         project.set(**{"model.estimator": "logistic"})
 
-        said = mlops(project, "setup").stdout
+        said = set_up_here(project)
         assert "ingest: 300 rows" in said and "wrote schema.yaml" in said
         assert project.has_file("data/raw/dvc.lock") and not project.has_file(f"{DATA}.dvc")
         train_here(project)
@@ -68,7 +66,6 @@ def test_a_snapshot_is_versioned_and_no_retrain_asks_the_source(
     (tmp_path / "shop.db").unlink()
     run("git", "clone", "--quiet", "--branch", "main", "origin.git", "clone", cwd=tmp_path)
     clone = Project(tmp_path / "clone")
-    assert "Nothing to retrain" in call_verb(clone.path, "train").out
     clone.write("ingest.sql", clone.read("ingest.sql") + "LIMIT 9\n")
     said = call_verb(clone.path, "train").out
     assert "edited since the snapshot: `mlops ingest`" in said and "Nothing to retrain" in said

@@ -9,6 +9,7 @@ import json
 import re
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -136,9 +137,8 @@ def _optional(stage: str, config: Config) -> tuple[str, ...]:
 def _locked_versions(config: Config) -> dict[str, str]:
     """Return the version of each library in uv.lock; several where they depend on the platform or on Python."""
     try:
-        packages = tomllib.loads(config.path(LOCKFILE).read_text("utf-8")).get("package", [])
         versions: dict[str, set[str]] = {}
-        for package in packages:
+        for package in _locked_packages(config.path(LOCKFILE).read_text("utf-8")):
             versions.setdefault(package["name"], set()).add(_version_of(package))
     except FileNotFoundError:
         raise UserError(f"{LOCKFILE} is missing: `git restore {LOCKFILE}` or `uv lock` brings it back.") from None
@@ -147,6 +147,12 @@ def _locked_versions(config: Config) -> dict[str, str]:
     if not versions:
         raise UserError(f"{LOCKFILE} names no library: `git restore {LOCKFILE}` or `uv lock` brings them back.")
     return {name: ", ".join(sorted(locked)) for name, locked in versions.items()}
+
+
+@cache
+def _locked_packages(text: str) -> Any:
+    """Return what the text of a uv.lock says of each package, which is shared: read it only."""
+    return tomllib.loads(text).get("package", [])
 
 
 def _version_of(package: dict[str, Any]) -> str:
