@@ -7,6 +7,7 @@ import pytest
 from baked import TEMPLATE, Bake, Project, Share
 from desk import OWNER, Desk, Runner, forge_model, pack_handover
 from local_github import LocalGitHub, Repository, start_github
+from records import train_here
 
 ROWS = 1500
 NUMBERS = itertools.count(1)
@@ -50,7 +51,7 @@ def small(
         part.commit("First model")
         part.run("git", "switch", "--quiet", "--create", "tuned")
         part.set(**{"model.params": {"C": 0.5}})
-        part.run("make", "train")
+        train_here(part, "train", "evaluate", "export")
         part.commit("Regularise more")
         part.run("git", "switch", "--quiet", "main")
         part.run("mlops", "checkout")
