@@ -16,7 +16,7 @@ from mlops_actions.core.errors import UserError
 from pipeline import predict_own_rows, train_project
 
 # More than the suite has time for: EXAMPLES=2000 pytest tests/engine/stages/test_any_table.py
-EXAMPLES = int(os.environ.get("EXAMPLES", "60"))
+EXAMPLES = int(os.environ.get("EXAMPLES", "45"))
 
 
 @pytest.fixture(scope="module")
