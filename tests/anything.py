@@ -8,7 +8,8 @@ import pandas as pd
 from hypothesis import strategies as st
 from hypothesis.strategies import DrawFn, SearchStrategy
 
-TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
+# What UTF-8 can hold: `codec` would try each character.
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 MOMENTS = st.datetimes(dt.datetime(1700, 1, 1), dt.datetime(2200, 1, 1))
 MONEY = st.decimals(-(10**7), 10**7, places=2)
 WRITTEN: list[SearchStrategy[str]] = [

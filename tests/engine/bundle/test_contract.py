@@ -21,7 +21,7 @@ EXAMPLES = int(os.environ.get("EXAMPLES", "15"))
 VALUES = 25  # an example
 NUMBERS = st.one_of(st.floats(allow_nan=False, allow_infinity=False), st.integers(-(2**70), 2**70), st.integers(-9, 9))
 TEXTS = st.one_of(
-    st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8),
+    st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8),
     st.sampled_from(["a", " a ", "b", "1", "1.0", "01", "-0.0", "NA", "nan", "null", "", "?", "\u00a0x\u2003", "True"]),
     *WRITTEN,
 )

@@ -19,6 +19,7 @@ from mlops_actions.review.markdown import render
 from mlops_actions.review.page import write_page
 from mlops_actions.review.report import ComparedRows, Note
 from mlops_actions.review.rivals import Rivals
+from mlops_actions.stats import intervals
 from mlops_actions.stats.intervals import Interval
 from mlops_actions.stats.metrics import METRICS, Predictions
 from tables import DATA
@@ -32,7 +33,10 @@ def share(truth, predicted):
 """
 
 
-def test_a_metric_of_ones_own_that_is_new_is_said_first_and_one_that_is_undefined_fails(duel: Project) -> None:
+def test_a_metric_of_ones_own_that_is_new_is_said_first_and_one_that_is_undefined_fails(
+    duel: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intervals, "BLACK_BOX_RESAMPLES", 50)  # each takes some milliseconds
     champion = champion_of(duel)
     duel.write("src/customer_churn/metrics.py", OWN_METRICS)
     gate = {"gate.primary": "profit", "gate.thresholds": {}, "gate.slices.columns": ["voice_mail_plan"]}

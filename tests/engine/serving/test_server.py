@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pandas
 import pytest
 from baked import Project, run
 from mlops_actions.bundle.archive import load_bundle
@@ -17,11 +16,12 @@ from serving import Server
 from tables import DATA
 
 Rows = list[dict[str, Any]]
-
-
-@pytest.fixture(scope="module")
-def rows(trained: Project) -> Rows:
-    return json.loads(pandas.read_csv(trained.path / DATA).drop(columns="churn").to_json(orient="records"))
+# That there is one tensor for each column is more than OpenAPI can say, so some that it allows are refused.
+LESS_THAN_ALL = """
+[[operations]]
+include-path = "/v2/models/model/infer"
+checks.positive_data_acceptance.enabled = false
+"""
 
 
 def test_a_row_gets_its_prediction_probabilities_version_and_id(server: Server, rows: Rows) -> None:
@@ -118,17 +118,10 @@ def test_metrics_count_what_was_answered(server: Server, rows: Rows) -> None:
     assert f'mlops_served{{role="champion",version="{version}"}} 1.0' in server.ask("/metrics").body
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("--exclude-path", "/v2/models/model/infer"),
-        # That there is one tensor for each column is more than OpenAPI can say, so some that it allows are refused.
-        ("--include-path", "/v2/models/model/infer", "--exclude-checks", "positive_data_acceptance"),
-    ],
-)
-def test_the_server_keeps_to_its_openapi_document(server: Server, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_the_server_keeps_to_its_openapi_document(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "schemathesis.toml").write_text(LESS_THAN_ALL)
     schemathesis = Path(sys.executable).with_name("schemathesis")
-    options = ["--max-examples", "25", "--generation-deterministic", "--no-color", *words]
+    options = ["--max-examples", "15", "--generation-deterministic", "--no-color"]
     done = run(schemathesis, "run", f"{server.url}/openapi.json", *options, cwd=tmp_path, check=False)
     assert done.returncode == 0, done.stdout[-3000:]
 

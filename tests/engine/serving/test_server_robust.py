@@ -9,13 +9,12 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pandas
 import pytest
 from baked import Project
 from mlops_actions.bundle.archive import load_bundle
@@ -54,18 +53,6 @@ def copied(trained: Project, tmp_path: Path, fresh: Callable[..., Project]) -> C
     return copy
 
 
-@pytest.fixture(scope="module")
-def server(trained: Project) -> Iterator[Server]:
-    """A server as it is without a change of params."""
-    with serve(trained, *BUNDLE) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def rows(trained: Project) -> list[dict[str, Any]]:
-    return json.loads(pandas.read_csv(trained.path / DATA).drop(columns="churn").to_json(orient="records"))
-
-
 def kept(project: Project) -> list[dict[str, Any]]:
     """The predictions in a project's log."""
     return read_predictions(project.path / "predictions").to_dict("records")
@@ -76,18 +63,25 @@ def truths_of(project: Project) -> list[dict[str, Any]]:
     return read_truths(project.path / "predictions").to_dict("records")
 
 
-def test_every_prediction_is_kept_with_what_was_asked_and_answered(
+def test_a_server_is_small_keeps_every_prediction_and_answers_what_it_was_asked_when_it_is_stopped(
     copied: Callable[..., Project], serving: Serve, rows: list[dict[str, Any]]
 ) -> None:
     project = copied()
-    with serving(project) as server:
+    with serving(project) as server, ThreadPoolExecutor(16) as pool:
         one = server.ask("/predict", rows[0], X_Request_Key="ada").body
         several = server.ask("/predict", [rows[1], {"state": 1}, rows[2]]).body["predictions"]
         truth = server.ask("/feedback", [{"id": one["id"], "truth": "yes"}, {"id": several[2]["id"], "truth": "no"}])
         assert (truth.status, truth.body) == (202, {"kept": 2})
         wait_until(lambda: len(kept(project)) == 3, 10)
-    said = {line["id"]: line for line in kept(project)}
-    assert list(said) == [one["id"], several[0]["id"], several[2]["id"]]
+        assert {reply.status for reply in pool.map(lambda row: server.ask("/predict", row), rows)} == {200}
+        assert memory(server.process.pid) <= 110
+        maps = Path(f"/proc/{server.process.pid}/maps").read_text()
+        assert not [name for name in ("/pandas/", "/sklearn/", "/pyarrow/", "/scipy/") if name in maps]
+        stop_while_asked(server, rows[:200])
+    lines = kept(project)
+    said = {line["id"]: line for line in lines}
+    assert len(lines) == len(said) == 3 + 400 + 16 * 200
+    assert list(said)[:3] == [one["id"], several[0]["id"], several[2]["id"]]
     first = said[one["id"]]
     assert json.loads(first["row"]) == rows[0] and first["key"] == "ada" and first["role"] == "champion"
     assert json.loads(first["answer"]) == {name: one[name] for name in ("prediction", "probabilities")}
@@ -97,6 +91,25 @@ def test_every_prediction_is_kept_with_what_was_asked_and_answered(
         several[2]["id"]: "no",
     }
     assert not list((project.path / "predictions").glob("journal-*")), "the end made Parquet of the journal"
+
+
+def stop_while_asked(server: Server, rows: list[dict[str, Any]]) -> None:
+    """Stop a server while eight clients ask it about these rows, and see each of them answered."""
+    with ThreadPoolExecutor(8) as pool:
+        connections = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=30) for _ in range(8)]
+        body = json.dumps(rows).encode()
+
+        def ask(connection: http.client.HTTPConnection) -> int:
+            connection.request("POST", "/predict", body)
+            answer = connection.getresponse()
+            assert len(json.loads(answer.read())["predictions"]) == len(rows)
+            return answer.status
+
+        assert set(pool.map(ask, connections)) == {200}  # the connections are open now
+        asked = [pool.submit(ask, connection) for connection in connections]
+        time.sleep(0.02)
+        assert server.stop() == 0
+        assert [one.result() for one in asked] == [200] * 8
 
 
 def test_a_server_that_nobody_asks_leaves_no_file_in_its_log(tmp_path: Path) -> None:
@@ -139,7 +152,7 @@ def test_a_killed_server_loses_the_last_second_of_its_log_at_most(
 
         asking = threading.Thread(target=ask)
         asking.start()
-        wait_until(lambda: len(answered) > 1 and answered[-1][0] - answered[0][0] > 3)
+        wait_until(lambda: len(answered) > 1 and answered[-1][0] - answered[0][0] > 2)
         killed = time.time()
         server.stop(signal.SIGKILL)
         asking.join()
@@ -147,7 +160,7 @@ def test_a_killed_server_loses_the_last_second_of_its_log_at_most(
     with journal.open("ab") as file:
         file.write(b"\0\0\1\0 half a record")
     safe = [id for at, id in answered if at < killed - 1]
-    assert len(safe) > 50 and set(safe) <= {line["id"] for line in kept(project)}
+    assert len(safe) > 20 and set(safe) <= {line["id"] for line in kept(project)}
     with serving(project) as server:
         wait_until(lambda: "ends in half a record: its server was killed" in server.said(), 2 * STARTED)
         wait_until(lambda: not journal.exists())
@@ -225,26 +238,6 @@ def test_slow_clients_are_left_behind_and_nobody_waits_for_them(
         slow.close()
 
 
-def test_a_stopped_server_answers_what_it_was_asked(
-    copied: Callable[..., Project], serving: Serve, rows: list[dict[str, Any]]
-) -> None:
-    with serving(copied()) as server, ThreadPoolExecutor(8) as pool:
-        connections = [http.client.HTTPConnection("127.0.0.1", server.port, timeout=30) for _ in range(8)]
-        body = json.dumps(rows[:200]).encode()
-
-        def ask(connection: http.client.HTTPConnection) -> int:
-            connection.request("POST", "/predict", body)
-            answer = connection.getresponse()
-            assert len(json.loads(answer.read())["predictions"]) == 200
-            return answer.status
-
-        assert set(pool.map(ask, connections)) == {200}  # the connections are open now
-        asked = [pool.submit(ask, connection) for connection in connections]
-        time.sleep(0.02)
-        assert server.stop() == 0
-        assert [one.result() for one in asked] == [200] * 8
-
-
 def test_a_killed_worker_is_replaced_and_the_others_go_on(
     copied: Callable[..., Project], serving: Serve, rows: list[dict[str, Any]]
 ) -> None:
@@ -279,7 +272,7 @@ def by_pandas(fresh: Callable[..., Project]) -> Project:
     text = project.read(features)
     added = "    rows['odd'] = rows['total_day_calls'].apply(lambda calls: 1 / calls if calls else float('inf'))\n"
     project.write(features, text.replace("    return rows\n", added + "    return rows\n"))
-    project.set(**{"serving.limits.seconds": 4, "model.estimator": "logistic"})
+    project.set(**{"serving.limits.seconds": 3, "model.estimator": "logistic"})
     train_project(project.path)
     return project
 
@@ -348,13 +341,3 @@ def test_an_address_in_use_is_one_sentence(trained: Project) -> None:
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"127.0.0.1:{port} cannot be listened on"):
             run_server(Serving(port=port), trained.path / "models/bundle.zip")
-
-
-def test_the_server_is_small_and_answers_soon(
-    copied: Callable[..., Project], serving: Serve, rows: list[dict[str, Any]]
-) -> None:
-    with serving(copied()) as server, ThreadPoolExecutor(16) as pool:
-        assert {reply.status for reply in pool.map(lambda row: server.ask("/predict", row), rows)} == {200}
-        assert memory(server.process.pid) <= 110
-        maps = Path(f"/proc/{server.process.pid}/maps").read_text()
-        assert not [name for name in ("/pandas/", "/sklearn/", "/pyarrow/", "/scipy/") if name in maps]

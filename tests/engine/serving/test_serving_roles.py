@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, chdir
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from local_github.sigstore import Job, Sigstore
 from mlops_actions.core.config import PredictionLog, Serving
 from mlops_actions.core.paths import BUNDLE
 from mlops_actions.data.prediction_log.log import read_predictions
+from mlops_actions.serving import follow
 from mlops_actions.serving.app import make_app
 from mlops_actions.serving.state import State, read_state, served_file, write_state
 from mlops_actions.serving.worker import ServedVersions
@@ -30,7 +31,6 @@ from serving import STARTED, Server, children, command_of, serve, wait_until
 from tables import DATA, knob
 
 Rows = list[dict[str, Any]]
-Said = Callable[..., str]
 
 
 class Origin:
@@ -75,20 +75,18 @@ def origin(versioned: Project, tmp_path_factory: pytest.TempPathFactory) -> Orig
 
 
 @pytest.fixture
-def following(
-    origin: Origin,
-    tmp_path: Path,
-) -> Callable[..., AbstractContextManager[Server]]:
-    """`with following("--workers", "2") as server`: a clone of origin that serves what its tags say."""
+def cloned(origin: Origin, tmp_path: Path) -> Project:
+    """A clone of origin."""
+    origin.desk.run("git", "clone", "--quiet", origin.bare, tmp_path / "clone")
+    clone = Project(tmp_path / "clone")
+    clone.set(**{"serving.follow_seconds": 1})
+    return clone
 
-    def follow(*words: str, ready: bool = True) -> AbstractContextManager[Server]:
-        clone = Project(tmp_path / "clone")
-        if not clone.path.exists():
-            origin.desk.run("git", "clone", "--quiet", origin.bare, clone.path)
-            clone.set(**{"serving.follow_seconds": 1})
-        return serve(clone, *words, ready=ready)
 
-    return follow
+@pytest.fixture
+def following(cloned: Project) -> Callable[..., AbstractContextManager[Server]]:
+    """`with following("--workers", "2") as server`: the clone serves what the tags of origin say."""
+    return lambda *words, ready=True: serve(cloned, *words, ready=ready)
 
 
 @pytest.fixture(scope="module")
@@ -163,11 +161,21 @@ def test_a_version_that_arrives_while_a_worker_begins_is_served(
     assert asyncio.run(first_version())
 
 
-def test_a_promotion_and_a_rollback_are_followed_without_a_restart_and_no_request_is_lost(
+def test_moves_of_roles_are_followed_without_a_restart_and_no_request_is_lost(
     origin: Origin, following: Callable[..., Any], rows: Rows
 ) -> None:
-    with following("--workers", "2") as server, ThreadPoolExecutor(1) as pool:
+    with following("--workers", "2") as server:
         wait_until(lambda: server.said().count("v1.0.0 passed its self-test") == 2)  # both workers
+        promote_and_roll_back(origin, server, rows)
+        begun = server.said().count("v1.1.0 passed its self-test")
+        origin("canary", "start", "v1.1.0", "--share", "20", "--reason", "to try it")
+        wait_until(lambda: server.said().count("v1.1.0 passed its self-test") == begun + 2)
+        raise_share(origin, server, rows)
+
+
+def promote_and_roll_back(origin: Origin, server: Server, rows: Rows) -> None:
+    """Move the champion there and back while somebody asks, and see every request answered."""
+    with ThreadPoolExecutor(1) as pool:
         ended = False
         seen: list[tuple[int, str]] = []
 
@@ -188,33 +196,27 @@ def test_a_promotion_and_a_rollback_are_followed_without_a_restart_and_no_reques
     assert {version for _, version in seen} == {"v1.0.0", "v1.1.0"}
 
 
-def test_a_canary_gets_its_share_and_a_key_stays_with_its_version(
-    origin: Origin, following: Callable[..., Any], rows: Rows
-) -> None:
+def raise_share(origin: Origin, server: Server, rows: Rows) -> None:
+    """See a canary get its share of the keys, and each key stay with its version, also when the share grows."""
     keys = [f"customer {number}" for number in range(200)]
-    origin("canary", "start", "v1.1.0", "--share", "20", "--reason", "to try it")
-    with following("--workers", "2") as server:
-        wait_until(lambda: server.said().count("v1.1.0 passed its self-test") == 2)  # both workers
-        first = versions(server, rows, keys)
-        assert versions(server, rows, keys) == first
-        share = Counter(first.values())["v1.1.0"] / len(keys)
-        assert abs(share - 0.2) < 3.3 * (0.2 * 0.8 / len(keys)) ** 0.5  # 99.9 %
-        undecided = Counter(server.ask("/predict", rows[0]).body["version"] for _ in range(150))
-        assert 10 < undecided["v1.1.0"] < 55
-        origin("canary", "start", "v1.1.0", "--share", "60", "--reason", "more of it")
-        more = wait_until(lambda: Counter((found := versions(server, rows, keys)).values())["v1.1.0"] > 100 and found)
+    first = versions(server, rows, keys)
+    assert versions(server, rows, keys) == first
+    share = Counter(first.values())["v1.1.0"] / len(keys)
+    assert abs(share - 0.2) < 3.3 * (0.2 * 0.8 / len(keys)) ** 0.5  # 99.9 %
+    undecided = Counter(server.ask("/predict", rows[0]).body["version"] for _ in range(150))
+    assert 10 < undecided["v1.1.0"] < 55
+    origin("canary", "start", "v1.1.0", "--share", "60", "--reason", "more of it")
+    more = wait_until(lambda: Counter((found := versions(server, rows, keys)).values())["v1.1.0"] > 100 and found)
     assert all(more[key] == "v1.1.0" for key, version in first.items() if version == "v1.1.0")
 
 
-def test_rows_of_one_request_go_by_the_keys_that_params_name(
-    origin: Origin, following: Callable[..., Any], rows: Rows, tmp_path: Path
+def test_rows_of_one_request_go_by_the_keys_that_params_name_and_the_report_tells_what_truths_say(
+    origin: Origin, cloned: Project, following: Callable[..., Any], rows: Rows, versioned: Project
 ) -> None:
     origin("canary", "start", "v1.1.0", "--share", "50", "--reason", "to try it")
-    with following(ready=False):
-        pass
-    clone = Project(tmp_path / "clone")
-    clone.set(**{"serving.key": ["state"]})
+    cloned.set(**{"serving.key": ["state"]})
     with following() as server:
+        assert server.ask("/canary").status in (200, 409)
         wait_until(lambda: roles(server).get("canary") == "v1.1.0")
         said = server.ask("/predict", rows).body["predictions"]
         by_state: dict[str, set[str]] = {}
@@ -223,36 +225,75 @@ def test_rows_of_one_request_go_by_the_keys_that_params_name(
         assert {len(found) for found in by_state.values()} == {1}
         assert set.union(*by_state.values()) == {"v1.0.0", "v1.1.0"}
         assert len({answer["id"] for answer in said}) == len(rows)
+        tell_truths(server, rows, pandas.read_csv(versioned.path / DATA)["churn"])
 
 
-def test_the_shadow_sees_every_request_answers_none_and_harms_nobody(
-    origin: Origin, following: Callable[..., Any], rows: Rows, tmp_path: Path
+def tell_truths(server: Server, rows: Rows, truth: pandas.Series) -> None:
+    """Let every truth come back, and see the report of live traffic tell what they say."""
+    truths = []
+    for number, row in enumerate(rows):
+        answer = server.ask("/predict", row, X_Request_Key=str(number)).body
+        truths.append({"id": answer["id"], "truth": truth[number]})
+    assert server.ask("/feedback", truths).body == {"kept": 400}
+    report = wait_until(lambda: (body := server.ask("/canary").body)["traffic"][0].get("truths") and body)
+    assert (report["canary"], report["champion"]) == ("v1.1.0", "v1.0.0")
+    told = {one["role"]: one["truths"] for one in report["traffic"]}
+    assert sum(told.values()) == 400 and min(told.values()) > 150
+    assert report["metrics"][0]["low"] < report["metrics"][0]["high"]
+    assert report["advice"] in ("promote", "watch", "stop")
+
+
+def child_of(server: Server) -> int | None:
+    """Return the process that answers for a version beside a server, if one runs."""
+    found = [pid for pid in children(server.process.pid) if "serving.child" in command_of(pid)]
+    return found[0] if found else None
+
+
+def test_a_shadow_harms_nobody_and_as_a_canary_whose_process_dies_it_is_cut_off_while_every_request_is_answered(
+    origin: Origin, following: Callable[..., Any], rows: Rows, cloned: Project
 ) -> None:
     origin("shadow", "start", "v2.1.0", "--reason", "to watch it")
     with following() as server:
         wait_until(lambda: roles(server) == {"champion": "v1.0.0", "shadow": "v2.1.0"})
-        answers = [server.ask("/predict", row).body for row in rows[:100]]
-        answers += server.ask("/predict", rows[100:120]).body["predictions"]
-        assert {answer["version"] for answer in answers} == {"v1.0.0"}
-        log = tmp_path / "clone"
-        seen = wait_until(lambda: len(found := [one for one in kept(log) if one["role"] == "shadow"]) >= 120 and found)
-        by_id = {answer["id"]: answer for answer in answers}
-        assert {one["id"] for one in seen} == by_id.keys() and {one["version"] for one in seen} == {"v2.1.0"}
-        said = [(json.loads(one["answer"])["probabilities"], by_id[one["id"]]["probabilities"]) for one in seen]
-        assert any(shadow != champion for shadow, champion in said), "another model"
-        [child] = [pid for pid in children(server.process.pid) if "serving.child" in command_of(pid)]
-        os.kill(child, signal.SIGSTOP)  # a shadow that hangs
-        try:
-            begun = time.monotonic()
-            assert {server.ask("/predict", row).status for row in rows[:50]} == {200}
-            assert time.monotonic() - begun < 5
-        finally:
-            os.kill(child, signal.SIGKILL)
-        assert {server.ask("/predict", row).status for row in rows[:20]} == {200}
+        watch_shadow(server, rows, cloned.path)
+        origin("shadow", "stop", "--reason", "seen enough")
+        origin("canary", "start", "v2.1.0", "--share", "100", "--reason", "to try it")
+        wait_until(lambda: roles(server) == {"champion": "v1.0.0", "canary": "v2.1.0"})
+        assert server.ask("/predict", rows[0]).body["version"] == "v2.1.0"
+        said = set()
+        deadline = time.monotonic() + 60
+        while "is cut off" not in server.said() and time.monotonic() < deadline:
+            if child := child_of(server):
+                os.kill(child, signal.SIGKILL)
+            said |= {server.ask("/predict", row).status for row in rows[:3]}
+        assert said == {200} and "of its last" in server.said()
+        assert server.ask("/predict", rows[0]).body["version"] == "v1.0.0"
 
 
-def test_a_canary_that_refuses_what_the_champion_answers_is_cut_off_and_stays_it(
-    origin: Origin, following: Callable[..., Any], rows: Rows, tmp_path: Path
+def watch_shadow(server: Server, rows: Rows, log: Path) -> None:
+    """See the shadow get every request and answer none; then let it hang and die, and see nobody notice."""
+    answers = [server.ask("/predict", row).body for row in rows[:100]]
+    answers += server.ask("/predict", rows[100:120]).body["predictions"]
+    assert {answer["version"] for answer in answers} == {"v1.0.0"}
+    seen = wait_until(lambda: len(found := [one for one in kept(log) if one["role"] == "shadow"]) >= 120 and found)
+    by_id = {answer["id"]: answer for answer in answers}
+    assert {one["id"] for one in seen} == by_id.keys() and {one["version"] for one in seen} == {"v2.1.0"}
+    said = [(json.loads(one["answer"])["probabilities"], by_id[one["id"]]["probabilities"]) for one in seen]
+    assert any(shadow != champion for shadow, champion in said), "another model"
+    child = child_of(server)
+    assert child
+    os.kill(child, signal.SIGSTOP)  # a shadow that hangs
+    try:
+        begun = time.monotonic()
+        assert {server.ask("/predict", row).status for row in rows[:50]} == {200}
+        assert time.monotonic() - begun < 5
+    finally:
+        os.kill(child, signal.SIGKILL)
+    assert {server.ask("/predict", row).status for row in rows[:20]} == {200}
+
+
+def test_a_canary_that_refuses_what_the_champion_answers_is_cut_off_and_stays_it_where_a_server_starts_without_origin(
+    origin: Origin, following: Callable[..., Any], rows: Rows, cloned: Project
 ) -> None:
     origin("canary", "start", "v2.0.0", "--share", "100", "--reason", "to try it")
     odd = {**rows[0], "international_plan": "maybe"}
@@ -265,86 +306,37 @@ def test_a_canary_that_refuses_what_the_champion_answers_is_cut_off_and_stays_it
         assert "the canary v2.0.0 is cut off: 2 of its last" in server.said()
         assert roles(server) == {"champion": "v1.0.0"}
         assert "mlops_canary_cut_off 1.0" in server.ask("/metrics").body
-        failed = wait_until(lambda: [one for one in kept(tmp_path / "clone") if isinstance(one["error"], str)])
+        failed = wait_until(lambda: [one for one in kept(cloned.path) if isinstance(one["error"], str)])
         assert "refuses what the champion answers: the column 'international_plan'" in failed[0]["error"]
         report = server.ask("/canary").body
         assert (report["canary"], report["champion"], report["advice"]) == ("v2.0.0", "v1.0.0", "stop")
         assert "cut it off" in report["reason"]
+    cloned.run("git", "remote", "set-url", "origin", cloned.path / "gone")
     with following() as server:
-        wait_until(lambda: server.ask("/predict", rows[0]).status == 200)
+        assert server.ask("/predict", rows[0]).body["version"] == "v1.0.0"
+        wait_until(lambda: "the roles cannot be followed now" in server.said())
         wait_until(lambda: "mlops_canary_cut_off 1.0" in server.ask("/metrics").body)
         assert {server.ask("/predict", row).body["version"] for row in rows[:20]} == {"v1.0.0"}
+        cloned.run("git", "remote", "set-url", "origin", origin.bare)
         origin("canary", "start", "v2.0.0", "--share", "99", "--reason", "another try")
         wait_until(lambda: roles(server).get("canary") == "v2.0.0")
 
 
-def test_a_canary_whose_process_dies_is_cut_off_while_every_request_is_answered(
-    origin: Origin, following: Callable[..., Any], rows: Rows
-) -> None:
-    origin("canary", "start", "v2.1.0", "--share", "100", "--reason", "to try it")
-    with following() as server:
-        wait_until(lambda: roles(server).get("canary") == "v2.1.0")
-        assert server.ask("/predict", rows[0]).body["version"] == "v2.1.0"
-        said = set()
-        deadline = time.monotonic() + 60
-        while "is cut off" not in server.said() and time.monotonic() < deadline:
-            for pid in children(server.process.pid):
-                if "serving.child" in command_of(pid):
-                    os.kill(pid, signal.SIGKILL)
-            said |= {server.ask("/predict", row).status for row in rows[:3]}
-        assert said == {200} and "of its last" in server.said()
-        assert server.ask("/predict", rows[0]).body["version"] == "v1.0.0"
-
-
-def test_a_server_starts_without_its_origin_once_it_has_the_bundle(
-    origin: Origin, following: Callable[..., Any], rows: Rows, tmp_path: Path
-) -> None:
-    with following() as server:
-        assert server.ask("/predict", rows[0]).body["version"] == "v1.0.0"
-    clone = Project(tmp_path / "clone")
-    clone.run("git", "remote", "set-url", "origin", tmp_path / "gone")
-    with following() as server:
-        assert server.ask("/predict", rows[0]).body["version"] == "v1.0.0"
-        wait_until(lambda: "the roles cannot be followed now" in server.said())
-        assert server.ask("/predict", rows[0]).status == 200
-
-
 def test_what_was_served_is_forgotten_once_an_attestation_is_required_that_it_lacks(
-    following: Callable[..., Any], rows: Rows, tmp_path: Path
+    cloned: Project, following: Callable[..., Any], rows: Rows
 ) -> None:
-    with following() as server:
-        assert server.ask("/predict", rows[0]).body["version"] == "v1.0.0"
-    clone, sigstore, job = Project(tmp_path / "clone"), Sigstore(), Job("your-github-login/customer-churn")
-    clone.write("root.json", json.dumps(sigstore.trusted_root()))
-    clone.set(**{"serving.attestation.required": True, "serving.attestation.trusted_root": "root.json"})
+    with chdir(cloned.path):
+        assert follow.main() == 0
+    sigstore, job = Sigstore(), Job("your-github-login/customer-churn")
+    cloned.write("root.json", json.dumps(sigstore.trusted_root()))
+    cloned.set(**{"serving.attestation.required": True, "serving.attestation.trusted_root": "root.json"})
     with following(ready=False) as server:
         wait_until(lambda: "is no repository on GitHub, so it has no releases" in server.said())
         assert re.search(r"serve: \S+/v1\.0\.0-\w+\.zip: refused, there is no v1\.0\.0", server.said())
         assert server.ask("/predict", rows[0]).status == 503
-        (bundle,) = (clone.path / ".mlops/serving/bundles").glob("*.zip")
+        (bundle,) = (cloned.path / ".mlops/serving/bundles").glob("*.zip")
         digest = hashlib.sha256(bundle.read_bytes()).hexdigest()
         proof = sigstore.sign(job, job.statement({"bundle.zip": digest}))
         bundle.with_name(f"{bundle.name}.sigstore.json").write_text(json.dumps(proof))
         wait_until(server.is_ready)
         assert server.ask("/predict", rows[0]).body["version"] == "v1.0.0"
-
-
-def test_the_report_of_live_traffic_tells_what_truths_say(
-    origin: Origin, following: Callable[..., Any], rows: Rows, versioned: Project
-) -> None:
-    truth = pandas.read_csv(versioned.path / DATA)["churn"]
-    origin("canary", "start", "v1.1.0", "--share", "50", "--reason", "to try it")
-    with following() as server:
-        assert server.ask("/canary").status in (200, 409)
-        wait_until(lambda: roles(server).get("canary") == "v1.1.0")
-        truths = []
-        for number, row in enumerate(rows):
-            answer = server.ask("/predict", row, X_Request_Key=str(number)).body
-            truths.append({"id": answer["id"], "truth": truth[number]})
-        assert server.ask("/feedback", truths).body == {"kept": 400}
-        report = wait_until(lambda: (body := server.ask("/canary").body)["traffic"][0].get("truths") and body)
-        assert (report["canary"], report["champion"]) == ("v1.1.0", "v1.0.0")
-        told = {one["role"]: one["truths"] for one in report["traffic"]}
-        assert sum(told.values()) == 400 and min(told.values()) > 150
-        assert report["metrics"][0]["low"] < report["metrics"][0]["high"]
-        assert report["advice"] in ("promote", "watch", "stop")

@@ -1,5 +1,6 @@
 """`model.threshold`: from which probability on the positive class is predicted, alike in every place that predicts."""
 
+import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -9,12 +10,13 @@ import pandas as pd
 import pytest
 from baked import Project, bare_project
 from mlops_actions.bundle.archive import load_bundle
-from mlops_actions.core.config import load_config
+from mlops_actions.core.config import ServingLimits, load_config
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.paths import BUNDLE
+from mlops_actions.serving.lanes import open_lane
+from mlops_actions.serving.state import served_file
 from mlops_actions.stages import evaluate, export
 from mlops_actions.stages.predict import predict
-from serving import serve
 from tables import DATA
 
 THRESHOLD = 0.1
@@ -56,8 +58,14 @@ def test_predictions_follow_the_threshold(predicted: pd.DataFrame, labels: list[
 
 def test_the_server_decides_alike(eager: Project, labels: list[str]) -> None:
     rows = json.loads(pd.read_csv(eager.path / DATA).drop(columns="churn").to_json(orient="records"))
-    with serve(eager, "--bundle", BUNDLE) as server:
-        answers = server.ask("/predict", rows).body["predictions"]
+
+    async def answer() -> list[dict[str, str]]:
+        lane = await open_lane(served_file(eager.path / BUNDLE), ServingLimits())
+        answers = await lane.answer(rows)
+        await lane.close()
+        return answers
+
+    answers = asyncio.run(answer())
     assert [answer["prediction"] for answer in answers] == labels
 
 

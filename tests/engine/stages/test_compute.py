@@ -65,7 +65,7 @@ def tuned(fresh: Callable[..., Project]) -> Callable[[str], tuple[Search, bytes]
     """`tuned("processes:2")`: what a search leaves, and the model trained after it."""
     there = fresh(2000)
     there.write(DATA, keep(*COLUMNS)(there.read(DATA)))
-    tried = {"max_leaf_nodes": [4, 8], "learning_rate": [0.05, 0.2], "max_iter": [20]}
+    tried = {"max_leaf_nodes": [4, 8], "learning_rate": [0.05, 0.2], "max_iter": [8]}
     there.set(**{"tune.params": tried, "tune.folds": 2})
     params = there.read(PARAMS)
 
@@ -141,7 +141,7 @@ def featurized(fresh: Callable[..., Project], rows: int, task: str = "classifica
 
 def fit(project: Project, estimator: str, place: str = "") -> dict[str, Any]:
     """Run the stages from train on, computing somewhere, and return what `read_trained` says."""
-    project.set(**{"model.estimator": estimator, "model.params": {"n_estimators": 40, "learning_rate": 0.2}})
+    project.set(**{"model.estimator": estimator, "model.params": {"n_estimators": 20, "learning_rate": 0.3}})
     config = load_config(project.path)
     with computing(place):
         for stage in (train, evaluate, export):
@@ -153,7 +153,7 @@ def fit(project: Project, estimator: str, place: str = "") -> dict[str, Any]:
 def test_xgboost_trains_here_and_on_dask_with_the_same_bytes_each_time(
     fresh: Callable[..., Project], scheduler: str, task: str
 ) -> None:
-    there = featurized(fresh, 1200, task)
+    there = featurized(fresh, 600, task)
     alone, again = (fit(there, "xgboost") for _ in range(2))
     assert alone["digests"] == again["digests"]
     spread, again = (fit(there, "xgboost_dask", scheduler) for _ in range(2))

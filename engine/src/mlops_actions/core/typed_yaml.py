@@ -1,5 +1,7 @@
 """YAML files as typed sections: read once and checked, and what is wrong with them said in one sentence."""
 
+from copy import deepcopy
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -52,7 +54,7 @@ def parse_yaml(text: str, source: str) -> Any:
         UserError: it is not YAML; the sentence says in which line.
     """
     try:
-        return YAML(typ="safe", pure=True).load(text)
+        return deepcopy(_content(text))
     except MarkedYAMLError as error:
         marks = [number for number, line in enumerate(text.splitlines(), 1) if line.startswith("<<<<<<< ")]
         if marks:
@@ -62,6 +64,11 @@ def parse_yaml(text: str, source: str) -> Any:
         raise UserError(f"{source}: {line}not valid YAML: {problem[0] if problem else error}.") from None
     except YAMLError as error:
         raise UserError(f"{source}: not valid YAML: {str(error).splitlines()[0]}.") from None
+
+
+@lru_cache(maxsize=16)  # a command reads params.yaml and schema.yaml again and again, 10 ms each time
+def _content(text: str) -> Any:
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def parse(model: type[S], values: Any, where: str) -> S:
