@@ -64,6 +64,8 @@ def parse_yaml(text: str, source: str) -> Any:
         raise UserError(f"{source}: {line}not valid YAML: {problem[0] if problem else error}.") from None
     except YAMLError as error:
         raise UserError(f"{source}: not valid YAML: {str(error).splitlines()[0]}.") from None
+    except RecursionError:
+        raise UserError(f"{source}: not valid YAML: it is nested too deeply.") from None
 
 
 @lru_cache(maxsize=16)  # a command reads params.yaml and schema.yaml again and again, 10 ms each time
