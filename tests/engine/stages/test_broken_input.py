@@ -58,7 +58,7 @@ BROKEN: dict[str, tuple[str, Callable[[str], str | bytes], str]] = {
     "target constant": (DATA, fill("churn", "no"), "'churn' is no in every row"),
     "unknown class": (DATA, cell(4, "churn", "maybe"),
         "'churn' must be one of no, yes, but 1 row (first: row 4: 'maybe')"),
-    "list within lists without end": (PARAMS, lambda text: text + "  x: " + "[" * 9999, "params.yaml: not valid YAML: it"),
+    "lists in lists without end": (PARAMS, lambda text: text + "  x: " + "[" * 9999, "not valid YAML: it is nested"),
     "key that is not YAML": (PARAMS, lambda text: text + "\n  x: [", "params.yaml: line"),
     "misspelt key": (PARAMS, knob("  estimator:", "  estimatr:"), "did you mean estimator?"),
     "unknown section": (PARAMS, lambda text: text + "\nextra: 1\n",
