@@ -59,7 +59,7 @@ def measure_ratios(repeats: int) -> bool:
             compare_unchanged(project, 2 * repeats)
             docs = compare_docs(project, repeats)
             project.branch(
-                "params", "params.yaml", lambda text: text.replace("params: {}", "params: {max_iter: 50}", 1)
+                "params", "params.yaml", lambda text: text.replace("params: {}", "params: {max_iter: 150}", 1)
             )
             drawn = compare_changed(project, 2 * repeats)
             project.run("git", "checkout", "--quiet", ".")
