@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from baked import Project, another_engine
+from duels import champion_of, retrain
 from knobs import MARGIN, WIDER, open_knobs, summarize, turn
 from mlops_actions.core.config import load_config
 from mlops_actions.review.changes import params_changes
@@ -76,3 +77,13 @@ def test_of_a_champion_whose_engine_cannot_tell_the_file_is_read_with_todays_def
     turn(knobs, ("gate:\n  strict: true\n", "gate:\n  margin: 0.05\n"))
     assert changes(old) == [("gate.margin", "0.01", "0.05")]
     assert ("gate.strict", "true", None) in changes(foreign)
+
+
+def test_both_models_params_are_those_they_were_trained_with_and_no_code_is_asked(duel: Project) -> None:
+    champion = champion_of(duel)
+    model = "src/customer_churn/model.py"
+    turn(duel, ('"max_iter": 1000', '"max_iter": 900'), file=model)
+    retrain(duel, **{"model.params": {"C": 0.5}})
+    duel.write(model, "import gone\n")
+    expected = [("model.params.C", "1.0", "0.5"), ("model.params.max_iter", "1000", "900")]
+    assert changes(champion.commit) == expected

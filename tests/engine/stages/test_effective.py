@@ -5,11 +5,20 @@ import re
 from collections.abc import Callable
 from typing import Any, cast
 
+import numpy as np
 import pytest
 from baked import Project
 from knobs import MARGIN, open_knobs, summarize, turn
 from mlops_actions.core.config import load_config
+from mlops_actions.stages.effective import params_of
 from mlops_actions.stages.show_params import show_params
+from sklearn.calibration import CalibratedClassifierCV
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import VotingClassifier
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.neighbors import KNeighborsRegressor
+from sklearn.preprocessing import PowerTransformer
+from sklearn.svm import LinearSVC
 
 Show = Callable[[], dict[str, Any]]
 
@@ -77,3 +86,28 @@ def test_what_stands_around_an_estimator_is_not_taken_for_it(knobs: Project, sho
 def test_before_anything_is_trained_model_params_are_what_params_yaml_says(knobs: Project, show: Show) -> None:
     (knobs.path / "data/summary.json").unlink()
     assert show()["model.params"] == {"value": {}, "default": True}
+
+
+def weigh_by_distance(distances: Any) -> Any:
+    return distances
+
+
+WRAPPED: dict[str, Any] = {
+    "alone": Ridge(alpha=3.0),
+    "a calibration": CalibratedClassifierCV(LinearSVC(C=3.0), ensemble=False),
+    "a vote": VotingClassifier([("only", LogisticRegression(C=3.0))]),
+    "a transform": TransformedTargetRegressor(Ridge(alpha=3.0), transformer=PowerTransformer()),
+}
+
+
+@pytest.mark.parametrize("around", WRAPPED)
+def test_an_estimator_says_what_it_is_set_to_whatever_stands_around_it(around: str) -> None:
+    params = params_of(WRAPPED[around])
+    assert 3.0 in (params.get("C"), params.get("alpha")) and params["tol"] == 0.0001
+    assert json.loads(json.dumps(params)) == params
+
+
+def test_a_param_that_json_cannot_hold_is_said_the_same_in_each_run() -> None:
+    params = params_of(KNeighborsRegressor(weights=weigh_by_distance, metric_params={"p": np.float64(2.0)}))
+    assert params["weights"] == "<function weigh_by_distance>"
+    assert json.loads(json.dumps(params)) == params

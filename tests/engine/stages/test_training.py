@@ -71,6 +71,7 @@ def test_onnx_agrees_with_scikit_learn_and_training_again_gives_the_same_bytes(
     assert manifest["format"] == "onnx", manifest["why"]
     assert manifest["parity"]["max_difference"] <= manifest["parity"]["tolerance"]
     assert manifest["trusted"] == []
+    assert manifest["params"].items() >= {"random_state": 0, **FEW.get(estimator, {})}.items()
     assert fit(project)["digests"] == first["digests"]
 
 

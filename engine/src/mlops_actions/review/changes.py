@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ from ..core.config import PARAMS, Config, Params
 from ..core.engine import engine_of
 from ..core.errors import UserError
 from ..core.git import check_out, run, show_file
-from ..core.paths import LOCK, STAGE_TIMES, STAGES, SUMMARY
+from ..core.paths import BUNDLE, LOCK, STAGE_TIMES, STAGES, SUMMARY
 from ..core.typed_yaml import parse
-from ..stages.effective import ESTIMATOR, Knob, effective_params
+from ..registry.outputs import output_file
+from ..stages.effective import ESTIMATOR, Knob, built_params, effective_params, recorded_params
 from .champion import Incomparable, run_theirs
 from .engine_update import same_engine
 from .report import Stage, ValueChange
 
 Knobs = dict[str, Knob]
+Estimator = Mapping[str, Any]  # all that one is set to
 
 
 def params_changes(commit: str | None, config: Config) -> list[ValueChange]:
@@ -28,14 +31,11 @@ def params_changes(commit: str | None, config: Config) -> list[ValueChange]:
     """
     if commit is None:
         return []
-    same_code = _same(commit, "src") and same_engine(commit)
-    if same_code and _same(commit, PARAMS, SUMMARY):
+    of_this_engine = same_engine(commit)
+    if of_this_engine and _same(commit, "src", PARAMS, SUMMARY):
         return []
-    rows, before = (content_of(SUMMARY, rev).get("train_rows") for rev in (None, commit))
-    if same_code and rows == before and content_of(PARAMS, commit).get("model") == content_of(PARAMS).get("model"):
-        rows = before = None  # both estimators are set to the same, which is not asked: it takes importing scikit-learn
-    theirs = (None if same_code else _by_their_code(commit)) or _by_this_code(commit, before)
-    ours = effective_params(config, rows, config.root)
+    recorded = _recorded(commit) if of_this_engine else None
+    theirs, ours = _with_recorded(commit, config, *recorded) if recorded else _by_code(commit, config)
     both = {**theirs, **ours}
     if theirs["model.estimator"].value != config.model.estimator:
         set_by_one = {name for side in (theirs, ours) for name, knob in side.items() if not knob.default}
@@ -51,8 +51,34 @@ def _same(commit: str, *paths: str) -> bool:
     return run("diff", "--quiet", commit, "--", *paths).returncode == 0
 
 
+def _recorded(commit: str) -> tuple[Estimator, Estimator] | None:
+    """Return what the estimators of `commit` and here are set to, by their bundles; None where one does not say."""
+    try:
+        theirs, ours = (recorded_params(output_file(BUNDLE, rev)) for rev in (commit, None))
+    except UserError:  # it is in no store
+        return None
+    return (theirs, ours) if theirs and ours else None
+
+
+def _with_recorded(commit: str, config: Config, theirs: Estimator, ours: Estimator) -> tuple[Knobs, Knobs]:
+    return _by_this_code(commit, lambda _: theirs), effective_params(config, ours)
+
+
+def _by_code(commit: str, config: Config) -> tuple[Knobs, Knobs]:
+    """Return the knobs at `commit` and here as either code has its defaults, which takes importing scikit-learn."""
+
+    def build(rows: int | None) -> Callable[[Params], Estimator]:
+        return lambda params: built_params(params, rows, config.root) if rows else {}
+
+    rows, before = (content_of(SUMMARY, rev).get("train_rows") for rev in (None, commit))
+    theirs = _by_their_code(commit) or _by_this_code(commit, build(before))
+    return theirs, effective_params(config, build(rows)(config))
+
+
 def _by_their_code(commit: str) -> Knobs | None:
-    """Return the knobs at `commit` with the defaults of its own code; None where that does not tell them."""
+    """Return the knobs at `commit` with the defaults of its own code; None where that is this or does not tell them."""
+    if same_engine(commit) and _same(commit, "src"):
+        return None
     with tempfile.TemporaryDirectory() as directory:
         check_out(commit, Path(directory))
         try:
@@ -63,11 +89,12 @@ def _by_their_code(commit: str) -> Knobs | None:
     return {name: Knob(**knob) for name, knob in knobs.items()}
 
 
-def _by_this_code(commit: str, rows: int | None) -> Knobs:
+def _by_this_code(commit: str, estimator_of: Callable[[Params], Estimator]) -> Knobs:
     """Return the knobs at `commit` with this code's defaults, where it knows them."""
     content = content_of(PARAMS, commit)
     try:
-        return effective_params(parse(Params, content, PARAMS), rows)
+        params = parse(Params, content, PARAMS)
+        return effective_params(params, estimator_of(params))
     except UserError:
         return {name: Knob(json.loads(value), default=False) for name, value in _flat(content).items()}
 

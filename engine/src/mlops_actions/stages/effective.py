@@ -1,15 +1,17 @@
 """The knobs in effect: the values of params.yaml, and the defaults where it has none."""
 
 import math
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic_core import PydanticUndefined
 
-from ..core.config import Model, Params, Task
+from ..bundle.parts import read_parts
+from ..core.config import Params
 from ..core.errors import UserError
 from ..core.typed_yaml import Section
 
@@ -24,16 +26,17 @@ class Knob:
     default: bool
 
 
-def effective_params(params: Params, rows: int | None = None, root: Path = Path()) -> dict[str, Knob]:
-    """Return every knob by its dotted name.
+def effective_params(params: Params, estimator: Mapping[str, Any] | None = None) -> dict[str, Knob]:
+    """Return every knob by its dotted name; those of the estimator with its defaults where these are given.
 
-    With the number of rows to train on, which model.py's defaults depend on, the estimator's own parameters as well.
+    Args:
+        params: params.yaml.
+        estimator: all parameters that its estimator is set to, by `recorded_params` or `built_params`.
     """
     settings = params.model
-    if rows is not None:
-        own = _estimator_params(settings, params.data.task, rows, root)
-        params = params.model_copy(update={"model": settings.model_copy(update={"params": own})})
-    unset = {f"{ESTIMATOR}.{name}" for name in params.model.params if name not in settings.params}
+    own = {**(estimator or {}), **settings.params}
+    params = params.model_copy(update={"model": settings.model_copy(update={"params": own})})
+    unset = {f"{ESTIMATOR}.{name}" for name in own if name not in settings.params}
     return {name: replace(knob, default=True) if name in unset else knob for name, knob in _knobs(params, "")}
 
 
@@ -53,34 +56,48 @@ def _knob(name: str, value: Any, default: Any) -> Iterator[tuple[str, Knob]]:
         yield name, Knob(_plain(value), default is not PydanticUndefined and value == default)
 
 
-def _estimator_params(settings: Model, task: Task, rows: int, root: Path) -> dict[str, Any]:
-    """Return what the estimator that model.py builds is set to; of a model.py that builds none, what params.yaml says.
+def recorded_params(bundle: Path) -> dict[str, Any] | None:
+    """Return what a bundle says that its estimator was set to; None where it does not say it.
+
+    Raises:
+        UserError: it is no bundle.
+    """
+    return read_parts(bundle).manifest.get("params")
+
+
+def built_params(params: Params, rows: int, root: Path) -> dict[str, Any]:
+    """Return what the estimator that model.py builds for so many rows is set to; nothing where it builds none.
 
     Raises:
         UserError: params.yaml asks for what there is not.
     """
-    from sklearn.calibration import CalibratedClassifierCV
-    from sklearn.ensemble import VotingClassifier
-
     from ..core.owner import load_module
     from ..data.feature_columns import Columns
 
     try:
-        estimator: Any = load_module(root, "model").build_model(
-            settings, Columns(min(rows, settings.rows or rows)), task
-        )[-1]
+        columns = Columns(min(rows, params.model.rows or rows))
+        return params_of(load_module(root, "model").build_model(params.model, columns, params.data.task)[-1])
     except UserError:
         raise
     except Exception as error:  # model.py is the user's, and need not bear a table without columns
         why = f"it builds no model of a table without columns ({type(error).__name__}: {error})"
         print(f"model.py: its defaults are not known here: {why}.", file=sys.stderr)
-        return settings.params
-    # What make_estimator puts around an estimator that gives no probabilities, or takes no class names.
-    if isinstance(estimator, CalibratedClassifierCV) and estimator.estimator is not None:
+        return {}
+
+
+def params_of(estimator: Any) -> dict[str, Any]:
+    """Return what an estimator is set to, as JSON can hold it; of a calibration, vote or transform, what it wraps."""
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.ensemble import VotingClassifier
+
+    if isinstance(estimator, TransformedTargetRegressor) and estimator.regressor is not None:
+        estimator = estimator.regressor
+    elif isinstance(estimator, CalibratedClassifierCV) and estimator.estimator is not None:
         estimator = estimator.estimator
     elif isinstance(estimator, VotingClassifier):
         estimator = estimator.estimators[0][1]
-    return {**estimator.get_params(deep=False), **settings.params}
+    return cast("dict[str, Any]", _plain(estimator.get_params(deep=False)))
 
 
 def _plain(value: Any) -> Any:
@@ -91,4 +108,4 @@ def _plain(value: Any) -> Any:
         return [_plain(child) for child in value]
     if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    return str(value)
+    return re.sub(r" at 0x[0-9a-f]+", "", str(value))  # an address is another in each run

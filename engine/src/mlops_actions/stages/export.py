@@ -18,6 +18,7 @@ from ..core.paths import BUNDLE, PIPELINE, TEST_FEATURES, TEST_ROWS
 from ..data.schema import SCHEMA, load_schema
 from ..data.table import columns_of, read_groups
 from ..data.values import MISSING_CATEGORY
+from .effective import params_of
 from .proof import Case, FeaturesProof, OnnxProof, blank, make_edges, make_reference
 
 LIBRARIES = ("scikit-learn", "numpy", "skl2onnx", "onnx", "onnxruntime", "skops")
@@ -73,6 +74,7 @@ def build_bundle(
         "features": program,
         "compiled": compiled,
         "code": code_digests(config),
+        "params": params_of(pipeline[-1]),
         "parity": parity.figures if parity else None,
         "trusted": [] if agrees else types_of(model),
         "libraries": {name: version(name) for name in LIBRARIES},

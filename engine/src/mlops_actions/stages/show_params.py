@@ -18,7 +18,7 @@ from ..core.params_file import locate, render
 from ..core.paths import SUMMARY
 from ..core.typed_yaml import section_of
 from ..core.yaml_text import flow
-from .effective import Knob, effective_params
+from .effective import Knob, built_params, effective_params
 
 WIDTH = 100  # of explanations, where the terminal is wider
 _TYPES = {
@@ -65,8 +65,10 @@ def show_params(config: Config, key: str = "", as_json: bool = False) -> None:
 def _knobs(config: Config) -> dict[str, Knob]:
     """Return every knob in effect; the estimator's own with the rows that the last run trained on, if there was one."""
     summary = config.path(SUMMARY)
-    trained = summary.exists() and not config.guesses
-    return effective_params(config, json.loads(summary.read_bytes())["train_rows"] if trained else None, config.root)
+    if config.guesses or not summary.exists():
+        return effective_params(config)
+    rows = json.loads(summary.read_bytes())["train_rows"]
+    return effective_params(config, built_params(config, rows, config.root))
 
 
 def _unknown(key: str, knobs: Iterable[str]) -> str:
