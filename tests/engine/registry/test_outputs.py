@@ -7,7 +7,7 @@ import pytest
 from clones import git
 from mlops_actions.core.errors import UserError
 from mlops_actions.registry import store
-from mlops_actions.registry.dvc_errors import readable_errors
+from mlops_actions.registry.dvc_repo import readable_errors
 from mlops_actions.registry.objects import CACHE, drop_damaged
 from mlops_actions.registry.objects import place as place_of
 from mlops_actions.registry.outputs import fetch_outputs, locked, output_file, place_output, place_recorded

@@ -105,7 +105,7 @@ def missing(objects: Mapping[str, str]) -> dict[str, str]:
     store.require_dvc()
     from dvc.repo import Repo
 
-    from .dvc_errors import readable_errors
+    from .dvc_repo import readable_errors
 
     with readable_errors():
         remote = Repo().cloud.get_remote_odb()

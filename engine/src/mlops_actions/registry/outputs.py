@@ -86,7 +86,7 @@ def _fetch(objects: dict[str, str]) -> None:
 def _fetched_by_dvc(md5: str, path: str, rev: str | None) -> Path:
     from dvc.repo import Repo
 
-    from .dvc_errors import readable_errors
+    from .dvc_repo import readable_errors
 
     with readable_errors():
         repo = Repo()

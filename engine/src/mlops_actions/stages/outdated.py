@@ -20,7 +20,7 @@ from ruamel.yaml import YAML
 from ..core.config import PARAMS
 from ..core.errors import UserError
 from ..core.paths import RECIPES
-from ..registry.dvc_errors import readable_errors
+from ..registry.dvc_repo import open_repo, readable_errors
 
 
 def outdated_stages(lock: bytes | None = None) -> list[Stage]:
@@ -32,7 +32,8 @@ def outdated_stages(lock: bytes | None = None) -> list[Stage]:
         UserError: a file that a stage needs and nothing makes is missing, or DVC cannot read the pipeline.
     """
     with readable_errors():
-        graph = Repo().index.graph  # from a stage to those that feed it
+        repo = open_repo() if lock is None else Repo()  # as the stages' records are replaced
+        graph = repo.index.graph  # from a stage to those that feed it
         if not any(writes_recipes(stage) for stage in graph):
             raise UserError("dvc.yaml lacks the stage recipes: `git restore dvc.yaml` brings back what was committed.")
         if lock is not None:
@@ -49,7 +50,7 @@ def what_changed() -> list[str]:
     """
     stages_by_change: dict[str, list[str]] = {}
     with readable_errors():
-        graph = Repo().index.graph
+        graph = open_repo().index.graph
         made = _made(graph)
         for stage in reversed(list(networkx.topological_sort(graph))):
             for change in _changes(stage, made) if _is_made(stage) else ():
@@ -91,7 +92,7 @@ def writes_recipes(stage: Stage) -> bool:
 def frozen_and_changed() -> list[Stage]:
     """Return the stages that DVC never runs by itself and whose inputs are not those of their last run."""
     with readable_errors():
-        repo = Repo()
+        repo = open_repo()
         frozen = [stage for stage in repo.index.graph if stage.frozen]
         with repo.lock:
             return [stage for stage in frozen if any(dep.status() for dep in stage.deps)]

@@ -13,7 +13,6 @@ from collections.abc import Collection
 from pathlib import Path
 
 from dvc.output import Output
-from dvc.repo import Repo
 from dvc.stage import Stage
 
 from ..core import git
@@ -22,7 +21,7 @@ from ..core.errors import UserError
 from ..core.files import write_file
 from ..core.paths import LOCK
 from ..registry import store
-from ..registry.dvc_errors import readable_errors
+from ..registry.dvc_repo import open_repo, readable_errors
 from ..registry.objects import NAME, STORE, digest, drop_damaged, find, wanted
 from ..registry.versions import newest_version
 from .outdated import is_source, path_of, writes_recipes
@@ -125,7 +124,7 @@ def place_outputs(outdated: Collection[Stage] = (), fetch: bool = True) -> list[
 def normalise_line_ends() -> None:
     """Give every text file that a stage depends on the line ends that git keeps it with: a stage depends on content."""
     with readable_errors():
-        stages = list(Repo().index.stages)
+        stages = list(open_repo().index.stages)
     paths = sorted({path_of(dep) for stage in stages for dep in stage.deps if dep.is_in_repo and dep.exists})
     if not paths:
         return
@@ -148,7 +147,9 @@ def _recorded_outs(sources: bool) -> list[Output]:
     if Path(LOCK).is_file() and not Path(LOCK).read_bytes().endswith(b"\n"):
         raise UserError(f"{LOCK} ends within a line: `git restore {LOCK}` brings it back.")
     with readable_errors():
-        stages = [stage for stage in Repo().index.stages if is_source(stage) == sources and not writes_recipes(stage)]
+        stages = [
+            stage for stage in open_repo().index.stages if is_source(stage) == sources and not writes_recipes(stage)
+        ]
     if empty := [stage.path_in_repo for stage in stages if not stage.outs]:
         raise UserError(f"{empty[0]} names no data: `git restore {empty[0]}` brings it back.")
     outs = [out for stage in stages for out in stage.outs if out.hash_info or stage.is_data_source]
