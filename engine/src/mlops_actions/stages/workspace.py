@@ -219,6 +219,8 @@ def _place(outs: list[Output]) -> None:
     paths = [path_of(out) for out in outs if out.changed_cache()]
     if paths:
         store.fetch(wanted(only=paths))
+        paths = [path_of(out) for out in outs if out.changed_cache()]
+    if paths:
         with readable_errors():
             outs[0].repo.fetch(targets=paths)
     for out in outs:
@@ -228,10 +230,10 @@ def _place(outs: list[Output]) -> None:
                 "in the DVC remote, or that was not reached. Run `mlops push` where the data is, then this again."
             )
     if outs:
-        paths = [path_of(out) for out in outs]
         write_file(PLACING, "".join(f"{_entry(out)}\n" for out in outs).encode())
-        with readable_errors():
-            outs[0].repo.checkout(targets=paths, force=True)
+        with readable_errors(), outs[0].repo.lock:
+            for out in outs:
+                out.checkout(force=True)
         PLACING.unlink()
 
 
