@@ -63,16 +63,21 @@ def pytest_configure() -> None:
 def thrift(tmp_path_factory: pytest.TempPathFactory) -> None:
     """Spare processes threads that would wait for a core, libraries to check again, and the folders of other runs."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    os.environ["MYPY_CACHE_DIR"] = str(tmp_path_factory.getbasetemp() / "mypy")
+    os.environ["MYPY_CACHE_DIR"] = str(common_folder(tmp_path_factory) / "mypy")
     # A project's own pytest deletes what runs before it left where its folders are.
     os.environ["PYTEST_DEBUG_TEMPROOT"] = str(tmp_path_factory.mktemp("pytest"))
+
+
+def common_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of this run of the tests, which all of xdist's workers have."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
 
 
 @pytest.fixture(scope="session")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Share:
     """`shared("name", make)`: a folder that `make(folder)` fills, once for all of xdist's workers: read it only."""
-    own = tmp_path_factory.getbasetemp()
-    root = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    root = common_folder(tmp_path_factory)
 
     def share(name: str, make: Callable[[Path], object]) -> Path:
         folder = root / name
@@ -94,7 +99,7 @@ def project(bake: Bake, shared: Share) -> Project:
     """Share one project of the example, set up and committed: read it, or modify a `copy()`."""
 
     def make(folder: Path) -> None:
-        generated = bake(folder)
+        generated = bake(folder, github_owner="acme")
         generated.run("make", "setup")
         generated.commit("Begin")
 

@@ -12,7 +12,13 @@ from records import train_here
 ROWS = 1500
 NUMBERS = itertools.count(1)
 FOLDER = Path(__file__).parent
-FIRST = ["test_pull_request.py", "test_release.py", "test_verdict.py", "test_github_dot_com.py"]
+FIRST = [
+    "test_pull_request.py",
+    "test_release.py",
+    "test_publish_interrupted.py",
+    "test_verdict.py",
+    "test_github_dot_com.py",
+]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

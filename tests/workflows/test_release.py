@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from baked import Bake, Project
+from baked import Project
 from desk import ASSETS, OWNER, PROOF, Desk, Runner
 from local_github import LocalGitHub, Repository
 
@@ -25,16 +25,13 @@ def download(desk: Desk, version: str, *besides: str) -> Path:
 
 
 def test_the_example_as_shipped_goes_from_an_untrained_push_to_a_model_that_anybody_can_take(
-    hub: LocalGitHub, bake: Bake, project: Project, tmp_path: Path
+    hub: LocalGitHub, project: Project, tmp_path: Path
 ) -> None:
-    shipped = bake(output=tmp_path, github_owner=OWNER)
-    shipped.take_environment(project)
+    """The first steps, `make setup` and a commit, are those of `project`."""
+    shipped = project.copy(tmp_path / project.path.name)
     repository = hub.create_repository(f"{OWNER}/{shipped.path.name}")
     repository.connect(shipped.path)
-    hub.on_laptop(["make", "setup"], shipped.path, OWNER)
     hub.keep_bytecode(shipped.path / ".venv")
-    hub.on_laptop(["git", "add", "--all"], shipped.path, OWNER)
-    hub.on_laptop(["git", "commit", "--quiet", "--message", "A new project"], shipped.path, OWNER)
     assert not shipped.has_file("dvc.lock")
 
     runs = repository.push(shipped.path)
