@@ -58,7 +58,7 @@ def test_one_bad_row_does_not_sink_a_batch(server: Server, rows: Rows) -> None:
     ("change", "column", "reason"),
     [
         ({"state": None}, "state", "is missing (null), which schema.yaml does not allow"),
-        ({"state": ["KS"]}, "state", "must hold one value, but is ['KS']"),
+        ({"state": ["KS"]}, "state", "must hold one value, but is a list"),
         ({"total_day_calls": True}, "total_day_calls", "must hold a number, but is True"),
         ({"total_day_calls": 1e39}, "total_day_calls", "must be finite in float32"),
         ({"total_day_calls": 10**400}, "total_day_calls", "must be finite in float32"),

@@ -16,6 +16,7 @@ from ..data.cells import AHEAD, EPOCHS, MISSING_WORDS, MOMENT, NUMBERS, WHOLE, n
 
 LARGEST = 3.4028234663852886e38  # of float32, which the model computes with
 SEEN = 4096  # values of a column whose meaning is remembered
+LONG = 200  # characters of a text whose meaning is not remembered
 SHOWN = 60  # characters of a value in a sentence
 
 _MISSING = frozenset(MISSING_WORDS)
@@ -113,8 +114,10 @@ class Contract:
 
 
 def shown(value: Any) -> str:
-    """Return a value as a sentence shows it."""
-    text = repr(value) if isinstance(value, str) else str(value) if value is not None else "null"
+    """Return a value of JSON as a sentence shows it."""
+    if isinstance(value, list | dict):
+        return "a list" if isinstance(value, list) else "an object"
+    text = repr(value[:SHOWN]) if isinstance(value, str) else str(value) if value is not None else "null"
     return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
 
 
@@ -138,9 +141,12 @@ class _Known(dict[Any, Any]):
         self._read = read
 
     def __missing__(self, value: Any) -> Any:
+        typed = self._read(value)
+        if isinstance(value, str) and len(value) > LONG:
+            return typed
         if len(self) >= SEEN:
             self.clear()
-        typed = self[value] = self._read(value)
+        self[value] = typed
         return typed
 
 

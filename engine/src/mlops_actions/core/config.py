@@ -290,6 +290,9 @@ class Serving(Section):
     """Processes that answer. Raise it to the number of cores when one is not enough."""
     follow_seconds: float = Field(default=15, ge=1)
     """How often the version tags on origin are looked at. Raise it when many servers ask the same origin."""
+    protect: Literal["operations", "everything"] = "operations"
+    """What needs the token, where the environment has one in MLOPS_TOKEN: all but predictions and health, or all but
+    health. Set it to everything where not whoever reaches the server may ask it."""
     key: list[str] = []
     """The columns whose values decide whether a request is the canary's, such as [customer], when it has no header
     X-Request-Key. Empty: each such request is drawn anew."""

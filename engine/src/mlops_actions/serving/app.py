@@ -5,8 +5,10 @@ import ctypes
 import gc
 import sys
 import time
+import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST
@@ -29,6 +31,7 @@ from .http import JSON, Gone, Receive, Refused, Scope, Send, encode, header, rea
 from .lanes import Broken, Overloaded
 from .prometheus import Metrics
 from .state import STATE, State, read_state
+from .token import require_token, token_for
 from .worker import ServedVersions, Unready
 
 LOOK = 0.5  # seconds between looks at the state
@@ -43,9 +46,11 @@ Handler = Callable[[ServedVersions, Scope, bytes], Awaitable[tuple[int, Any]]]
 class Endpoint:
     """An answer to requests, with what every answer has: bounds, a metric, errors as JSON."""
 
-    def __init__(self, engine: ServedVersions, path: str, answer: Handler, kind: str = "application/json") -> None:
-        """`path` is what metrics call it, `kind` the content type."""
-        self.engine, self.path, self._answer = engine, path, answer
+    def __init__(
+        self, engine: ServedVersions, path: str, answer: Handler, kind: str = "application/json", token: str = ""
+    ) -> None:
+        """`path` is what metrics call it, `kind` the content type; where there is a token, it must be brought."""
+        self.engine, self.path, self._answer, self._token = engine, path, answer, token
         self._kind = (b"content-type", kind.encode())
         self._largest = engine.settings.limits.body_mb * 1e6
 
@@ -54,13 +59,15 @@ class Endpoint:
         started = time.perf_counter()
         headers: tuple[tuple[bytes, bytes], ...] = ()
         try:
+            if self._token:
+                require_token(scope, self._token)
             body = await read_body(receive, self._largest)
             status, answer = await self._answer(self.engine, scope, body)
         except Gone:
             self.engine.metrics.ended(self.path, LEFT, time.perf_counter() - started)
             return
         except Refused as refused:
-            status, answer = refused.status, refused.body
+            status, answer, headers = refused.status, refused.body, refused.headers
         except Unready as error:
             status, answer, headers = 503, {"error": str(error)}, (RETRY,)
         except Overloaded:
@@ -69,18 +76,28 @@ class Endpoint:
             status, answer, headers = 503, {"error": "no answer in time; try again in a second"}, (RETRY,)
         except Broken as error:
             status, answer = 500, {"error": f"the model failed: {error}"}
+        except Exception as error:  # whatever else escapes is ours to mend, and this request's alone
+            print(f"serve: {self.path} failed: {where(error)}", flush=True)
+            status, answer = 500, {"error": "the server failed on this request; its log says where"}
         kind = self._kind if status == 200 else JSON
         await send_bytes(send, answer if isinstance(answer, bytes) else encode(answer), status, (kind, *headers))
         self.engine.metrics.ended(self.path, status, time.perf_counter() - started)
 
 
+def where(error: Exception) -> str:
+    """Return an error and the line that raised it, in one line."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    said = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return f"{said} ({Path(frame.filename).name}:{frame.lineno})"
+
+
 async def predict(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return the answer for one row, an object, or for a list of them, each of which has its answer or its error."""
-    content = read_json(body)
+    content = read_json(body, engine.most_values())
     rows = content if isinstance(content, list) else [content]
     if not rows:
         raise Refused(422, "the list has no rows; send one at least")
-    engine.require_few(rows)
+    engine.require_few(len(rows))
     exchange = await engine.predict(rows, header(scope, b"x-request-key"))
     answers = [problem(outcome) if isinstance(outcome, Problem) else outcome for outcome in exchange.outcomes]
     if all(isinstance(outcome, Problem) for outcome in exchange.outcomes):
@@ -100,7 +117,10 @@ async def feedback(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[i
     """Keep what turned out to be true of predictions: {"id": …, "truth": …}, or a list of them, all or none."""
     if engine.journal is None:
         raise Refused(409, "no log is kept (params.yaml: serving.log.path is null), so there is nothing to join")
-    truths = read_truths(read_json(body), engine)
+    content = read_json(body, engine.most_values())
+    if isinstance(content, list):
+        engine.require_few(len(content), "truths")
+    truths = read_truths(content, engine)
     for id, truth in truths:
         engine.journal.keep(Truth(id, time.time(), truth))
     return 202, {"kept": len(truths)}
@@ -160,8 +180,8 @@ def make_app(settings: Serving, fixed: State | None = None) -> Starlette:
         if engine.journal:
             await asyncio.to_thread(engine.journal.close)
 
-    def route(method: str, path: str, answer: Handler, *how: Any) -> Route:
-        return Route(path, Endpoint(engine, path, answer, *how), methods=[method])
+    def route(method: str, path: str, answer: Handler, kind: str = "application/json") -> Route:
+        return Route(path, Endpoint(engine, path, answer, kind, token_for(path, settings)), methods=[method])
 
     app = App(
         routes=[

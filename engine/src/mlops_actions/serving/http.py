@@ -1,9 +1,10 @@
-"""Requests and answers as HTTP: bodies of bounded size and time, JSON, errors in one form."""
+"""Requests and answers as HTTP: bodies of bounded size, time and content, JSON, errors in one form."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import msgspec
+import numpy as np
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -13,13 +14,17 @@ JSON = (b"content-type", b"application/json")
 decode = msgspec.json.Decoder().decode
 encode = msgspec.json.Encoder().encode
 
+SMALL = 2**16  # bytes: a smaller body cannot hold more than takes a moment
+DIGITS = 400  # in a row: more than a float can have, and reading a number takes time by their square
+MARKS = b"[{,"  # one of them stands before every key, and before every value that has none, but the first
+
 
 class Refused(Exception):
-    """A request that gets an error: its status, the reason, and what else the body says."""
+    """A request that gets an error: its status, the reason, and the headers that belong to it."""
 
-    def __init__(self, status: int, reason: str, **more: Any) -> None:
+    def __init__(self, status: int, reason: str, *headers: tuple[bytes, bytes]) -> None:
         super().__init__(reason)
-        self.status, self.body = status, {"error": reason, **more}
+        self.status, self.body, self.headers = status, {"error": reason}, headers
 
 
 class Gone(Exception):
@@ -61,16 +66,40 @@ def too_large(largest: float) -> Refused:
     return Refused(413, f"the body is larger than {largest / 1e6:g} MB; send fewer rows at once")
 
 
-def read_json(body: bytes) -> Any:
+def read_json(body: bytes, most: int) -> Any:
     """Return the JSON of a body.
 
     Raises:
-        Refused: it is none.
+        Refused: it is none, or holds more than `most` values; that is told before any of them is made.
     """
+    if len(body) > SMALL:
+        text = np.frombuffer(body, np.uint8)
+        # What stands in texts is left out only where it matters.
+        if _is_heavy(text, most) and _is_heavy(_without_texts(body), most):
+            raise Refused(422, f"the body holds more than {most:,} values, or a number of more than {DIGITS} digits")
     try:
         return decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Refused(400, f"the body is not valid JSON: {error}") from None
+
+
+def _is_heavy(text: np.ndarray, most: int) -> bool:
+    if sum(np.count_nonzero(text == mark) for mark in MARKS) > most:
+        return True
+    blocks = text[: len(text) // DIGITS * DIGITS].reshape(-1, DIGITS)
+    blocks = blocks[_are_digits(blocks[:, 0])]
+    return bool(_are_digits(blocks).all(axis=1).any())
+
+
+def _are_digits(text: np.ndarray) -> np.ndarray:
+    return text - ord("0") < 10  # what is below wraps around
+
+
+def _without_texts(body: bytes) -> np.ndarray:
+    """Return what of JSON stands outside its texts."""
+    text = np.frombuffer(body.replace(b"\\\\", b"").replace(b'\\"', b""), np.uint8)
+    inside = np.cumsum(text == ord('"'), dtype=np.uint8) & 1
+    return text[inside == 0]
 
 
 def header(scope: Scope, name: bytes) -> str | None:

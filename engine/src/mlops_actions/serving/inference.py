@@ -4,13 +4,14 @@ https://github.com/kserve/open-inference-protocol, with Triton's extension for b
 """
 
 import math
+import re
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from ..bundle.contract import Problem
+from ..bundle.contract import Problem, shown
 from ..registry.versions import MODEL
 from .http import Refused, Scope, encode, header, read_json
 from .worker import ServedVersions
@@ -21,6 +22,8 @@ DTYPES = {
     "INT32": "<i4", "INT64": "<i8", "FP16": "<f2", "FP32": "<f4", "FP64": "<f8",
 }  # fmt: skip
 LENGTH_OF_JSON = b"inference-header-content-length"
+LIKELY = "probabilities"
+OUTPUTS = ("prediction", LIKELY, "id")
 
 
 async def live(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
@@ -74,9 +77,9 @@ async def model(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int,
 async def infer(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return the answers for rows that come as a tensor a column; a bad row refuses all, as the protocol says."""
     name, _ = _addressed(engine, scope)
-    request, binary = _split(scope, body)
-    rows = _rows(request, binary)
-    engine.require_few(rows)
+    request, binary = _split(scope, body, engine.most_values())
+    rows = _rows(request, binary, engine)
+    wanted = _wanted(request, OUTPUTS if engine.lane().classes else tuple(each for each in OUTPUTS if each != LIKELY))
     exchange = await engine.predict(rows, header(scope, b"x-request-key"))
     answers: list[dict[str, Any]] = []
     for number, outcome in enumerate(exchange.outcomes):
@@ -85,21 +88,18 @@ async def infer(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int,
             raise Refused(400, f"row {number}: {what}{outcome.reason}")
         answers.append(outcome)
     engine.keep(exchange, encode(rows), encode(answers))
-    labels = list(answers[0].get("probabilities", {}))
+    labels = list(answers[0].get(LIKELY, {}))
     predictions = [answer["prediction"] for answer in answers]
     outputs = [_output("prediction", "BYTES" if labels else "FP64", [len(rows)], predictions)]
     if labels:
-        flat = [probability for answer in answers for probability in answer["probabilities"].values()]
-        outputs.append(_output("probabilities", "FP64", [len(rows), len(labels)], flat))
+        flat = [probability for answer in answers for probability in answer[LIKELY].values()]
+        outputs.append(_output(LIKELY, "FP64", [len(rows), len(labels)], flat))
         outputs[-1]["parameters"] = _labels(labels)
     outputs.append(_output("id", "BYTES", [len(rows)], [answer["id"] for answer in answers]))
-    asked = [one.get("name") for one in request.get("outputs") or []]
-    if unknown := [one for one in asked if one not in {output["name"] for output in outputs}]:
-        raise Refused(400, f"there is no output {unknown[0]!r}; ask for {', '.join(one['name'] for one in outputs)}")
     content = {
         "model_name": name,
         "model_version": answers[0]["version"],
-        "outputs": [output for output in outputs if not asked or output["name"] in asked],
+        "outputs": [output for output in outputs if output["name"] in wanted],
     }
     return 200, content | ({"id": request["id"]} if request.get("id") else {})
 
@@ -123,91 +123,128 @@ def _addressed(engine: ServedVersions, scope: Scope) -> tuple[str, str]:
     return name, served
 
 
-def _split(scope: Scope, body: bytes) -> tuple[dict[str, Any], bytes]:
-    """Return the JSON of a request, and the binary data behind it."""
+def _split(scope: Scope, body: bytes, most: int) -> tuple[dict[str, Any], memoryview]:
+    """Return the JSON of a request, which holds at most so many values, and the binary data behind it."""
     head_length = header(scope, LENGTH_OF_JSON)
     length = len(body)
     if head_length is not None:
-        if not head_length.isdecimal() or int(head_length) > len(body):
+        if not re.fullmatch("[0-9]{1,18}", head_length) or int(head_length) > len(body):
             raise Refused(
-                400, f"Inference-Header-Content-Length is {head_length!r}, and the body has {len(body)} bytes"
+                400, f"Inference-Header-Content-Length is {shown(head_length)}, and the body has {len(body)} bytes"
             )
         length = int(head_length)
-    request = read_json(body[:length])
+    request = read_json(body[:length], most)
     if not isinstance(request, dict):
         raise Refused(400, "the body must be an object with `inputs`")
     if not isinstance(request.get("id", ""), str):
-        raise Refused(400, f"`id` must be text, not {request['id']!r}")
-    if not all(isinstance(output, dict) for output in request.get("outputs") or []):
+        raise Refused(400, f"`id` must be text, not {shown(request['id'])}")
+    return request, memoryview(body)[length:]
+
+
+def _wanted(request: dict[str, Any], there: Sequence[str]) -> Sequence[str]:
+    """Return which outputs are asked for: all where none is named."""
+    outputs = request.get("outputs")
+    if outputs is None:
+        return there
+    if not isinstance(outputs, list) or not all(isinstance(output, dict) for output in outputs):
         raise Refused(400, "`outputs` must be a list of objects with a `name`")
-    return request, body[length:]
+    asked = [output.get("name") for output in outputs]
+    if unknown := [name for name in asked if not isinstance(name, str) or name not in there]:
+        raise Refused(400, f"there is no output {shown(unknown[0])}; ask for {', '.join(there)}")
+    return asked or there
 
 
-def _rows(request: dict[str, Any], binary: bytes) -> list[dict[str, Any]]:
-    """Return the rows in a request's tensors."""
+def _rows(request: dict[str, Any], binary: memoryview, engine: ServedVersions) -> list[dict[str, Any]]:
+    """Return the rows in a request's tensors, of the columns that the contract knows."""
     inputs = request.get("inputs")
     if not isinstance(inputs, list) or not inputs or not all(isinstance(one, dict) for one in inputs):
         raise Refused(400, "`inputs` must be a list of tensors, one for each column")
-    columns: dict[str, list[Any]] = {}
+    known, columns = engine.lane().manifest["contract"], dict[str, list[Any]]()
     for tensor in inputs:
         name, shape = tensor.get("name"), tensor.get("shape")
         if not isinstance(name, str) or not isinstance(shape, list) or not shape:
             raise Refused(400, "each of `inputs` needs `name`, `shape`, `datatype` and `data`")
+        if name in columns:
+            raise Refused(400, f"the input {shown(name)} is there twice")
         if not all(isinstance(size, int) and not isinstance(size, bool) and size >= 0 for size in shape):
-            raise Refused(400, f"the input {name!r} has the shape {shape}, which is none")
-        if math.prod(shape) != shape[0]:
-            raise Refused(400, f"the input {name!r} has the shape {shape}; a column has [rows] or [rows, 1]")
-        columns[name], binary = _values(name, tensor, shape[0], binary)
+            raise Refused(400, f"the input {shown(name)} has the shape [{_listed(shape)}], which is none")
+        if shape[1:] not in ([], [1]):
+            raise Refused(
+                400, f"the input {shown(name)} has the shape [{_listed(shape)}]; a column has [rows] or [rows, 1]"
+            )
+        engine.require_few(shape[0])
+        content, binary = _own(name, tensor, binary)
+        if name in known:
+            columns[name] = _values(name, tensor, shape[0], content)
     sizes = {len(values) for values in columns.values()}
+    if not columns:
+        raise Refused(400, "none of `inputs` is a column that the model knows")
     if len(sizes) != 1 or not max(sizes):
         raise Refused(400, "every input must have the same number of rows, one at least")
     names = list(columns)
     return [dict(zip(names, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
-def _values(name: str, tensor: dict[str, Any], rows: int, binary: bytes) -> tuple[list[Any], bytes]:
-    """Return the values of a tensor, and the binary data that is not its own."""
-    datatype = tensor.get("datatype")
-    if datatype != "BYTES" and datatype not in DTYPES:
-        raise Refused(400, f"the input {name!r} has the datatype {datatype!r}; give one of {', '.join(DTYPES)}, BYTES")
+def _listed(shape: list[Any]) -> str:
+    return ", ".join([*map(shown, shape[:3]), *(["…"] if len(shape) > 3 else [])])
+
+
+def _own(name: str, tensor: dict[str, Any], binary: memoryview) -> tuple[memoryview | None, memoryview]:
+    """Return the binary data of a tensor, None where it has none, and that of those after it."""
     parameters = tensor.get("parameters") or {}
     if not isinstance(parameters, dict):
-        raise Refused(400, f"the input {name!r} has `parameters` that are no object")
-    values: Any = tensor.get("data")
-    if (size := parameters.get("binary_data_size")) is not None:
-        if not isinstance(size, int) or not 0 <= size <= len(binary):
-            raise Refused(400, f"the input {name!r} has binary_data_size {size!r}, and {len(binary)} bytes are left")
-        content, binary = binary[:size], binary[size:]
-        values = _texts(name, content) if datatype == "BYTES" else _numbers(name, content, DTYPES[datatype])
+        raise Refused(400, f"the input {shown(name)} has `parameters` that are no object")
+    size = parameters.get("binary_data_size")
+    if size is None:
+        return None, binary
+    if not isinstance(size, int) or isinstance(size, bool) or not 0 <= size <= len(binary):
+        raise Refused(
+            400, f"the input {shown(name)} has binary_data_size {shown(size)}, and {len(binary)} bytes are left"
+        )
+    return binary[:size], binary[size:]
+
+
+def _values(name: str, tensor: dict[str, Any], rows: int, content: memoryview | None) -> list[Any]:
+    """Return the values of a tensor of so many rows, which are in its binary data or in its JSON."""
+    datatype, values = tensor.get("datatype"), tensor.get("data")
+    if not isinstance(datatype, str) or (datatype != "BYTES" and datatype not in DTYPES):
+        names = f"{', '.join(DTYPES)}, BYTES"
+        raise Refused(400, f"the input {shown(name)} has the datatype {shown(datatype)}; give one of {names}")
+    if content is not None:
+        read = _texts if datatype == "BYTES" else _numbers
+        values = read(name, content, rows, DTYPES.get(datatype, ""))
     elif not isinstance(values, list):
-        raise Refused(400, f"the input {name!r} has no `data`")
+        raise Refused(400, f"the input {shown(name)} has no `data`")
     elif values and all(isinstance(value, list) and len(value) == 1 for value in values):
         values = [value for [value] in values]
     if len(values) != rows:
-        raise Refused(400, f"the input {name!r} has {len(values)} values, and its shape says {rows}")
+        raise Refused(400, f"the input {shown(name)} has {len(values)} values, and its shape says {rows}")
     if datatype == "BOOL":
         values = [bool(value) if value in (0, 1) else value for value in values]
-    return [None if isinstance(value, float) and math.isnan(value) else value for value in values], binary
+    return [None if isinstance(value, float) and math.isnan(value) else value for value in values]
 
 
-def _texts(name: str, content: bytes) -> list[str]:
-    """Texts, each after its length in four bytes."""
-    texts, at = [], 0
-    while at < len(content):
+def _texts(name: str, content: memoryview, rows: int, _: str) -> list[str]:
+    """Return texts, each of which stands after its length in four bytes; one more than there should be is enough."""
+    texts, at = list[str](), 0
+    while at < len(content) and len(texts) <= rows:
         size = struct.unpack_from("<I", content, at)[0] if at + 4 <= len(content) else len(content)
         if at + 4 + size > len(content):
-            raise Refused(400, f"the binary data of {name!r} ends within a text")
+            raise Refused(400, f"the binary data of {shown(name)} ends within a text")
         try:
-            texts.append(content[at + 4 : at + 4 + size].decode())
+            texts.append(str(content[at + 4 : at + 4 + size], "utf-8"))
         except UnicodeDecodeError:
-            raise Refused(400, f"the binary data of {name!r} is not UTF-8") from None
+            raise Refused(400, f"the binary data of {shown(name)} is not UTF-8") from None
         at += 4 + size
     return texts
 
 
-def _numbers(name: str, content: bytes, dtype: str) -> list[Any]:
-    if len(content) % np.dtype(dtype).itemsize:
-        raise Refused(400, f"the binary data of {name!r} ends within a number")
+def _numbers(name: str, content: memoryview, rows: int, dtype: str) -> list[Any]:
+    size = np.dtype(dtype).itemsize
+    if len(content) != rows * size:
+        raise Refused(
+            400, f"the binary data of {shown(name)} has {len(content)} bytes, and {rows} rows of it have {rows * size}"
+        )
     return np.frombuffer(content, dtype).tolist()
 
 

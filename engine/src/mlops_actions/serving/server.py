@@ -1,17 +1,22 @@
 """The process, or processes, that listen."""
 
 import asyncio
+import fcntl
 import os
 import signal
 import socket
 import sys
 import tempfile
+import termios
+from array import array
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import multiprocess
 
 from ..core.config import Attestation, Serving
 from ..core.errors import UserError
@@ -22,11 +27,12 @@ from .http import encode
 from .lanes import STARTING, Broken, open_lane
 from .prometheus import SHARED
 from .state import STATE, State, read_state, served_file
+from .token import warning
 
 BACKLOG = 2048
-SLOW = (
-    b"HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n"
-)
+DRAINED = 2.0  # seconds in which a client may end its side after this one has ended
+LARGEST_HEAD = 2**16  # bytes of a request before its body
+REFUSAL = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s"
 
 
 class Settings(uvicorn.Config):
@@ -36,7 +42,16 @@ class Settings(uvicorn.Config):
 
 
 class Protocol(HttpToolsProtocol):
-    """HTTP from clients that must get on with it: a connection that sends no whole request in time is closed."""
+    """HTTP with clients that must get on with it, and to whom a server that ends says so before it hangs up.
+
+    A connection that sends no whole request in time, or a head without an end, is closed. Closing a socket that holds
+    what was not read resets the connection, and with it an answer on its way: so an end is the end of writing, then
+    what still comes is read and dropped until the client has left.
+    """
+
+    ending = False  # no request is taken after those that have arrived
+    _hung_up = False
+    _unseen = 0  # bytes since the last that were a whole head or part of a body
 
     def connection_made(self, transport) -> None:  # type: ignore[no-untyped-def]
         """Begin to count."""
@@ -44,6 +59,27 @@ class Protocol(HttpToolsProtocol):
         assert isinstance(self.config, Settings)
         self._seconds = self.config.seconds
         self._watch = self.loop.call_later(self._seconds, self._give_up)
+
+    def data_received(self, data: bytes) -> None:
+        """Read, unless this side has hung up."""
+        if self._hung_up:
+            return
+        self._unseen += len(data)
+        super().data_received(data)
+        if self._unseen > LARGEST_HEAD and not self.transport.is_closing():
+            self._refuse(b"431 Request Header Fields Too Large", f"the head has more than {LARGEST_HEAD:,} bytes")
+
+    def on_headers_complete(self) -> None:
+        """Have the answer closed as this side ends: by hanging up."""
+        self._unseen = 0
+        super().on_headers_complete()
+        self.cycle.keep_alive &= not self.ending
+        self.cycle.transport = Line(self)  # type: ignore[assignment]
+
+    def on_body(self, body: bytes) -> None:
+        """Count from here."""
+        self._unseen = 0
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Stop counting, unless this is the rest of a request that was answered before it was there."""
@@ -53,22 +89,117 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """Count for the next request, which may begin as late as keep-alive allows."""
+        if self._hung_up:
+            return
         super().on_response_complete()
         self._watch.cancel()
         self._watch = self.loop.call_later(self._seconds + self.timeout_keep_alive, self._give_up)
+
+    def shutdown(self) -> None:
+        """Answer what has arrived, whether it was read or not, and hang up."""
+        self.ending = True
+        if self.cycle and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+        elif not self._has_unread():
+            self.hang_up()
+
+    def hang_up(self) -> None:
+        """Say that nothing more is said, and listen for the client's end a moment."""
+        if self._hung_up or self.transport.is_closing():
+            return
+        self._hung_up = True
+        if self.cycle and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        self._unset_keepalive_if_required()
+        self._watch.cancel()
+        self._watch = self.loop.call_later(DRAINED, self.transport.abort)
+        self.flow.resume_reading()
+        self.transport.write_eof()
 
     def connection_lost(self, exc) -> None:  # type: ignore[no-untyped-def]
         """Stop counting."""
         self._watch.cancel()
         super().connection_lost(exc)
 
+    def _has_unread(self) -> bool:
+        """Return whether the system holds something of this client's that was not read yet."""
+        waiting = array("i", [0])
+        fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), termios.FIONREAD, waiting)
+        return waiting[0] > 0
+
     def _give_up(self) -> None:
-        if self.transport.is_closing():
-            return
         if self.cycle and self.cycle.more_body and not self.cycle.response_started:
-            body = encode({"error": f"the body was not complete within {self._seconds:g} s"})
-            self.transport.write(SLOW % len(body) + body)
-        self.transport.close()
+            self._refuse(b"408 Request Timeout", f"the body was not complete within {self._seconds:g} s")
+        else:
+            self.hang_up()
+
+    def _refuse(self, status: bytes, reason: str) -> None:
+        """Answer what is no whole request."""
+        if not self.transport.is_closing() and not self._hung_up:
+            body = encode({"error": reason})
+            self.transport.write(REFUSAL % (status, len(body), body))
+            self.hang_up()
+
+
+class Line:
+    """A connection as one answer has it: it is written to, and ends by hanging up."""
+
+    __slots__ = ("close", "is_closing", "write")
+
+    def __init__(self, protocol: Protocol) -> None:
+        """Write to the protocol's transport."""
+        self.write, self.is_closing = protocol.transport.write, protocol.transport.is_closing
+        self.close = protocol.hang_up
+
+
+class Server(uvicorn.Server):
+    """A server that ends without resetting a connection."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take in the clients that have connected already, listen no more, then answer what has arrived."""
+        connected = [client for listening in sockets or [] for client in _accept_all(listening)]
+        for server in self.servers:
+            server.close()
+        for client in connected:
+            await asyncio.get_running_loop().connect_accepted_socket(self._protocol, client)
+        await super().shutdown(sockets)
+
+    def _protocol(self) -> Protocol:
+        return Protocol(self.config, self.server_state, self.lifespan.state)
+
+
+class Worker(multiprocess.Process):
+    """A process that runs such a server."""
+
+    @property
+    def server(self) -> uvicorn.Server:
+        """Return the server of this process."""
+        if self._server is None:
+            self._server = Server(self.config)
+        return self._server
+
+
+class Workers(multiprocess.Multiprocess):
+    """Several of them; the process above them listens no longer than they do."""
+
+    def terminate_all(self) -> None:
+        """End."""
+        for listening in self.sockets:
+            listening.close()
+        super().terminate_all()
+
+
+multiprocess.Process = Worker  # type: ignore[misc] # by this name a killed worker is replaced
+
+
+def _accept_all(listening: socket.socket) -> Iterator[socket.socket]:
+    """Yield the connections that the system has made, and that closing would reset."""
+    with suppress(BlockingIOError):
+        while True:
+            client, _ = listening.accept()
+            client.setblocking(False)
+            yield client
 
 
 def serve(settings: Serving, bundle: Path | None = None) -> None:
@@ -104,15 +235,17 @@ def serve(settings: Serving, bundle: Path | None = None) -> None:
         )
         host, port = listening.getsockname()[:2]
         print(f"serve: http://{host}:{port}/docs with {settings.workers} worker(s)", flush=True)
+        if line := warning(settings):
+            print(line, flush=True)
         config.seconds = settings.limits.seconds
         follower = None if fixed else Follower(settings.follow_seconds)
         if follower:
             follower.start()
         try:
             if settings.workers > 1:
-                Multiprocess(config, sockets=[listening]).run()
+                Workers(config, sockets=[listening]).run()
             else:
-                uvicorn.Server(config).run(sockets=[listening])
+                Server(config).run(sockets=[listening])
         finally:
             if follower:
                 follower.end()
@@ -147,6 +280,7 @@ def _listen(settings: Serving) -> socket.socket:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((settings.host, settings.port))
         listening.listen(BACKLOG)
+        listening.setblocking(False)
         listening.set_inheritable(True)
     except OSError as error:
         listening.close()

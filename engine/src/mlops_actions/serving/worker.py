@@ -19,6 +19,8 @@ from .prometheus import Metrics
 from .shadow import Shadow
 from .state import Served, State
 
+SPARE = 50  # columns of a row that the contract does not know
+
 
 class Unready(Exception):
     """There is no champion; the text says why."""
@@ -129,10 +131,18 @@ class ServedVersions:
             exchange.count, exchange.outcomes = len(exchange.outcomes), []  # the bytes suffice from here on
             self.shadow.offer(exchange, rows)
 
-    def require_few(self, rows: Sequence[Any]) -> None:
+    def most_values(self) -> int:
+        """Return how many values a body may hold: those of as many rows as may wait, and some that are ignored.
+
+        Raises:
+            Unready: there is no champion.
+        """
+        return self.settings.limits.waiting * (len(self.lane().manifest["contract"]) + SPARE)
+
+    def require_few(self, count: int, what: str = "rows") -> None:
         """Raise Refused for more rows than may wait."""
-        if len(rows) > self.settings.limits.waiting:
-            raise Refused(422, f"{len(rows)} rows are more than {self.settings.limits.waiting}; send fewer at once")
+        if count > self.settings.limits.waiting:
+            raise Refused(422, f"{count} {what} are more than {self.settings.limits.waiting}; send fewer at once")
 
     def lane(self) -> Lane:
         """Return the champion's lane.

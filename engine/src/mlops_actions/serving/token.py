@@ -1,0 +1,60 @@
+"""The bearer token that a server may ask for, so that truths, metrics and reports are not everybody's."""
+
+import base64
+import binascii
+import hmac
+import ipaddress
+import os
+
+from ..core.config import Serving
+from .http import Refused, Scope, header
+
+VARIABLE = "MLOPS_TOKEN"
+ASKED = ((b"www-authenticate", b"Bearer"), (b"www-authenticate", b'Basic realm="MLOPS_TOKEN as the password"'))
+_PREDICTIONS = ("/predict", "/infer")
+_HEALTH = ("/live", "/ready")
+
+
+def token_for(path: str, settings: Serving) -> str:
+    """Return the token that requests of a path must bring, which is empty where they need none."""
+    token = os.environ.get(VARIABLE, "")
+    if path.endswith(_HEALTH) or (path.endswith(_PREDICTIONS) and settings.protect == "operations"):
+        return ""
+    return token
+
+
+def require_token(scope: Scope, token: str) -> None:
+    """Refuse a request that does not bring the token: as a bearer, or as a browser does, as a password.
+
+    Raises:
+        Refused: it brings another one or none.
+    """
+    scheme, _, credentials = (header(scope, b"authorization") or "").partition(" ")
+    if scheme.lower() == "basic":
+        credentials = _password(credentials)
+    if not hmac.compare_digest(credentials.strip().encode("latin-1", "replace"), token.encode()):
+        raise Refused(401, f"this needs the server's {VARIABLE}, as `Authorization: Bearer …`", *ASKED)
+
+
+def _password(credentials: str) -> str:
+    try:
+        return base64.b64decode(credentials, validate=True).decode("latin-1").partition(":")[2]
+    except (binascii.Error, ValueError):
+        return ""
+
+
+def warning(settings: Serving) -> str:
+    """Return a line about a server that anybody can reach and nobody needs a token for; empty where that is not so."""
+    if os.environ.get(VARIABLE) or _is_loopback(settings.host):
+        return ""
+    return (
+        f"serve: {settings.host} can be reached from elsewhere and {VARIABLE} is not set: whoever reaches it may send "
+        "truths and read /metrics and /canary."
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
