@@ -8,6 +8,7 @@ from pathlib import Path
 
 from local_github import start_github
 
+from bench.attack import measure_attacks
 from bench.commands import compare_changed, compare_unchanged
 from bench.datasets import measure_datasets
 from bench.generation import OWNER, compare_generation
@@ -29,6 +30,7 @@ def main() -> int:
         "datasets": lambda _: measure_datasets(),
         "scale": measure_scale,
         "serving": measure_servers,
+        "attack": measure_attacked,
         "verdict": measure_verdict,
         "canary": measure_canary,
     }
@@ -44,6 +46,12 @@ def measure_servers(repeats: int) -> bool:
         fast = measure_serving(Path(name), repeats)
     with tempfile.TemporaryDirectory() as name:
         return measure_soak(Path(name)) and fast
+
+
+def measure_attacked(repeats: int) -> bool:
+    """Print what a server bears of those who mean it ill."""
+    with tempfile.TemporaryDirectory() as name:
+        return measure_attacks(Path(name))
 
 
 def measure_ratios(repeats: int) -> bool:

@@ -197,6 +197,26 @@ def test_a_body_of_100_mb_is_refused_without_being_held(server: Server) -> None:
     assert memory(server.process.pid) < before + 25
 
 
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"GET /",
+        b"GET /v2 HTTP/1.1\r\nHost: a\r\nX: ",
+        b"POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n0\r\nA: ",
+        b"POST /predict HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;a=",
+    ],
+)
+def test_a_head_or_a_trailer_without_an_end_is_refused_and_not_held(server: Server, begun: bytes) -> None:
+    before = memory(server.process.pid)
+    with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+        connection.sendall(begun)
+        for _ in range(500):
+            connection.sendall(b"x" * 65_536)
+        said = connection.recv(10_000)
+    assert said.startswith(b"HTTP/1.1 431 ") and b"the head has more than 65,536 bytes" in said
+    assert memory(server.process.pid) < before + 15
+
+
 def test_a_client_may_ask_for_the_head_alone_or_wait_before_its_body(
     server: Server, rows: list[dict[str, Any]]
 ) -> None:

@@ -1,0 +1,82 @@
+"""The bearer token: what needs it, in which forms it is taken, and that a server without one says so."""
+
+import asyncio
+import base64
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from baked import Project
+from in_process import application
+from mlops_actions.core.config import Serving
+from mlops_actions.serving.token import VARIABLE, warning
+
+TOKEN = "secret-ä-7"
+BEARER = (b"authorization", b"Bearer " + TOKEN.encode())
+AS_PASSWORD = (b"authorization", b"basic " + base64.b64encode(b"ada:" + TOKEN.encode()))
+OPEN = {("POST", "/predict"), ("POST", "/v2/models/model/infer")}
+HEALTH = {("GET", "/v2/health/live"), ("GET", "/v2/health/ready"), ("GET", "/v2/models/model/ready")}
+REACHED = {"127.0.0.1": False, "localhost": False, "::1": False, "0.0.0.0": True, "::": True, "10.1.2.3": True}
+KEPT = {
+    ("POST", "/feedback"), ("GET", "/metrics"), ("GET", "/canary"), ("GET", "/openapi.json"), ("GET", "/docs"),
+    ("GET", "/v2"), ("GET", "/v2/models/model"),
+}  # fmt: skip
+
+
+def ask_all(bundle: Path, asked: set[tuple[str, str]], *headers: Any, **settings: Any) -> dict[tuple[str, str], int]:
+    """The status of each request."""
+
+    async def run() -> dict[tuple[str, str], int]:
+        async with application(bundle, **settings) as app:
+            return {one: (await app.ask(one[1], b"{}", method=one[0], headers=headers)).status for one in asked}
+
+    return asyncio.run(run())
+
+
+@pytest.fixture
+def bundle(trained: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv(VARIABLE, TOKEN)
+    return trained.path / "models/bundle.zip"
+
+
+def test_all_but_predictions_and_health_needs_the_token(bundle: Path) -> None:
+    said = ask_all(bundle, OPEN | HEALTH | KEPT)
+    assert {one for one, status in said.items() if status == 401} == KEPT
+
+
+def test_predictions_need_it_where_params_say_so(bundle: Path) -> None:
+    said = ask_all(bundle, OPEN | HEALTH | KEPT, protect="everything")
+    assert {one for one, status in said.items() if status == 401} == KEPT | OPEN
+
+
+@pytest.mark.parametrize("header", [BEARER, AS_PASSWORD])
+def test_the_token_opens_as_a_bearer_and_as_a_browsers_password(bundle: Path, header: Any) -> None:
+    assert 401 not in ask_all(bundle, (OPEN | KEPT) - {("GET", "/canary")}, header, protect="everything").values()
+
+
+@pytest.mark.parametrize(
+    "header", [b"", b"Bearer", b"Bearer secret", TOKEN.encode(), b"Basic !", b"Basic YWRh", b"Bearer \xff\xfe"]
+)
+def test_anything_else_is_refused_with_what_is_wanted(bundle: Path, header: bytes) -> None:
+    async def run() -> Any:
+        async with application(bundle) as app:
+            return await app.ask("/metrics", method="GET", headers=[(b"authorization", header)])
+
+    said = asyncio.run(run())
+    assert said.status == 401 and b"www-authenticate" in said.headers
+    assert json.loads(said.body) == {"error": "this needs the server's MLOPS_TOKEN, as `Authorization: Bearer …`"}
+
+
+def test_without_a_token_nothing_needs_one(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "")
+    asked = (OPEN | HEALTH | KEPT) - {("GET", "/canary")}
+    assert 401 not in ask_all(trained.path / "models/bundle.zip", asked, protect="everything").values()
+
+
+@pytest.mark.parametrize("host", REACHED)
+def test_a_server_that_others_reach_says_that_it_asks_for_no_token(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.delenv(VARIABLE, raising=False)
+    assert bool(warning(Serving(host=host))) == REACHED[host]
+    monkeypatch.setenv(VARIABLE, TOKEN)
+    assert not warning(Serving(host=host))
