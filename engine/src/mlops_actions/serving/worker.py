@@ -119,7 +119,12 @@ class ServedVersions:
         return exchange
 
     def keep(self, exchange: "Exchange", rows: bytes, answers: bytes) -> None:
-        """Log what became of a request, the JSON of its rows and of the answers; and let the shadow see it."""
+        """Log what became of a request, the JSON of its rows and of the answers; and let the shadow see it.
+
+        Whether it is a list of rows is said here, once, by how the JSON begins that was just read: what a row holds
+        decides nothing later.
+        """
+        exchange.many = rows.lstrip()[:1] == b"["
         if self.journal:
             for role, version, numbers, seconds, error in exchange.parts:
                 logged = answers if error is None else None
@@ -132,6 +137,7 @@ class ServedVersions:
                         exchange.key,
                         1000 * seconds,
                         rows,
+                        exchange.many,
                         numbers,
                         logged,
                         error,
@@ -237,12 +243,23 @@ class ServedVersions:
         version = self.shadow.lane.served.version
         self.metrics.answered("shadow", version, exchange.count, took, failed=said is None)
         if self.journal:
-            answers = (
-                None if said is None else encode([outcome if isinstance(outcome, dict) else {} for outcome in said])
-            )
+            answers = None
+            if said is not None:
+                kept = [outcome if isinstance(outcome, dict) else {} for outcome in said]
+                answers = encode(kept if exchange.many else kept[0])
             self.journal.keep(
                 Prediction(
-                    exchange.id, time.time(), version, "shadow", exchange.key, 1000 * took, rows, None, answers, why
+                    exchange.id,
+                    time.time(),
+                    version,
+                    "shadow",
+                    exchange.key,
+                    1000 * took,
+                    rows,
+                    exchange.many,
+                    None,
+                    answers,
+                    why,
                 )
             )
 

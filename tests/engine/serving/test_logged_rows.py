@@ -1,0 +1,136 @@
+"""Whatever a client sends, the log has one line for each row that was answered, with the row as it was sent."""
+
+import asyncio
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from baked import Project
+from mlops_actions.core.config import CanaryLimits, PredictionLog, Serving
+from mlops_actions.data.prediction_log.log import read_predictions
+from mlops_actions.serving.app import make_app
+from mlops_actions.serving.state import State, served_file
+from starlette.types import ASGIApp
+
+Rows = list[dict[str, Any]]
+Ask = Callable[[str, bytes], tuple[int, Any]]
+OURS = ["predictions", "prediction", "probabilities", "id", "version", "error", "rows", "many", "truth"]
+
+
+@contextmanager
+def asking(state: State, log: Path) -> Iterator[Ask]:
+    """`with asking(state, log) as ask: ask("/predict", body)`: the server's application in this process."""
+    canary = CanaryLimits(max_latency_ratio=1000)  # it is as quick as the champion, but on a busy machine
+    app = make_app(Serving(log=PredictionLog(path=str(log)), key=["state"], canary=canary), state)
+    with asyncio.Runner() as runner:
+        lifespan = app.router.lifespan_context(app)
+        runner.run(lifespan.__aenter__())
+        yield lambda path, body: runner.run(post(app, path, body))
+        runner.run(lifespan.__aexit__(None, None, None))
+
+
+async def post(app: ASGIApp, path: str, body: bytes) -> tuple[int, Any]:
+    """The status and the JSON that a body is answered with."""
+    sent: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await app({"type": "http", "method": "POST", "path": path, "headers": []}, receive, send)
+    return sent[0]["status"], json.loads(sent[1]["body"])
+
+
+@pytest.fixture
+def roles(trained: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
+    """One bundle as champion, as canary of half the keys and as shadow."""
+    monkeypatch.chdir(tmp_path)  # what the server finds out about a canary is kept here
+    bundle = str(trained.path / "models/bundle.zip")
+    monkeypatch.setenv("PATH", f"{trained.path / '.venv/bin'}{os.pathsep}{os.environ['PATH']}")
+    champion = served_file(Path(bundle))
+    return State(champion, *(type(champion)(role, bundle, champion.sha256, role, 50) for role in ("canary", "shadow")))
+
+
+def type_of(value: Any) -> str:
+    return "BYTES" if isinstance(value, str) else "FP64"
+
+
+class Bodies(Random):
+    """Bodies of requests: rows that the contract allows with whatever else beside it, and what is no row."""
+
+    def value(self, depth: int = 3) -> Any:
+        if depth and self.random() < 0.3:
+            if self.random() < 0.5:
+                return [self.value(depth - 1) for _ in range(self.randrange(4))]
+            return {self.name(): self.value(depth - 1) for _ in range(self.randrange(4))}
+        number = self.choice(
+            [self.randrange(-9, 9), self.randrange(10**400), self.gauss(0, 1e9), self.random() * 1e-300]
+        )
+        return self.choice([None, True, number, self.text()])
+
+    def text(self) -> str:
+        letters = [chr(self.choice([self.randrange(128), self.randrange(0xD800), self.randrange(0xE000, 0x110000)]))]
+        return "".join(letters * self.randrange(4))
+
+    def name(self) -> str:
+        return self.choice([*OURS, self.text()])
+
+    def members(self, row: dict[str, Any]) -> str:
+        """A row as an object: a name may come twice, and values nest; the order is any, the spaces are any."""
+        pairs = [(name, json.dumps(value)) for name, value in row.items()]
+        pairs += [(self.name(), json.dumps(self.value(), ensure_ascii=self.random() < 0.5)) for _ in range(3)]
+        if self.random() < 0.1:
+            depth = self.randrange(1, 1200)
+            pairs.append(("deep", "[" * depth + "]" * depth))
+        if self.random() < 0.2:
+            pairs.append((self.choice([*row]), json.dumps(self.value())))
+        self.shuffle(pairs)
+        space = self.choice(["", " ", "\n\t"])
+        shown = (f"{json.dumps(name)}:{space}{text}" for name, text in pairs)
+        return f"{space}{{{f',{space}'.join(shown)}{space}}}{space}"
+
+    def one(self, rows: Rows) -> str:
+        none = ["NaN", '"\\ud800"', "1e999", "{", "[[]]", '{"predictions": [{}]}', json.dumps(self.value())]
+        return self.members(self.choice(rows)) if self.random() < 0.9 else self.choice(none)
+
+    def body(self, rows: Rows) -> bytes:
+        if self.random() < 0.5:
+            return self.one(rows).encode()
+        return f" [{','.join(self.one(rows) for _ in range(self.randrange(5)))}]".encode()
+
+
+def test_each_row_that_is_answered_has_one_line_with_the_row_as_it_was_sent(
+    roles: State, rows: Rows, tmp_path: Path
+) -> None:
+    bodies = [Bodies(number).body(rows) for number in range(500)]
+    answered: dict[str, Any] = {}
+    with asking(roles, tmp_path / "log") as ask:
+        for body in bodies:
+            status, said = ask("/predict", body)
+            if status == 200:
+                sent = json.loads(body)
+                pairs = zip(sent, said["predictions"], strict=True) if isinstance(sent, list) else [(sent, said)]
+                answered.update({answer["id"]: row for row, answer in pairs if "id" in answer})
+        for row in rows[:20]:
+            tensors = {**row, "predictions": json.dumps([row]), "id": 10**400}
+            inputs = [
+                {"name": name, "shape": [1], "datatype": type_of(value), "data": [value]}
+                for name, value in tensors.items()
+            ]
+            status, said = ask("/v2/models/model/infer", json.dumps({"inputs": inputs}).encode())
+            assert status == 200
+            answered[said["outputs"][-1]["data"][0]] = tensors
+    lines = read_predictions(tmp_path / "log", tell=pytest.fail)
+    own, shadow = lines[lines["role"] != "shadow"], lines[lines["role"] == "shadow"]
+    assert len(answered) > 300 and set(own["role"]) == {"champion", "canary"} and own["error"].isna().all()
+    assert own["id"].is_unique and set(own["id"]) == answered.keys()
+    assert len(shadow) and shadow["id"].is_unique and set(shadow["id"]) <= answered.keys()
+    assert all(json.loads(row) == answered[id] for id, row in zip(lines["id"], lines["row"], strict=True))
+    assert not [*(tmp_path / "log").glob("*.log")], "it all became Parquet"
