@@ -1,8 +1,10 @@
-"""Whatever a client sends, the log has one line for each row that was answered, with the row as it was sent."""
+"""Whatever a client sends, the log has a line for each row that was answered, as it was sent, and nothing stops."""
 
 import asyncio
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +14,14 @@ from typing import Any
 import pytest
 from baked import Project
 from mlops_actions.core.config import CanaryLimits, PredictionLog, Serving
+from mlops_actions.data.prediction_log.journal import Journal
 from mlops_actions.data.prediction_log.log import read_predictions
+from mlops_actions.serving import shadow
 from mlops_actions.serving.app import make_app
+from mlops_actions.serving.prometheus import Metrics
+from mlops_actions.serving.shadow import Shadow
 from mlops_actions.serving.state import State, served_file
+from mlops_actions.serving.worker import Exchange, ServedVersions
 from starlette.types import ASGIApp
 
 Rows = list[dict[str, Any]]
@@ -134,3 +141,64 @@ def test_each_row_that_is_answered_has_one_line_with_the_row_as_it_was_sent(
     assert len(shadow) and shadow["id"].is_unique and set(shadow["id"]) <= answered.keys()
     assert all(json.loads(row) == answered[id] for id, row in zip(lines["id"], lines["row"], strict=True))
     assert not [*(tmp_path / "log").glob("*.log")], "it all became Parquet"
+
+
+def test_metrics_count_what_was_set_aside(tmp_path: Path) -> None:
+    journal, metrics = Journal(PredictionLog(path=str(tmp_path))), Metrics()
+    (tmp_path / "aside-1.log").touch()
+    page = metrics.page(ServedVersions(Serving(), journal, metrics)).decode()
+    (tmp_path / "aside-1.log").unlink()
+    journal.close()
+    assert "\nmlops_log_set_aside 1.0\n" in page and "\nmlops_log_lost 0.0\n" in page
+
+
+def test_rows_that_the_process_beside_the_server_cannot_read_do_not_end_it(trained: Project, rows: Rows) -> None:
+    command = [sys.executable, "-m", "mlops_actions.serving.child", str(trained.path / "models/bundle.zip")]
+    sent = [b"[" * 100_000, json.dumps([rows[0]]).encode()]
+    content = b"".join(len(one).to_bytes(4, "big") + one for one in sent)
+    said = subprocess.run(command, input=content, capture_output=True, check=True).stdout
+    answers = []
+    while said:
+        size = int.from_bytes(said[:4], "big")
+        answers.append(json.loads(said[4 : 4 + size]))
+        said = said[4 + size :]
+    ready, refused, (values, problems) = answers
+    assert ready == "ready" and refused.startswith("RecursionError: ") and (len(values), problems) == (1, {})
+
+
+class Fails:
+    """A lane that fails on its first rows as no model should, and answers the others."""
+
+    def __init__(self) -> None:
+        self.seen: list[Any] = []
+
+    async def answer(self, rows: Rows) -> list[Any]:
+        self.seen.append(rows)
+        if len(self.seen) == 1:
+            raise RecursionError("too deep")
+        return [{"prediction": "no"}]
+
+    async def close(self) -> None:
+        pass
+
+
+def test_a_shadow_outlives_whatever_a_row_does_to_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadow, "PAUSE", 0)
+    noted: list[tuple[Any, str | None]] = []
+
+    async def watch() -> None:
+        seeing = Shadow(lane := Fails(), lambda exchange, rows, said, why, took: noted.append((said, why)))
+        for body in (b"{", b"{}", b"{}"):
+            seeing.offer(Exchange("", 0, None), body)
+        async with asyncio.timeout(30):
+            while len(noted) < 3:
+                await asyncio.sleep(0)
+        assert len(lane.seen) == 2
+        await seeing.close()
+
+    asyncio.run(watch())
+    assert [why for _, why in noted] == [
+        "DecodeError: Input data was truncated",
+        "RecursionError: too deep",
+        None,
+    ] and noted[2][0] == [{"prediction": "no"}]

@@ -25,7 +25,7 @@ from ...core.files import write_file
 FLUSHED = 0.5  # seconds after which a record has left this process
 FULL = 2**18  # bytes that are written at once
 HELD = 16 * 2**20  # bytes that may wait for a slow disk; records beyond are lost, and counted
-LARGEST = 64 * 2**20  # bytes of a journal before it is rotated
+LARGEST = 32 * 2**20  # bytes of a journal before it is rotated: to make Parquet of it takes 300 MB
 FORMAT = b"mlops journal 2\n"  # how a journal begins; then comes its mark
 MARK = 16  # bytes
 ASIDE = "aside-*.log"  # journals of the records that could not be read
@@ -67,7 +67,7 @@ decode_record = msgspec.msgpack.Decoder(Record).decode
 
 
 def read_records(path: Path) -> tuple[list[bytes], bool]:
-    """Return the records of a journal, encoded, and whether the last one is whole: a killed writer may leave half of it.
+    """Return the records of a journal, encoded, and whether the last is whole: a killed writer may leave half of it.
 
     Raises:
         ValueError: it is no journal of this version.
