@@ -189,6 +189,19 @@ def test_a_table_that_is_none_of_ours_is_named_and_passed_over(
     assert sentence.startswith(f"{kind}-0.parquet is passed over: ") and "\n" not in sentence
 
 
+def test_a_table_with_a_flipped_bit_is_told_or_says_the_same(tmp_path: Path) -> None:
+    write_records(tmp_path / "journal-1-a.log", [encode(prediction(id, b'{"a":"\xc3\xa9"}')) for id in "abc"])
+    sweep(tmp_path)
+    file = tmp_path / "log-1-a.parquet"
+    content, expected = file.read_bytes(), read_predictions(tmp_path, tell=pytest.fail)
+    footer = int.from_bytes(content[-8:-4], "little")
+    sentences: list[str] = []
+    for at in range(4, len(content) - footer - 8, 7):
+        file.write_bytes(content[:at] + bytes([content[at] ^ 128]) + content[at + 1 :])
+        found = read_predictions(tmp_path, tell=sentences.append)
+        assert found.empty and sentences.pop() or found.equals(expected), at
+
+
 def test_a_reader_who_asks_for_nothing_is_told_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "log-0.parquet").touch()
     assert read_predictions(tmp_path).empty

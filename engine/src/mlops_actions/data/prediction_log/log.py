@@ -206,7 +206,7 @@ def _text(value: Any) -> str | None:
 
 def _write(table: pa.Table, path: Path) -> None:
     with replacing(path) as partial:
-        pa.parquet.write_table(table, partial, compression="zstd")
+        pa.parquet.write_table(table, partial, compression="zstd", write_page_checksum=True)
 
 
 def _read(
@@ -232,7 +232,11 @@ def _read(
         with _going_on(path, tell):
             if lacking := {*schema.names} - _LATER - {*pa.parquet.read_schema(path).names}:
                 raise ValueError(f"it has no column {min(lacking)}")
-            tables.append(pa.parquet.read_table(path, columns=wanted, schema=schema, filters=recent))
+            tables.append(
+                pa.parquet.read_table(
+                    path, columns=wanted, schema=schema, filters=recent, page_checksum_verification=True
+                )
+            )
     return pa.concat_tables(tables).to_pandas().sort_values("time", kind="stable", ignore_index=True)
 
 
