@@ -221,6 +221,20 @@ def test_old_days_are_deleted_whatever_else_goes_wrong(tmp_path: Path, capsys: p
     assert capsys.readouterr().out == "log: journal-0-a.log is passed over: Is a directory\n"
 
 
+def test_a_journal_of_which_no_parquet_can_be_written_stays_for_the_next_sweep(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, id in enumerate("ab"):
+        write_records(tmp_path / f"journal-{number}-a.log", [encode(prediction(id))])
+    (tmp_path / "log-0-a.parquet").mkdir()  # in its place
+    sweep(tmp_path)
+    assert "journal-0-a.log is passed over: " in capsys.readouterr().out
+    assert (tmp_path / "log-1-a.parquet").exists() and ids(tmp_path) == ["a-0", "b-0"]
+    (tmp_path / "log-0-a.parquet").rmdir()
+    sweep(tmp_path)
+    assert ids(tmp_path) == ["a-0", "b-0"] and not [*tmp_path.glob("journal-*")]
+
+
 def test_a_sweep_that_was_killed_before_its_end_doubles_nothing(tmp_path: Path) -> None:
     file = tmp_path / "journal-1-a.log"
     write_records(file, [encode(prediction("a")), b"garbage", encode(Truth("a-0", NOW, "yes"))])
