@@ -207,7 +207,7 @@ def write_log(folder: Path) -> None:
     hit, canary = random.random(ROWS) < 0.2, random.random(ROWS) < 0.1
     chances = 1 / (1 + np.exp(1 - 2 * hit - 1.5 * random.normal(size=ROWS)))
     times = pd.Timestamp(2026, 1, 2, tz="UTC") + pd.to_timedelta(np.sort(20 * random.random(ROWS)), unit="D")
-    ids = [f"{number:032x}" for number in random.integers(2**63, size=ROWS)]
+    ids = [f"{random.bytes(16).hex()}-0" for _ in range(ROWS)]
     rows = pd.DataFrame(
         {
             "id": ids,

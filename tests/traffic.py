@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from mlops_actions.data.prediction_log.log import PREDICTIONS, TRUTHS
+from mlops_actions.data.prediction_log.log import PREDICTIONS
+from mlops_actions.data.prediction_log.log import TRUTHS as NOW
 from mlops_actions.stats.metrics import Predictions
-from pyarrow import Schema, Table, parquet
+from pyarrow import Schema, Table, parquet, schema
 
+TRUTHS = schema([NOW.field(name) for name in ("id", "time", "truth")])
 BEGIN = datetime(2026, 11, 2, tzinfo=UTC)
 Population = tuple[np.ndarray, Predictions, Predictions]
 

@@ -264,7 +264,7 @@ def feedback(args: argparse.Namespace) -> int:
     from .core.config import load_config
     from .serving.truths import keep_truths
 
-    print(f"{keep_truths(load_config(), args.file, args.log)} truths are kept.")
+    print(f"{keep_truths(load_config(), args.file, args.log, args.replace)} truths are kept.")
     return 0
 
 
@@ -496,6 +496,7 @@ def parser() -> argparse.ArgumentParser:
     telling = verb(feedback)
     telling.add_argument("file", type=Path, help="such as truths.csv")
     telling.add_argument("--log", metavar="DIR", help="where predictions are kept, if not where params.yaml says")
+    telling.add_argument("--replace", action="store_true", help="let them count in place of those that came before")
     verb(roles).add_argument("--json", action="store_true", help="as JSON, for programs")
     moves(verb(promote), "the canary")
     moves(verb(rollback))

@@ -12,6 +12,7 @@ import pytest
 from baked import Project, bare_project
 from mlops_actions import cli
 from mlops_actions.core.errors import UserError
+from mlops_actions.data.prediction_log.journal import write_records
 from mlops_actions.monitoring.canary_report import CanaryReport, fetch_report, report_here
 from mlops_actions.monitoring.canary_text import render
 from traffic import make_log, write_log
@@ -80,6 +81,19 @@ def test_the_command_reports_what_the_log_holds_of_the_canary(live: Project, mlo
     found = json.loads(text)
     assert (status, errors, found["advice"], found["canary"]) == (0, "", "promote", "v1.1.0")
     assert [one["role"] for one in found["traffic"]] == ["champion", "canary"]
+
+
+def test_the_report_names_what_of_the_log_cannot_be_read(live: Project, mlops: Command) -> None:
+    assign(live, "canary 01T12:00:00")
+    (live.path / "predictions/log-3.parquet").write_bytes(b"garbage")
+    write_records(live.path / "predictions/aside-1.log", [b"garbage", b"more"])
+    status, errors, text = mlops("canary", "report")
+    assert (status, errors) == (0, "") and text.startswith("Promote v1.1.0: the gain in ")
+    set_aside, garbage = text.splitlines()[-2:]
+    assert set_aside == "Not read: 2 records that could not be read: set aside in aside-1.log."
+    assert garbage.startswith("Not read: log-3.parquet is passed over: ")
+    found = json.loads(mlops("canary", "report", "--json")[2])
+    assert [f"Not read: {sentence}." for sentence in found["unread"]] == [set_aside, garbage]
 
 
 def test_a_new_assignment_of_the_same_version_begins_anew(live: Project) -> None:

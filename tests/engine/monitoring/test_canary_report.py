@@ -325,12 +325,50 @@ def test_a_class_that_one_version_does_not_know_is_given_no_chance_by_it(report:
     assert found.metrics == report().metrics
 
 
-def test_the_last_truth_of_a_row_counts(report: Make) -> None:
-    def change(log: pd.DataFrame, truths: pd.DataFrame) -> Frames:
-        late = truths.assign(time=truths.time + pd.Timedelta("1h"))
-        return log, pd.concat([late, truths.assign(truth="no")])
+def contradict(truths: pd.DataFrame, truth: str) -> pd.DataFrame:
+    """Tell another truth of every row, later."""
+    return pd.concat([truths.assign(time=truths.time + pd.Timedelta("1h"), truth=truth), truths])
 
-    assert report(change=change).metrics == report().metrics
+
+@pytest.mark.parametrize(("task", "other"), [("classification", "no"), ("regression", "-1")])
+def test_the_first_truth_of_a_row_counts_and_those_that_contradict_it_are_told(
+    report: Make, task: str, other: str
+) -> None:
+    found = report(task, change=lambda log, truths: (log, contradict(truths, other)))
+    told = report(task)
+    assert found.metrics == told.metrics and told.contradicted == 0
+    _, truths = make_log(task)
+    assert 1000 < found.contradicted == pytest.approx((truths.truth != other).sum(), rel=0.01)
+    said = f"{found.contradicted:,} predictions have truths that contradict each other; the first one counts."
+    assert said in render(found) and "contradict" not in render(told)
+    assert json.loads(found.to_json())["contradicted"] == found.contradicted
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_a_truth_that_comes_twice_or_in_another_writing_contradicts_nothing(report: Make, task: str) -> None:
+    def change(log: pd.DataFrame, truths: pd.DataFrame) -> Frames:
+        return log, pd.concat(
+            [truths, truths, truths.assign(truth=truths.truth + ("0" if task != "classification" else ".0"))]
+        )
+
+    assert report(task, change=change).contradicted == 0
+
+
+def test_truths_of_what_is_not_compared_contradict_nothing(report: Make) -> None:
+    def change(log: pd.DataFrame, truths: pd.DataFrame) -> Frames:
+        return log, contradict(truths.assign(id=truths.id + "-of another time"), "maybe")
+
+    assert report(change=change).contradicted == 0
+
+
+def test_a_clock_that_was_set_back_an_hour_makes_the_report_neither_fail_nor_mislead(report: Make) -> None:
+    def change(log: pd.DataFrame, truths: pd.DataFrame) -> Frames:
+        again = log.id.str[1:].astype(int) >= 2000
+        return log.assign(time=log.time.mask(again, log.time - pd.Timedelta("30min"))), truths
+
+    found, before = report(change=change), report()
+    assert found.verdict == before.verdict == "worse"
+    assert [one.requests for one in found.traffic] == [one.requests for one in before.traffic]
 
 
 def test_classes_that_are_numbers_are_known_however_they_are_written(report: Make) -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from baked import Project, run
 from mlops_actions.bundle.archive import load_bundle
 from mlops_actions.core.config import load_config
 from mlops_actions.core.paths import BUNDLE
+from mlops_actions.serving.feedback import ID
+from mlops_actions.serving.worker import IDS, draw_ids
 from mlops_actions.stages.predict import predict
 from serving import Server
 from tables import DATA
@@ -30,6 +33,16 @@ def test_a_row_gets_its_prediction_probabilities_version_and_id(server: Server, 
     assert body["prediction"] in ("yes", "no") and body["probabilities"].keys() == {"yes", "no"}
     assert sum(body["probabilities"].values()) == pytest.approx(1)
     assert body["version"] and body["id"] != server.ask("/predict", rows[0]).body["id"]
+
+
+def test_an_id_tells_no_other(server: Server, rows: Rows) -> None:
+    drawn = [*islice(draw_ids(), 3 * IDS)]
+    assert len({*drawn}) == 3 * IDS and all(ID.fullmatch(f"{id}-0") for id in drawn)
+    assert all(len({*letters}) == 16 for letters in zip(*drawn, strict=True)), "no letter of it is known beforehand"
+    several = [one["id"] for one in server.ask("/predict", rows[:3]).body["predictions"]]
+    assert [id.rpartition("-")[2] for id in several] == ["0", "1", "2"]
+    asked = {server.ask("/predict", row).body["id"][:12] for row in rows[:20]}
+    assert len(asked) == 20
 
 
 def test_every_row_is_answered_as_the_command_predicts_it(server: Server, trained: Project, rows: Rows) -> None:

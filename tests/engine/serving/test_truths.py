@@ -11,7 +11,8 @@ from mlops_actions.data.prediction_log.log import read_truths
 from mlops_actions.serving.truths import keep_truths
 from tables import knob
 
-IDS = [f"0192f3c1a4b7c2e9010000-{number}" for number in range(3)]
+IDS = [f"8f14e45fceea167a5a36dedd4bea2543-{number}" for number in range(3)]
+EARLIER = "0192f3c1a4b7c2e9010000-0"  # of a version whose ids were shorter
 
 
 @pytest.fixture
@@ -23,9 +24,9 @@ def known(fresh: Callable[..., Project], trained: Project) -> Project:
     return project
 
 
-def keep(project: Project, text: str, folder: str | None = None) -> int:
+def keep(project: Project, text: str, folder: str | None = None, replace: bool = False) -> int:
     project.write("truths.csv", text)
-    return keep_truths(load_config(project.path), project.path / "truths.csv", folder)
+    return keep_truths(load_config(project.path), project.path / "truths.csv", folder, replace)
 
 
 def kept(project: Project) -> pd.DataFrame:
@@ -44,6 +45,14 @@ def test_truths_come_as_a_file_all_or_none(known: Project) -> None:
         with pytest.raises(UserError, match=said):
             keep(known, text)
     assert set(kept(known)["truth"]) == {"yes"}
+
+
+def test_a_truth_that_contradicts_another_stands_beside_it_unless_it_replaces_it(known: Project) -> None:
+    keep(known, f"id,truth\n{IDS[0]},yes\n{EARLIER},yes\n")
+    keep(known, f"id,truth\n{IDS[0]},no\n{EARLIER},yes\n")
+    assert kept(known)[["id", "truth"]].to_numpy().tolist() == [[IDS[0], "yes"], [EARLIER, "yes"], [IDS[0], "no"]]
+    keep(known, f"id,truth\n{IDS[0]},no\n", replace=True)
+    assert kept(known)[["id", "truth"]].to_numpy().tolist() == [[EARLIER, "yes"], [IDS[0], "no"]]
 
 
 def test_truths_of_a_number_are_numbers(known: Project) -> None:

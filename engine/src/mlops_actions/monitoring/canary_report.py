@@ -1,6 +1,7 @@
 """The canary report: champion against canary on live traffic, and what follows from it."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -25,7 +26,8 @@ COLUMNS = ["id", "time", "version", "role", "key", "answer", "error", "latency_m
 class CanaryReport:
     """What live traffic says of the version in a role beside the champion; its first metric is the primary one.
 
-    `unusable` is how many truths say nothing, being no number or no class that either version knows.
+    `unusable` is how many truths say nothing, being no number or no class that either version knows; `contradicted` how
+    many predictions have truths that contradict each other. `unread` says what of the log could not be read.
     """
 
     role: Challenger
@@ -37,6 +39,8 @@ class CanaryReport:
     agreement: Agreement | None
     metrics: list[Judged]
     unusable: int
+    contradicted: int
+    unread: list[str]
     verdict: Verdict
     advice: Advice
     reason: str
@@ -59,10 +63,12 @@ def canary_report(config: Config, directory: Path) -> CanaryReport:
     if assignment is None:
         raise UserError("no version is canary or shadow; `mlops canary start` makes one the canary.")
     paired = shadow is not None and shadow.version == assignment.version
-    predictions = read_predictions(directory, COLUMNS, assignment.time)
+    unread: dict[str, None] = {}  # a sentence once, though both are read from the same files
+    predictions = read_predictions(directory, COLUMNS, assignment.time, unread.setdefault)
+    truths = read_truths(directory, unread.setdefault)
     cut_off = read_cut_off(config.path(str(CUT_OFF))).get(assignment.tag)
     champion = roles[CHAMPION_ROLE].version
-    return make_report(config, assignment, predictions, read_truths(directory), paired, cut_off, champion)
+    return make_report(config, assignment, predictions, truths, paired, cut_off, champion, list(unread))
 
 
 def report_here() -> CanaryReport:
@@ -98,6 +104,7 @@ def make_report(
     paired: bool = False,
     cut_off: str | None = None,
     named: str | None = None,
+    unread: Sequence[str] = (),
 ) -> CanaryReport:
     """Return the report on an assignment by the log's frames.
 
@@ -109,6 +116,7 @@ def make_report(
         paired: whether the version is a shadow, so that it and the champion answered the same rows.
         cut_off: why the server cut the canary off.
         named: the champion by its tag, for a log that has no record of one.
+        unread: what of the log could not be read, a sentence each.
     """
     role: Challenger = "canary" if assignment.role == CANARY_ROLE else "shadow"
     window = find_window(predictions, truths, assignment, config.data.task)
@@ -127,6 +135,8 @@ def make_report(
         agreement=agree(window),
         metrics=metrics,
         unusable=unusable,
+        contradicted=window.contradicted,
+        unread=list(unread),
         verdict=metrics[0].verdict,
         advice=advice,
         reason=reason,

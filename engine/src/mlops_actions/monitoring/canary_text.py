@@ -35,6 +35,11 @@ def render(report: CanaryReport) -> str:
     lines += ["", *(f"{metric.name}: {metric.why}." for metric in report.metrics if metric.why)]
     if report.unusable:
         lines.append(f"{report.unusable:,} truths do not count: no number, or no class that either version knows.")
+    if report.contradicted:
+        lines.append(
+            f"{report.contradicted:,} predictions have truths that contradict each other; the first one counts."
+        )
+    lines += [f"Not read: {sentence}." for sentence in report.unread]
     return "\n".join(lines).rstrip() + "\n"
 
 

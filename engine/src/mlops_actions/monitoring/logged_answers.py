@@ -82,6 +82,15 @@ def read_truths(texts: pd.Series, classes: list[str] | None) -> np.ndarray:
     return texts.map(known).fillna("").to_numpy(object)
 
 
+def find_contradicted(truths: pd.DataFrame, task: str) -> pd.Series:
+    """Return the ids whose truths, in the columns id and truth, contradict each other; 2 and 2.0 are the same."""
+    several = truths[truths["id"].duplicated(keep=False)]
+    texts = several["truth"].astype("str")
+    same = pd.to_numeric(texts, errors="coerce") if task == "regression" else texts.str.removesuffix(".0")
+    counts = same.groupby(several["id"]).nunique(dropna=False)
+    return counts.index[counts > 1].to_series()
+
+
 def number_groups(keys: pd.Series) -> np.ndarray | None:
     """Return a number a row, the same for rows of the same key; None where no two rows share one."""
     codes, names = pd.factorize(keys)

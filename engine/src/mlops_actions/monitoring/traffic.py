@@ -1,6 +1,6 @@
 """Live traffic: which of the log's rows are compared, and what each version did with its own."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -8,7 +8,7 @@ import pandas as pd
 
 from ..registry.versions import Assignment
 from ..stats.sequential import rate_interval
-from .logged_answers import LoggedAnswers, read_answers
+from .logged_answers import LoggedAnswers, find_contradicted, read_answers
 
 Role = Literal["champion", "canary", "shadow"]
 Challenger = Literal["canary", "shadow"]  # the role of what is compared with the champion
@@ -23,12 +23,14 @@ class Window:
     """The rows that are comparable, what was answered to them, and the positions of each role's rows.
 
     `rescued` are the champion's answers to what the canary failed, which are not the champion's share of the traffic.
+    `contradicted` counts the predictions whose truths contradict each other.
     """
 
     rows: pd.DataFrame
     answers: LoggedAnswers
     roles: dict[Role, np.ndarray]
     rescued: np.ndarray
+    contradicted: int
 
     def match(self, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the positions of the rows that two sets of rows have in common by their id, as either set has them."""
@@ -86,7 +88,7 @@ def find_window(predictions: pd.DataFrame, truths: pd.DataFrame, assignment: Ass
     """Return the rows since an assignment began that are comparable, with their truths.
 
     Like is compared with like, a Monday with a Monday and one champion: rows count from the version's first to its last
-    one, and since the champion is the one that it is. Of several truths of a row the last counts.
+    one, and since the champion is the one that it is. Of several truths of a row the first counts.
     """
     time, role, version = (predictions[name] for name in ("time", "role", "version"))
     own = time[(role == assignment.role) & (version == assignment.version) & (time >= assignment.time)]
@@ -98,14 +100,15 @@ def find_window(predictions: pd.DataFrame, truths: pd.DataFrame, assignment: Ass
         inside &= time > changed.max()
     inside &= np.any([(role == name) & (version == versions[name]) for name in ROLES], axis=0)
     answers = read_answers(predictions.loc[inside, "answer"], task)
-    last = truths.sort_values("time").drop_duplicates("id", keep="last")[["id", "truth"]]
+    first = truths.sort_values("time", kind="stable").drop_duplicates("id")[["id", "truth"]]
     rows = predictions.loc[inside, KEPT].reset_index(drop=True)
-    rows["truth"] = rows[["id"]].merge(last, on="id", how="left")["truth"].array
+    rows["truth"] = rows[["id"]].merge(first, on="id", how="left")["truth"].array
     roles = {name: np.flatnonzero(rows["role"] == name) for name in ROLES}
-    window = Window(rows, answers, roles, np.array([], int))
+    contradicted = rows["id"][rows["id"].isin(find_contradicted(truths, task))].nunique()
+    window = Window(rows, answers, roles, np.array([], int), contradicted)
     rescued, _ = window.match(roles["champion"], roles["canary"][rows["error"].iloc[roles["canary"]].notna()])
     champion = roles["champion"][~np.isin(roles["champion"], rescued)]
-    return Window(rows, answers, roles | {"champion": champion}, rescued)
+    return replace(window, roles=roles | {"champion": champion}, rescued=rescued)
 
 
 def _newest(predictions: pd.DataFrame, some: pd.Series) -> str | None:

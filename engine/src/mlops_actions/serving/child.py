@@ -32,11 +32,11 @@ def main() -> None:
         return
     send(sink, "ready")
     while size := source.read(4):
-        rows = msgspec.json.decode(source.read(int.from_bytes(size, "big")))
+        content = source.read(int.from_bytes(size, "big"))
         try:
-            values, problems = answer(rows)
+            values, problems = answer(msgspec.json.decode(content))
             send(sink, (values.tolist(), problems))
-        except Exception as error:  # the code is the user's: whatever it fails with is the answer
+        except Exception as error:  # rows and code are from elsewhere: whatever they fail with is the answer
             send(sink, f"{type(error).__name__}: {error}")
 
 

@@ -6,7 +6,8 @@ from typing import Any
 from .http import Refused
 from .worker import ServedVersions
 
-ID = re.compile(r"[0-9a-f]{22}-\d{1,7}")
+# The shorter one is of predictions of before ids were random, whose truths may still come.
+ID = re.compile(r"(?:[0-9a-f]{32}|[0-9a-f]{22})-[0-9]{1,7}")
 
 
 def read_truths(content: Any, engine: ServedVersions) -> list[tuple[str, str]]:
@@ -26,7 +27,7 @@ def _read(one: Any, where: str, engine: ServedVersions) -> tuple[str, str]:
         raise Refused(422, f"{where}must be an object with `id`, of a prediction, and `truth`")
     id, truth = one["id"], one["truth"]
     if not isinstance(id, str) or not ID.fullmatch(id):
-        raise Refused(422, f"{where}id must be the id of a prediction, such as 0192f3c1a4b7c2e90100001-0")
+        raise Refused(422, f"{where}id must be the id of a prediction, such as 8f14e45fceea167a5a36dedd4bea2543-0")
     classes = engine.champion.classes if engine.champion else None
     if isinstance(truth, bool | list | dict | None) and not (isinstance(truth, bool) and classes):
         raise Refused(422, f"{where}truth must be what the target turned out to be")

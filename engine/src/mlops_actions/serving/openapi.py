@@ -7,6 +7,7 @@ from swagger_ui_bundle import swagger_ui_path
 
 from ..bundle.contract import LARGEST
 from ..data.cells import MISSING_WORDS
+from .feedback import ID
 from .http import Scope
 from .inference import KINDS
 from .worker import ServedVersions
@@ -64,7 +65,7 @@ async def document(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[i
         "type": "object",
         "required": ["id", "truth"],
         "properties": {
-            "id": {"type": "string", "pattern": "^[0-9a-f]{22}-[0-9]{1,7}$"},
+            "id": {"type": "string", "pattern": f"^{ID.pattern}$"},
             "truth": {"type": "string", "enum": lane.classes} if lane.classes else {"type": "number"},
         },
     }

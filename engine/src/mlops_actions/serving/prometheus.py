@@ -46,6 +46,10 @@ class Metrics:
         self._lost = Gauge(
             "mlops_log_lost", "Rows that the prediction log lost", registry=registry, multiprocess_mode="livesum"
         )
+        self._aside = Gauge(
+            "mlops_log_set_aside", "Files of what the prediction log could not read", registry=registry,
+            multiprocess_mode="mostrecent",
+        )  # fmt: skip
         self._missed = Gauge(
             "mlops_shadow_missed", "Rows that the shadow missed", registry=registry, multiprocess_mode="livesum"
         )
@@ -88,6 +92,7 @@ class Metrics:
     def page(self, engine: "ServedVersions") -> bytes:
         """Return the page that Prometheus reads."""
         self._lost.set(engine.journal.lost if engine.journal else 0)
+        self._aside.set(engine.journal.count_aside() if engine.journal else 0)
         self._missed.set(engine.shadow.missed if engine.shadow else 0)
         registry = self._registry
         if SHARED in os.environ:

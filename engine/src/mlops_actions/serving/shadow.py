@@ -48,11 +48,13 @@ class Shadow:
                 exchange, rows = self._queue.popleft()
                 self._bytes -= len(rows)
                 started, answers, why = time.perf_counter(), None, None
-                content = decode(rows)
                 try:
-                    answers = await self.lane.answer(content if isinstance(content, list) else [content])
+                    content = decode(rows)
+                    answers = await self.lane.answer(content if exchange.many else [content])
                 except Broken as error:
                     why = str(error)
+                except Exception as error:  # whatever a row does to it, it must see the next one
+                    why = f"{type(error).__name__}: {error}"
                 self._note(exchange, rows, answers, why, time.perf_counter() - started)
                 if why:
                     await asyncio.sleep(PAUSE)

@@ -13,8 +13,10 @@ from ..data.values import as_text, parse_values
 from .feedback import ID
 
 
-def keep_truths(config: Config, file: Path, folder: str | None) -> int:
+def keep_truths(config: Config, file: Path, folder: str | None, replace: bool = False) -> int:
     """Keep the truths in a file of any kind beside the prediction log, all of them or none; how many there are.
+
+    With `replace` they count in place of those that came before.
 
     Raises:
         UserError: no log is kept, or the file has other columns, an id that is none, or a truth that cannot be.
@@ -35,7 +37,7 @@ def keep_truths(config: Config, file: Path, folder: str | None) -> int:
     else:
         known = target.values or []
         _refuse(file, "truth", table["truth"], ~truths.isin(known), f"one of {', '.join(known[:20])}")
-    write_truths(config.path(folder), pd.DataFrame({"id": ids, "truth": truths}))
+    write_truths(config.path(folder), pd.DataFrame({"id": ids, "truth": truths}), replace)
     return len(table)
 
 

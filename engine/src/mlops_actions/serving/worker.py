@@ -3,8 +3,7 @@
 import asyncio
 import os
 import time
-from collections.abc import Sequence
-from itertools import count
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..bundle.contract import Problem
@@ -26,14 +25,27 @@ class Unready(Exception):
     """There is no champion; the text says why."""
 
 
-class Exchange:
-    """A request and what became of it: the outcome of each row, and which version made which of them."""
+IDS = 256  # that are drawn at once: to ask the system takes longer than to make an id
 
-    __slots__ = ("count", "id", "key", "outcomes", "parts", "time")
+
+def draw_ids() -> Iterator[str]:
+    """Yield ids of 128 random bits: who has one knows no other."""
+    while True:
+        drawn = os.urandom(16 * IDS).hex()
+        yield from (drawn[at : at + 32] for at in range(0, len(drawn), 32))
+
+
+class Exchange:
+    """A request and what became of it: the outcome of each row, and which version made which of them.
+
+    A row's id is the exchange's and the row's number: it tells those of the same request, and of no other.
+    """
+
+    __slots__ = ("count", "id", "key", "many", "outcomes", "parts", "time")
 
     def __init__(self, id: str, time: float, key: str | None) -> None:
         """`time` is in seconds since 1970."""
-        self.id, self.time, self.key, self.count = id, time, key, 0
+        self.id, self.time, self.key, self.count, self.many = id, time, key, 0, False
         self.outcomes: list[Outcome] = []
         # role, version, numbers of rows (None: all), seconds, error
         self.parts: list[tuple[str, str, list[int] | None, float, str | None]] = []
@@ -50,7 +62,7 @@ class ServedVersions:
         self.shadow: Shadow | None = None
         self.why = "the server is starting"
         self.problems: dict[str, str] = {}  # role: why its version is not served
-        self._prefix, self._count = os.urandom(3).hex(), count()
+        self._ids = draw_ids()
         self.reporting = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -91,7 +103,7 @@ class ServedVersions:
         """
         champion, canary = self.lane(), self.canary
         now, started = time.time(), time.perf_counter()
-        exchange = Exchange(f"{int(now * 1000):011x}{self._prefix}{next(self._count) & 0xFFFFF:05x}", now, key)
+        exchange = Exchange(next(self._ids), now, key)
         own = canary.pick(rows, key) if canary and canary.cut_off is None else []
         if canary and own:
             async with asyncio.timeout(self.settings.limits.seconds):
@@ -109,7 +121,12 @@ class ServedVersions:
         return exchange
 
     def keep(self, exchange: "Exchange", rows: bytes, answers: bytes) -> None:
-        """Log what became of a request, the JSON of its rows and of the answers; and let the shadow see it."""
+        """Log what became of a request, the JSON of its rows and of the answers; and let the shadow see it.
+
+        Whether it is a list of rows is said here, once, by how the JSON begins that was just read: what a row holds
+        decides nothing later.
+        """
+        exchange.many = rows.lstrip()[:1] == b"["
         if self.journal:
             for role, version, numbers, seconds, error in exchange.parts:
                 logged = answers if error is None else None
@@ -122,6 +139,7 @@ class ServedVersions:
                         exchange.key,
                         1000 * seconds,
                         rows,
+                        exchange.many,
                         numbers,
                         logged,
                         error,
@@ -235,12 +253,23 @@ class ServedVersions:
         version = self.shadow.lane.served.version
         self.metrics.answered("shadow", version, exchange.count, took, failed=said is None)
         if self.journal:
-            answers = (
-                None if said is None else encode([outcome if isinstance(outcome, dict) else {} for outcome in said])
-            )
+            answers = None
+            if said is not None:
+                kept = [outcome if isinstance(outcome, dict) else {} for outcome in said]
+                answers = encode(kept if exchange.many else kept[0])
             self.journal.keep(
                 Prediction(
-                    exchange.id, time.time(), version, "shadow", exchange.key, 1000 * took, rows, None, answers, why
+                    exchange.id,
+                    time.time(),
+                    version,
+                    "shadow",
+                    exchange.key,
+                    1000 * took,
+                    rows,
+                    exchange.many,
+                    None,
+                    answers,
+                    why,
                 )
             )
 

@@ -3,6 +3,9 @@
 A journal is a file of records that its worker locks. Whoever finds one that nobody locks, because its worker rotated it
 or was killed, makes Parquet of it (`log.py`). A record keeps the bytes of a request and of its answer as they
 were: to take them apart is that process's work, not the server's.
+
+Behind each record stands the journal's mark, random bytes that no client knows: whatever a record holds and
+however it is damaged, the next one begins behind the next mark.
 """
 
 import fcntl
@@ -12,31 +15,40 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from ...core.config import PredictionLog
+from ...core.files import write_file
 
 FLUSHED = 0.5  # seconds after which a record has left this process
 FULL = 2**18  # bytes that are written at once
 HELD = 16 * 2**20  # bytes that may wait for a slow disk; records beyond are lost, and counted
-LARGEST = 64 * 2**20  # bytes of a journal before it is rotated
+LARGEST = 32 * 2**20  # bytes of a journal before it is rotated: to make Parquet of it takes 300 MB
+FORMAT = b"mlops journal 2\n"  # how a journal begins; then comes its mark
+MARK = 16  # bytes
+ASIDE = "aside-*.log"  # journals of the records that could not be read
+
+Time = Annotated[float, msgspec.Meta(ge=0, lt=2**33)]  # seconds since 1970
 
 
 class Prediction(msgspec.Struct, tag="prediction", array_like=True):
     """What a version said of some rows of a request, or why it failed.
 
-    `rows` and `answers` are the JSON of one or of a list of them; `numbers` are the rows that it is about (null: all).
+    `rows` and `answers` are JSON: a list where there are `many`, else one row and its answer. `numbers` are the rows
+    that it is about (null: all).
     """
 
     id: str
-    time: float  # seconds since 1970
+    time: Time
     version: str
     role: str
     key: str | None
     latency_ms: float
     rows: bytes
-    numbers: list[int] | None
+    many: bool
+    numbers: list[Annotated[int, msgspec.Meta(ge=0)]] | None
     answers: bytes | None
     error: str | None
 
@@ -45,28 +57,35 @@ class Truth(msgspec.Struct, tag="truth", array_like=True):
     """What turned out to be true of a prediction."""
 
     id: str
-    time: float
+    time: Time
     truth: str
 
 
 Record = Prediction | Truth
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Record).decode
+decode_record = msgspec.msgpack.Decoder(Record).decode
 
 
-def read_records(path: Path) -> tuple[list[Record], bool]:
-    """Return the records of a journal, and whether they are all of it: a killed writer may leave half a record."""
-    content = memoryview(path.read_bytes())
-    records: list[Record] = []
-    at = 0
-    while at < len(content):
-        end = at + 4 + int.from_bytes(content[at : at + 4], "big")
-        try:
-            records.append(_decode(content[at + 4 : end]))
-        except msgspec.MsgspecError:
-            return records, False
-        at = end
-    return records, True
+def read_records(path: Path) -> tuple[list[bytes], bool]:
+    """Return the records of a journal, encoded, and whether the last is whole: a killed writer may leave half of it.
+
+    Raises:
+        ValueError: it is no journal of this version.
+    """
+    content = path.read_bytes()
+    if not FORMAT.startswith(content[: len(FORMAT)]):
+        raise ValueError("it is no journal that this version can read")
+    mark = content[len(FORMAT) :][:MARK]
+    if len(mark) < MARK:  # nothing was written yet, or its writer was killed at once
+        return [], not content
+    _, *records, rest = content.split(mark)
+    return ([*records, rest], False) if rest else (records, True)
+
+
+def write_records(path: Path, records: list[bytes]) -> None:
+    """Write a journal of encoded records, in place of the one that may be there."""
+    mark = os.urandom(MARK)
+    write_file(path, FORMAT + mark + mark.join([*records, b""]))
 
 
 class Journal:
@@ -79,9 +98,9 @@ class Journal:
         self.lost = 0  # records
         self._waiting: list[bytes] = []
         self._held = 0
+        self._lock = threading.Lock()  # of what both threads change
         self._due, self._ended = threading.Event(), False
         self._sweeper: subprocess.Popen[bytes] | None = None
-        self.folder.mkdir(parents=True, exist_ok=True)
         self._begin()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
@@ -89,13 +108,18 @@ class Journal:
     def keep(self, record: Record) -> None:
         """Take a record; within a second it is the operating system's, which writes it even if this process dies."""
         content = _encode(record)
-        if self._held + len(content) > HELD:
-            self.lost += 1
-            return
-        self._held += len(content)
+        with self._lock:
+            if self._held + len(content) > HELD:
+                self.lost += 1
+                return
+            self._held += len(content)
+            self._waiting.append(content)
         if self._held > FULL:
             self._due.set()
-        self._waiting += (len(content).to_bytes(4, "big"), content)
+
+    def count_aside(self) -> int:
+        """Return how many files hold what could not be read."""
+        return sum(1 for _ in self.folder.glob(ASIDE))
 
     def close(self) -> None:
         """Write what is held, and let the journal become Parquet."""
@@ -110,11 +134,9 @@ class Journal:
             self._due.wait(FLUSHED)
             self._due.clear()
             self._flush()
-            old = time.time() - self._begun > 60 * self.settings.minutes
+            old = time.monotonic() - self._begun > 60 * self.settings.minutes
             if self._written and (old or self._written > LARGEST):
-                os.close(self._file)
-                self._begin()
-                self._sweep()
+                self._rotate()
         self._flush()
         if self._written or not self._is_alone():
             os.close(self._file)
@@ -128,27 +150,47 @@ class Journal:
         return all(path == self._path for path in self.folder.glob("*"))
 
     def _begin(self) -> None:
-        self._begun, self._written = time.time(), 0
-        self._path = self.folder / f"journal-{int(1000 * self._begun):013d}-{os.getpid()}.log"
+        self.folder.mkdir(parents=True, exist_ok=True)
         while True:
-            self._file = os.open(self._path, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o644)
-            fcntl.flock(self._file, fcntl.LOCK_EX)
-            if os.fstat(self._file).st_nlink:  # else a sweep took it for abandoned before it was locked
-                return
-            os.close(self._file)
+            # The time is for people and the order; a clock that was set back must not give a name twice.
+            path = self.folder / f"journal-{int(1000 * time.time()):013d}-{os.urandom(4).hex()}.log"
+            file = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_APPEND, 0o644)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fstat(file).st_nlink:  # else a sweep took it for abandoned before it was locked
+                break
+            os.close(file)
+        self._path, self._file, self._mark = path, file, os.urandom(MARK)
+        self._begun, self._written = time.monotonic(), 0
+
+    def _rotate(self) -> None:
+        """Begin another journal and have this one made Parquet; it goes on where that fails."""
+        file = self._file
+        try:
+            self._begin()
+        except OSError as error:
+            print(f"serve: the prediction log goes on in {self._path.name}, for {error}", flush=True)
+        else:
+            os.close(file)
+            self._sweep()
 
     def _flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        content = b"".join(waiting)
-        if not content:
+        with self._lock:
+            waiting, self._waiting = self._waiting, []
+        if not waiting:
             return
+        content = self._mark.join([*waiting, b""])
+        if not self._written:
+            content = FORMAT + self._mark + content
+        lost = 0
         try:
             _write(self._file, content)
             self._written += len(content)
         except OSError as error:  # a full disk must not stop the answers
-            self.lost += len(waiting) // 2
-            print(f"serve: the prediction log loses {len(waiting) // 2} records: {error}", flush=True)
-        self._held -= sum(map(len, waiting[1::2]))
+            lost = len(waiting)
+            print(f"serve: the prediction log loses {lost} records: {error}", flush=True)
+        with self._lock:
+            self._held -= sum(map(len, waiting))
+            self.lost += lost
 
     def _sweep(self, last: bool = False) -> None:
         """Have a process make Parquet of the journals that nobody writes any more: aside, or at last and awaited."""
@@ -160,13 +202,17 @@ class Journal:
         if self.settings.days:
             command.append(str(self.settings.days))
         # Answers go first, but not alone: on a busy machine the lowest priority of all would starve.
-        self._sweeper = subprocess.Popen(command if last else ["nice", *command])
+        try:
+            self._sweeper = subprocess.Popen(command if last else ["nice", *command])
+        except OSError as error:  # the next sweep does its work as well
+            print(f"serve: no Parquet is made of the prediction log now: {error}", flush=True)
+            return
         if last:
             self._sweeper.wait()
 
 
 def _write(file: int, content: bytes) -> None:
-    """Append all of it, or nothing: half a record would hide those after it."""
+    """Append all of it, or nothing: half a record would spoil the one after it."""
     end = os.fstat(file).st_size
     view = memoryview(content)
     try:

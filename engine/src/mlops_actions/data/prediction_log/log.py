@@ -1,14 +1,17 @@
 """The prediction log as it is kept: journals become Parquet, and both are read as one table.
 
 Only who reads it, or brings truths as a table, needs pandas: a container has none, and makes Parquet all the same.
+
+What cannot be read stops nothing: a record is set aside in a journal of its own, a file that is none of ours is left
+out, and whoever makes Parquet or reads is told.
 """
 
 import fcntl
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +22,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from ...core.files import replacing
-from .journal import Prediction, Record, Truth, read_records
+from .journal import ASIDE, Prediction, Record, Truth, decode_record, read_records, write_records
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,82 +40,158 @@ PREDICTIONS = pa.schema(
         ("latency_ms", pa.float64()),
     ]
 )
-ANSWER = ("prediction", "probabilities")
-TRUTHS = pa.schema([("id", pa.string()), ("time", pa.timestamp("us", "UTC")), ("truth", pa.string())])
+TRUTHS = pa.schema(
+    [("id", pa.string()), ("time", pa.timestamp("us", "UTC")), ("truth", pa.string()), ("replaces", pa.bool_())]
+)
+_SCHEMAS = {"log": PREDICTIONS, "feedback": TRUTHS}
+_LATER = {"replaces"}  # columns that older files lack
 _DAY = 86_400
+
+Line = tuple[Any, ...]
+Tell = Callable[[str], object]
+
+
+class _Answer(msgspec.Struct, omit_defaults=True):
+    """What is kept of an answer: nothing where the row was refused."""
+
+    prediction: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    probabilities: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class _Answers(msgspec.Struct):
+    """The body of an answer to many rows."""
+
+    predictions: list[_Answer]
+
+
+_decode_row, _decode_rows = msgspec.json.Decoder().decode, msgspec.json.Decoder(list[Any]).decode
+_decode_answer = msgspec.json.Decoder(_Answer).decode
+_decode_answers = msgspec.json.Decoder(list[_Answer] | _Answers).decode
+
+
+def warn(sentence: str) -> None:
+    """Tell who reads a log what cannot be read, on stderr."""
+    print(f"log: {sentence}", file=sys.stderr)
 
 
 def sweep(folder: Path, days: float | None = None) -> None:
-    """Make Parquet of every journal that nobody writes any more, and delete Parquet older than so many days."""
+    """Make Parquet of every journal that nobody writes any more, and delete what is older than so many days."""
     for path in sorted(folder.glob("journal-*.log")):
-        with _unlocked(path) as free:
+        with _going_on(path, _say), _unlocked(path) as free:
             if free:
                 _convert(path)
-    for path in folder.glob("*.parquet") if days else ():
-        if path.stat().st_mtime < time.time() - (days or 0) * _DAY:
-            path.unlink(missing_ok=True)
+    for path in (*folder.glob("*.parquet"), *folder.glob(ASIDE)) if days else ():
+        with _going_on(path, _say):
+            if path.stat().st_mtime < time.time() - (days or 0) * _DAY:
+                path.unlink()
 
 
-def read_predictions(folder: Path, columns: list[str] | None = None, since: datetime | None = None) -> "pd.DataFrame":
-    """Return every prediction made since a moment, the latest included; the columns are some or all of PREDICTIONS."""
-    return _read(folder, "log", PREDICTIONS, ["id", "role"], columns, since)
+def read_predictions(
+    folder: Path, columns: list[str] | None = None, since: datetime | None = None, tell: Tell = warn
+) -> "pd.DataFrame":
+    """Return every prediction made since a moment, the latest included.
+
+    Args:
+        folder: where the log is.
+        columns: some of PREDICTIONS, or None for all.
+        since: the moment, or None.
+        tell: is told in a sentence each what cannot be read, and is left out.
+    """
+    found = _read(folder, "log", tell, columns, since)
+    return found.drop_duplicates(["id", "role"], keep="last")[columns or PREDICTIONS.names].reset_index(drop=True)
 
 
-def read_truths(folder: Path) -> "pd.DataFrame":
-    """Return every truth that came back; of an id that has several, the last one."""
-    return _read(folder, "feedback", TRUTHS, ["id"])
+def read_truths(folder: Path, tell: Tell = warn) -> "pd.DataFrame":
+    """Return every truth that came back, in the order of time, but those that others came to replace.
+
+    An id has several rows where truths contradict each other; a truth that came twice has one, of the first time.
+    """
+    found = _read(folder, "feedback", tell)
+    found["replaces"] = found["replaces"].eq(True)
+    if found["replaces"].any():
+        replaced = found["time"].where(found["replaces"]).groupby(found["id"]).transform("max")
+        found = found[~(found["time"] < replaced)]
+    return found.drop_duplicates(["id", "truth"]).drop(columns="replaces").reset_index(drop=True)
 
 
-def write_truths(folder: Path, truths: "pd.DataFrame") -> None:
-    """Keep truths that came as a table with the columns id and truth, all of them or none."""
-    now = time.time()
-    times = [round(now * 1e6)] * len(truths)
-    table = pa.table({"id": truths["id"].astype("str"), "time": times, "truth": truths["truth"].astype("str")}, TRUTHS)
+def write_truths(folder: Path, truths: "pd.DataFrame", replace: bool = False) -> None:
+    """Keep truths that came as a table with the columns id and truth, all of them or none.
+
+    Args:
+        folder: where the log is.
+        truths: the table.
+        replace: whether they count in place of those that came before.
+    """
+    now, count = time.time(), len(truths)
+    told = [truths["id"].astype("str"), [round(now * 1e6)] * count, truths["truth"].astype("str"), [replace] * count]
     folder.mkdir(parents=True, exist_ok=True)
-    _write(table, folder / f"feedback-{int(1000 * now):013d}-{os.getpid()}.parquet")
+    path = folder / f"feedback-{int(1000 * now):013d}-{os.urandom(4).hex()}.parquet"
+    _write(pa.table(dict(zip(TRUTHS.names, told, strict=True)), TRUTHS), path)
 
 
 def _convert(path: Path) -> None:
+    """Make Parquet of a journal, and set aside what of it cannot be read."""
     name = path.stem.removeprefix("journal-")
-    records, whole = read_records(path)
+    aside = path.with_name(f"aside-{name}.log")
+    try:
+        records, whole = read_records(path)
+    except ValueError as error:
+        os.replace(path, aside)
+        _say(f"{path.name} is set aside as {aside.name}: {error}")
+        return
     if not whole:
-        print(f"log: {path.name} ends in half a record: its server was killed; at most its last second is lost")
-    tables = {"log": _predictions(records), "feedback": _truths(records)}
-    for kind, table in tables.items():
-        if len(table):
-            _write(table, path.with_name(f"{kind}-{name}.parquet"))
+        _say(f"{path.name} ends in half a record: its server was killed; at most its last second is lost")
+    lines, unread = _take_apart(records, *_SCHEMAS)
+    for kind, schema in _SCHEMAS.items():
+        if lines[kind]:
+            _write(_table(lines[kind], schema), path.with_name(f"{kind}-{name}.parquet"))
+    if unread:
+        write_records(aside, unread)
+        _say(f"{_count(unread)} of {path.name} cannot be read: set aside in {aside.name}")
     path.unlink()
 
 
-def _predictions(records: list[Record]) -> pa.Table:
-    """Return a line for each row that a version answered or failed on."""
-    lines: list[tuple[Any, ...]] = []
-    for record in records:
-        if not isinstance(record, Prediction):
-            continue
-        rows = as_list(msgspec.json.decode(record.rows))
-        answers = None if record.answers is None else as_list(msgspec.json.decode(record.answers))
-        at = round(record.time * 1e6)
-        for number in range(len(rows)) if record.numbers is None else record.numbers:
-            answer = None
-            if answers is not None:
-                if "prediction" not in answers[number]:  # the row was refused
-                    continue
-                answer = {name: answers[number][name] for name in ANSWER if name in answers[number]}
-            lines.append(
-                (f"{record.id}-{number}", at, record.version, record.role, record.key, _text(rows[number]),
-                 _text(answer), record.error, record.latency_ms)
-            )  # fmt: skip
-    return _table(lines, PREDICTIONS)
+def _take_apart(records: list[bytes], *kinds: str) -> tuple[dict[str, list[Line]], list[bytes]]:
+    """Return the lines of each kind that encoded records hold, and the records that cannot be read."""
+    lines: dict[str, list[Line]] = {kind: [] for kind in kinds}
+    unread = []
+    for content in records:
+        try:
+            record = decode_record(content)
+            kind = "log" if isinstance(record, Prediction) else "feedback"
+            if kind in lines:
+                lines[kind] += _lines(record)
+        except Exception:  # whatever is the matter with it, it must not hide the others
+            unread.append(content)
+    return lines, unread
 
 
-def _truths(records: list[Record]) -> pa.Table:
-    return _table(
-        [(record.id, round(record.time * 1e6), record.truth) for record in records if isinstance(record, Truth)], TRUTHS
-    )
+def _lines(record: Record) -> list[Line]:
+    """Return a line for each row that a version answered or failed on, or the line of a truth."""
+    at = round(record.time * 1e6)
+    if isinstance(record, Truth):
+        return [(record.id, at, record.truth, False)]
+    rows = _decode_rows(record.rows) if record.many else [_decode_row(record.rows)]
+    answers = [None] * len(rows) if record.answers is None else _read_answers(record.answers, record.many)
+    about = range(len(rows)) if record.numbers is None else record.numbers
+    if len(answers) != len(rows):
+        raise ValueError(f"{len(rows)} rows and {len(answers)} answers")
+    return [
+        (f"{record.id}-{number}", at, record.version, record.role, record.key, _text(rows[number]),
+         _text(answer), record.error, record.latency_ms)
+        for number in about
+        if (answer := answers[number]) is None or answer.prediction is not msgspec.UNSET
+    ]  # fmt: skip
 
 
-def _table(lines: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
+def _read_answers(content: bytes, many: bool) -> list[_Answer]:
+    if not many:
+        return [_decode_answer(content)]
+    answers = _decode_answers(content)
+    return answers.predictions if isinstance(answers, _Answers) else answers
+
+
+def _table(lines: list[Line], schema: pa.Schema) -> pa.Table:
     if not lines:
         return schema.empty_table()
     columns = zip(*lines, strict=True)
@@ -121,46 +200,65 @@ def _table(lines: list[tuple[Any, ...]], schema: pa.Schema) -> pa.Table:
     )
 
 
-def as_list(content: Any) -> list[Any]:
-    """Return the rows of a body, or the answers to them, one or many."""
-    if isinstance(content, dict) and isinstance(content.get("predictions"), list):
-        return content["predictions"]
-    return content if isinstance(content, list) else [content]
-
-
 def _text(value: Any) -> str | None:
     return None if value is None else msgspec.json.encode(value).decode()
 
 
 def _write(table: pa.Table, path: Path) -> None:
     with replacing(path) as partial:
-        pa.parquet.write_table(table, partial, compression="zstd")
+        pa.parquet.write_table(table, partial, compression="zstd", write_page_checksum=True)
 
 
 def _read(
-    folder: Path,
-    kind: str,
-    schema: pa.Schema,
-    unique: list[str],
-    columns: list[str] | None = None,
-    since: datetime | None = None,
+    folder: Path, kind: str, tell: Tell, columns: list[str] | None = None, since: datetime | None = None
 ) -> "pd.DataFrame":
-    # Journals first: one that becomes Parquet meanwhile is then read twice rather than not at all.
-    names = columns or schema.names
-    wanted = [*dict.fromkeys([*names, *unique, "time"])]
+    """Return the lines of a kind, in the order of time; those of a journal that becomes Parquet just now come twice."""
+    schema = _SCHEMAS[kind]
+    wanted = [*dict.fromkeys([*(columns or schema.names), *(("id", "role") if kind == "log" else ()), "time"])]
     recent = None if since is None else pc.field("time") >= pa.scalar(since, schema.field("time").type)
-    tables = []
+    tables = [schema.empty_table().select(wanted)]
+    # Journals first: one that becomes Parquet meanwhile is then read twice rather than not at all.
     for path in sorted(folder.glob("journal-*.log")):
-        with suppress(FileNotFoundError):
-            records, _ = read_records(path)
-            table = _predictions(records) if kind == "log" else _truths(records)
+        with _going_on(path, tell):
+            lines, unread = _take_apart(read_records(path)[0], kind)
+            table = _table(lines[kind], schema)
             tables.append((table if recent is None else table.filter(recent)).select(wanted))
+            if unread:
+                tell(f"{path.name} has records that cannot be read")
+    for path in sorted(folder.glob(ASIDE)):
+        with _going_on(path, tell):
+            tell(f"{_count(read_records(path)[0])} that could not be read: set aside in {path.name}")
     for path in sorted(folder.glob(f"{kind}-*.parquet")):
-        with suppress(FileNotFoundError):
-            tables.append(pa.parquet.read_table(path, columns=wanted, schema=schema, filters=recent))
-    frame = pa.concat_tables([schema.empty_table().select(wanted), *tables]).to_pandas()
-    frame = frame.sort_values("time", kind="stable").drop_duplicates(unique, keep="last")
-    return frame[names].reset_index(drop=True)
+        with _going_on(path, tell):
+            if lacking := {*schema.names} - _LATER - {*pa.parquet.read_schema(path).names}:
+                raise ValueError(f"it has no column {min(lacking)}")
+            tables.append(
+                pa.parquet.read_table(
+                    path, columns=wanted, schema=schema, filters=recent, page_checksum_verification=True
+                )
+            )
+    return pa.concat_tables(tables).to_pandas().sort_values("time", kind="stable", ignore_index=True)
+
+
+def _say(sentence: str) -> None:
+    """Tell the server's log."""
+    print(f"log: {sentence}", flush=True)
+
+
+def _count(records: list[bytes]) -> str:
+    return f"{len(records):,} record{'s' if len(records) > 1 else ''}"
+
+
+@contextmanager
+def _going_on(path: Path, tell: Tell) -> Iterator[None]:
+    """Tell what is the matter with one file, and go on with the next; nothing is, where another process was faster."""
+    try:
+        yield
+    except FileNotFoundError:
+        return
+    except Exception as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+        tell(f"{path.name} is passed over: {reason.splitlines()[0]}")
 
 
 @contextmanager
@@ -182,4 +280,5 @@ def _unlocked(path: Path) -> Iterator[bool]:
 
 
 if __name__ == "__main__":
+    sys.setrecursionlimit(10_000)  # a row nests as deep as its server could read
     sweep(Path(sys.argv[1]), float(sys.argv[2]) if len(sys.argv) > 2 else None)
