@@ -249,7 +249,14 @@ def test_kserve_shares_requests_only_in_its_knative_mode_and_needs_the_protocols
     assert service["spec"]["predictor"]["canaryTrafficPercent"] == 10
     (container,) = service["spec"]["predictor"]["containers"]
     assert container["name"] == "kserve-container" and container["ports"][0]["name"] == "http1"
-    assert container["env"] == [{"name": "PROTOCOL", "value": "v2"}]
+    assert container["env"][0] == {"name": "PROTOCOL", "value": "v2"}
+
+
+@pytest.mark.parametrize("folder", ["single", "gateway", "kserve"])
+def test_a_token_comes_from_a_secret_where_there_is_one(build: Build, folder: str) -> None:
+    for pod in pods(build(folder)):
+        named = {variable["name"]: variable.get("valueFrom") for variable in pod["spec"]["containers"][0]["env"]}
+        assert named["MLOPS_TOKEN"] == {"secretKeyRef": {"name": "model-token", "key": "token", "optional": True}}
 
 
 @pytest.mark.parametrize(

@@ -19,13 +19,11 @@ from .shadow import Shadow
 from .state import Served, State
 
 SPARE = 50  # columns of a row that the contract does not know
+IDS = 256  # that are drawn at once: to ask the system takes longer than to make an id
 
 
 class Unready(Exception):
     """There is no champion; the text says why."""
-
-
-IDS = 256  # that are drawn at once: to ask the system takes longer than to make an id
 
 
 def draw_ids() -> Iterator[str]:
@@ -62,7 +60,7 @@ class ServedVersions:
         self.shadow: Shadow | None = None
         self.why = "the server is starting"
         self.problems: dict[str, str] = {}  # role: why its version is not served
-        self._ids = draw_ids()
+        self._ids, self._said = draw_ids(), set[str]()
         self.reporting = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -90,7 +88,15 @@ class ServedVersions:
     def look_at_cut_off(self) -> None:
         """Take over what other workers found out about the canary."""
         if self.canary and self.canary.cut_off is None:
-            self.canary.cut_off = read_cut_off().get(self.canary.lane.served.assignment)
+            try:
+                self.canary.cut_off = read_cut_off().get(self.canary.lane.served.assignment)
+            except UserError as error:  # the canary goes on, and the next one to be cut off replaces the file
+                self._say_once(str(error))
+
+    def _say_once(self, line: str) -> None:
+        if line not in self._said:
+            self._said.add(line)
+            print(f"serve: {line}", flush=True)
 
     async def predict(self, rows: Sequence[Any], key: str | None) -> "Exchange":
         """Answer the rows, of which those with the canary's keys are the canary's.

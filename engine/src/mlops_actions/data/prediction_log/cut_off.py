@@ -1,5 +1,6 @@
 """Canaries that were cut off: written by the server, read with the log by who reports on it."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -23,4 +24,7 @@ def read_cut_off(path: Path = CUT_OFF) -> dict[str, str]:
 
 def cut_off(assignment: str, reason: str, path: Path = CUT_OFF) -> None:
     """Note, for every worker and every later start, that a canary got no more requests, and why."""
-    write_file(path, msgspec.json.encode({**read_cut_off(path), assignment: reason}))
+    known: dict[str, str] = {}
+    with suppress(UserError):  # what cannot be read is replaced
+        known = read_cut_off(path)
+    write_file(path, msgspec.json.encode({**known, assignment: reason}))
