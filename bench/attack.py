@@ -1,6 +1,5 @@
 """A server under attack: how long a hostile body holds the others up, odd requests, and being stopped under load."""
 
-import asyncio
 import http.client
 import json
 import os
@@ -39,7 +38,7 @@ def measure_attacks(directory: Path) -> bool:
     with serving(project) as server:
         held = measure_holds(server, rows)
         schema = run_schemathesis()
-    odd = asyncio.run(answer_odd(project, rows))
+    odd = answer_odd(project, rows)
     return all([held, schema, odd, *[stop(project, rows, workers) for workers in ("1", "2")]])
 
 
@@ -150,13 +149,13 @@ def run_schemathesis() -> bool:
     return not done.returncode
 
 
-async def answer_odd(project: Path, rows: list[dict[str, Any]]) -> bool:
+def answer_odd(project: Path, rows: list[dict[str, Any]]) -> bool:
     """Print how odd requests are answered, of which none may fail the server."""
     ended: Counter[int] = Counter()
-    async with application(project / "models/bundle.zip", project / "odd") as app:
-        first = json.loads((await app.ask("/predict", json.dumps(rows[0]).encode())).body)
+    with application(project / "models/bundle.zip", project / "odd") as app:
+        first = json.loads(app.ask("/predict", json.dumps(rows[0]).encode()).body)
         for request in islice(odd_requests(int(time.time()), rows, [first["id"]]), CASES):
-            status, _, body = await app.ask(request.path, request.body, headers=request.headers)
+            status, _, body = app.ask(request.path, request.body, headers=request.headers)
             json.loads(body)
             ended[status] += 1
             if status >= 500:

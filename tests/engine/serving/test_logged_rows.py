@@ -5,54 +5,24 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 from baked import Project
+from in_process import application
 from mlops_actions.core.config import CanaryLimits, PredictionLog, Serving
 from mlops_actions.data.prediction_log.journal import Journal
 from mlops_actions.data.prediction_log.log import read_predictions
 from mlops_actions.serving import shadow
-from mlops_actions.serving.app import make_app
 from mlops_actions.serving.prometheus import Metrics
 from mlops_actions.serving.shadow import Shadow
 from mlops_actions.serving.state import State, served_file
 from mlops_actions.serving.worker import Exchange, ServedVersions
-from starlette.types import ASGIApp
 
 Rows = list[dict[str, Any]]
-Ask = Callable[[str, bytes], tuple[int, Any]]
 OURS = ["predictions", "prediction", "probabilities", "id", "version", "error", "rows", "many", "truth"]
-
-
-@contextmanager
-def asking(state: State, log: Path) -> Iterator[Ask]:
-    """`with asking(state, log) as ask: ask("/predict", body)`: the server's application in this process."""
-    canary = CanaryLimits(max_latency_ratio=1000)  # it is as quick as the champion, but on a busy machine
-    app = make_app(Serving(log=PredictionLog(path=str(log)), key=["state"], canary=canary), state)
-    with asyncio.Runner() as runner:
-        lifespan = app.router.lifespan_context(app)
-        runner.run(lifespan.__aenter__())
-        yield lambda path, body: runner.run(post(app, path, body))
-        runner.run(lifespan.__aexit__(None, None, None))
-
-
-async def post(app: ASGIApp, path: str, body: bytes) -> tuple[int, Any]:
-    """The status and the JSON that a body is answered with."""
-    sent: list[Any] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    await app({"type": "http", "method": "POST", "path": path, "headers": []}, receive, send)
-    return sent[0]["status"], json.loads(sent[1]["body"])
 
 
 @pytest.fixture
@@ -118,10 +88,12 @@ def test_each_row_that_is_answered_has_one_line_with_the_row_as_it_was_sent(
 ) -> None:
     bodies = [Bodies(number).body(rows) for number in range(500)]
     answered: dict[str, Any] = {}
-    with asking(roles, tmp_path / "log") as ask:
+    canary = CanaryLimits(max_latency_ratio=1000)  # it is as quick as the champion, but on a busy machine
+    with application(roles, tmp_path / "log", key=["state"], canary=canary) as app:
         for body in bodies:
-            status, said = ask("/predict", body)
-            if status == 200:
+            answer = app.ask("/predict", body)
+            if answer.status == 200:
+                said = json.loads(answer.body)
                 sent = json.loads(body)
                 pairs = zip(sent, said["predictions"], strict=True) if isinstance(sent, list) else [(sent, said)]
                 answered.update({answer["id"]: row for row, answer in pairs if "id" in answer})
@@ -131,8 +103,9 @@ def test_each_row_that_is_answered_has_one_line_with_the_row_as_it_was_sent(
                 {"name": name, "shape": [1], "datatype": type_of(value), "data": [value]}
                 for name, value in tensors.items()
             ]
-            status, said = ask("/v2/models/model/infer", json.dumps({"inputs": inputs}).encode())
-            assert status == 200
+            answer = app.ask("/v2/models/model/infer", json.dumps({"inputs": inputs}).encode())
+            assert answer.status == 200
+            said = json.loads(answer.body)
             answered[said["outputs"][-1]["data"][0]] = row  # what the contract does not know is not read
     lines = read_predictions(tmp_path / "log", tell=pytest.fail)
     own, shadow = lines[lines["role"] != "shadow"], lines[lines["role"] == "shadow"]

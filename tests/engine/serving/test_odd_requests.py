@@ -21,23 +21,20 @@ CASES = 500
 BUNDLE = "models/bundle.zip"
 
 
-async def answer_all(app: Application, requests: list[OddRequest]) -> list[tuple[OddRequest, int, Any]]:
+def answer_all(app: Application, requests: list[OddRequest]) -> list[tuple[OddRequest, int, Any]]:
     """Return what each request was answered, as JSON."""
     said = []
     for request in requests:
-        status, headers, body = await app.ask(request.path, request.body, headers=request.headers)
+        status, headers, body = app.ask(request.path, request.body, headers=request.headers)
         assert headers[b"content-type"] == b"application/json"
         said.append((request, status, json.loads(body)))
     return said
 
 
 def test_odd_requests_get_an_answer_or_a_reason(trained: Project, rows: list[dict[str, Any]], tmp_path: Path) -> None:
-    async def run() -> list[tuple[OddRequest, int, Any]]:
-        async with application(trained.path / BUNDLE, tmp_path / "log") as app:
-            first = json.loads((await app.ask("/predict", json.dumps(rows[0]).encode())).body)
-            return await answer_all(app, list(islice(odd_requests(7, rows, [first["id"]]), CASES)))
-
-    said = asyncio.run(run())
+    with application(trained.path / BUNDLE, tmp_path / "log") as app:
+        first = json.loads(app.ask("/predict", json.dumps(rows[0]).encode()).body)
+        said = answer_all(app, list(islice(odd_requests(7, rows, [first["id"]]), CASES)))
     wrong = [(request, status, body) for request, status, body in said if status not in (200, 202, 400, 413, 422)]
     assert not wrong, wrong[0]
     for request, status, body in said:
@@ -55,8 +52,8 @@ def test_what_escapes_is_a_counted_500_without_a_traceback(trained: Project, cap
         return 200, {"share": 1 / int(body)}
 
     engine = ServedVersions(Serving(), None, Metrics())
-    app = Application(Endpoint(engine, "/share", fail))
-    status, headers, body = asyncio.run(app.ask("/share", b"0"))
+    with asyncio.Runner() as runner:
+        status, _, body = Application(Endpoint(engine, "/share", fail), runner).ask("/share", b"0")
     assert (status, json.loads(body)) == (500, {"error": "the server failed on this request; its log says where"})
     assert b'mlops_requests_total{path="/share",status="500"} 1.0' in engine.metrics.page(engine)
     said = capfd.readouterr().out
@@ -107,10 +104,7 @@ def test_a_shape_is_judged_by_its_look_and_rows_before_their_values(
         b"[" + b",".join([b'{"id":"1","truth":"yes"}'] * 2001) + b"]": "2001 truths are more than 2000",
     }
 
-    async def run() -> list[Any]:
-        async with application(trained.path / BUNDLE, tmp_path / "log") as app:
-            paths = ["/feedback" if body.startswith(b"[") else "/v2/models/model/infer" for body in asked]
-            return [json.loads((await app.ask(path, body)).body) for path, body in zip(paths, asked, strict=True)]
-
-    for said, body in zip(asyncio.run(run()), asked, strict=True):
-        assert asked[body] in said["error"]
+    with application(trained.path / BUNDLE, tmp_path / "log") as app:
+        for body, said in asked.items():
+            path = "/feedback" if body.startswith(b"[") else "/v2/models/model/infer"
+            assert said in json.loads(app.ask(path, body).body)["error"]

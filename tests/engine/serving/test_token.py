@@ -1,6 +1,5 @@
 """The bearer token: what needs it, in which forms it is taken, and that a server without one says so."""
 
-import asyncio
 import base64
 import json
 from pathlib import Path
@@ -27,11 +26,8 @@ KEPT = {
 def ask_all(bundle: Path, asked: set[tuple[str, str]], *headers: Any, **settings: Any) -> dict[tuple[str, str], int]:
     """The status of each request."""
 
-    async def run() -> dict[tuple[str, str], int]:
-        async with application(bundle, **settings) as app:
-            return {one: (await app.ask(one[1], b"{}", method=one[0], headers=headers)).status for one in asked}
-
-    return asyncio.run(run())
+    with application(bundle, **settings) as app:
+        return {one: app.ask(one[1], b"{}", method=one[0], headers=headers).status for one in asked}
 
 
 @pytest.fixture
@@ -59,11 +55,8 @@ def test_the_token_opens_as_a_bearer_and_as_a_browsers_password(bundle: Path, he
     "header", [b"", b"Bearer", b"Bearer secret", TOKEN.encode(), b"Basic !", b"Basic YWRh", b"Bearer \xff\xfe"]
 )
 def test_anything_else_is_refused_with_what_is_wanted(bundle: Path, header: bytes) -> None:
-    async def run() -> Any:
-        async with application(bundle) as app:
-            return await app.ask("/metrics", method="GET", headers=[(b"authorization", header)])
-
-    said = asyncio.run(run())
+    with application(bundle) as app:
+        said = app.ask("/metrics", method="GET", headers=[(b"authorization", header)])
     assert said.status == 401 and b"www-authenticate" in said.headers
     assert json.loads(said.body) == {"error": "this needs the server's MLOPS_TOKEN, as `Authorization: Bearer …`"}
 
