@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from clones import git
+from clones import git, give_version, lock_bundle
 from mlops_actions.core import github
 from mlops_actions.core.errors import UserError
 from mlops_actions.registry.assets import ASSETS
 from mlops_actions.registry.numbering import next_version
 from mlops_actions.registry.publish import release, version
-from mlops_actions.registry.versions import Version, newest_version
+from mlops_actions.registry.versions import Version, list_versions, newest_version
 from runs import Trained, make_trained, place
 
 # Keeps releases in a file, as GitHub keeps them.
@@ -145,20 +145,60 @@ def test_a_tag_that_origin_refuses_is_gone_here_too(merged: Path, tmp_path: Path
 def test_a_number_that_another_run_took_meanwhile_is_not_taken_twice(
     merged: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hook, there = merged / ".git/hooks/pre-push", f"git --git-dir={tmp_path}/origin.git"
-    hook.write_text(
-        f"""#!/bin/sh
-unset GIT_DIR
-[ -e {tmp_path}/once ] && exit 0
-touch {tmp_path}/once
-tree=$({there} rev-parse main^{{tree}})
-{there} tag --annotate --message=theirs model@v1.0.0 $({there} commit-tree -m Other $tree)
-"""
-    )
+    other = tmp_path / "other"
+    git("clone", "--quiet", tmp_path / "origin.git", other)
+    lock_bundle(other, "a" * 32)
+    git("add", "dvc.lock", cwd=other)
+    git("commit", "--quiet", "--amend", "--message", "Other", cwd=other)
+    give_version(other, "v1.0.0")
+    hook = merged / ".git/hooks/pre-push"
+    hook.write_text(f"#!/bin/sh\nunset GIT_DIR\ngit -C {other} push --quiet origin model@v1.0.0\n")
     hook.chmod(0o755)
     version()
-    assert "is registered as model@v1.1.0." in capsys.readouterr().out
-    assert on_origin("refs/tags/model@v1.0.0") != on_origin("refs/tags/model@v1.1.0")
+    said = capsys.readouterr().out
+    assert "is registered as model@v1.1.0." in said and "No number was taken" not in said
+    assert [str(version) for version in list_versions()] == ["v1.1.0", "v1.0.0"]
+
+
+BY_HAND = {
+    "the next number": ("v1.0.0", "v1.1.0"),
+    "a folder of that name": ("v1.0.0/more", "v1.1.0"),
+    "a candidate": ("v2.0.0-rc1", "v1.0.0"),
+    "a number by itself": ("v8.0.0", "v1.0.0"),
+    "a number without end": (f"v{'9' * 20}.0.0", "v1.0.0"),
+}
+
+
+@pytest.mark.parametrize(("by_hand", "made"), BY_HAND.values(), ids=BY_HAND)
+def test_a_tag_made_by_hand_stops_no_publishing(
+    merged: Path, capsys: pytest.CaptureFixture[str], by_hand: str, made: str
+) -> None:
+    git("tag", "--annotate", "--message=by hand", f"model@{by_hand}")
+    git("push", "--quiet", "origin", f"model@{by_hand}")
+    for _ in range(2):
+        version()
+        assert f"{made} is registered as model@{made}." in capsys.readouterr().out
+    assert [str(version) for version in list_versions()] == [made]
+    assert on_origin(f"refs/tags/model@{made}") == on_origin("refs/heads/main")
+
+
+def test_the_number_of_a_version_that_was_withdrawn_is_not_given_again(
+    merged: Path, trained: Trained, capsys: pytest.CaptureFixture[str]
+) -> None:
+    version()
+    change_data(trained)
+    git("add", "--all")
+    git("commit", "--quiet", "--message", "More data")
+    trained.keep("export", "models/bundle.zip", b"another")
+    place(trained)
+    version()
+    git("tag", "--annotate", "--message=withdrawn", "model@v1.0.1!")
+    git("push", "--quiet", "origin", "model@v1.0.1!")
+    capsys.readouterr()
+    version()
+    said = capsys.readouterr().out
+    assert "No number was taken that a tag has already, which is no version or was withdrawn: model@v1.0.1." in said
+    assert "v1.0.2 is registered as model@v1.0.2." in said
 
 
 def test_other_runs_that_are_always_faster_end_it_in_words(merged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -211,9 +251,9 @@ def test_the_next_number_is_by_what_changed(
     before = Version("v1.4.2", git("rev-parse", "HEAD"))
     change(trained)
     place(trained)
-    bump = next_version(before)
-    assert (bump.name, bump.reason) == (name, reason)
-    assert next_version(None).name == "v1.0.0"
+    bump = next_version(before, "HEAD")
+    assert (bump.version.name, bump.reason, bump.passed) == (name, reason, [])
+    assert next_version(None, "HEAD").version.name == "v1.0.0"
 
 
 # Its release

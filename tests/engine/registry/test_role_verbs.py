@@ -470,6 +470,25 @@ def test_a_clock_that_is_a_little_behind_is_waited_for_and_a_wrong_one_refused(d
     assert desk.tags()[-1] == "model#prod#3"
 
 
+def test_tags_made_by_hand_are_named_once_and_move_and_stop_nothing(desk: Desk) -> None:
+    desk.champions("v1.0.0")
+    made = ("model#prod#2", "model@v2.0.1-rc1", "model@v8.0.0")
+    desk.git("commit", "--quiet", "--allow-empty", "--message", "Something else")
+    for name in made:
+        desk.git("tag", "-a", name, "-m", "by hand", GIT_COMMITTER_DATE="2099-01-01T00:00:00Z")
+        desk.git("push", "--quiet", "origin", f"refs/tags/{name}")
+    named = f"{', '.join(made)}: ignored, for a version is what `mlops version` tags"
+    said = desk("roles", "--json").expect(0, named)
+    assert json.loads(said.out)["prod"]["version"] == "v1.0.0" and said.err.count("\n") == 1
+    known = "There is no version v8.0.0. There are v2.0.0, v1.1.0, v1.0.0."
+    desk("promote", "v8.0.0", "--reason", "big").expect(1, named, known)
+    said = desk("canary", "start", "--reason", "newest").expect(
+        0, named, "v2.0.0 is canary with 10% of the traffic now."
+    )
+    assert said.err.count("ignored") == 1
+    assert desk.published() == ["model#prod#1", "model#prod#2", "model#canary#3"]
+
+
 @pytest.mark.parametrize(
     ("variables", "author"),
     [

@@ -20,7 +20,7 @@ from .keep import keep_workflows, refusal
 from .numbering import next_version
 from .objects import load_yaml
 from .outputs import locked
-from .tags import annotate
+from .tags import tag_version
 from .versions import MODEL, Version, fetch_tags, list_versions, newest_version
 
 TRIES = 5
@@ -57,14 +57,17 @@ def register(commit: str, newest: Version | None) -> Version | None:
     Raises:
         UserError: origin refuses the tag for another reason.
     """
-    bump = next_version(newest)
-    made = Version(bump.name, commit)
+    bump = next_version(newest, commit)
+    made = bump.version
     merge = git("rev-parse", "HEAD")
     unkept = keep_workflows(merge)
-    annotate(made.tag, commit, f"{MODEL} {made}: {bump.reason}", github.BOT)
+    tag_version(made, bump.reason)
     pushed = run("push", "origin", f"refs/tags/{made.tag}")
     if pushed.returncode == 0:
         print(f"{made}: {bump.reason}.")
+        if bump.passed:
+            passed = ", ".join(version.tag for version in bump.passed)
+            print(f"No number was taken that a tag has already, which is no version or was withdrawn: {passed}.")
         if unkept:
             print(f"Once main has other workflows, no workflow can give {made} a role: {unkept}")
         return made
