@@ -470,6 +470,14 @@ def test_a_clock_that_is_a_little_behind_is_waited_for_and_a_wrong_one_refused(d
     assert desk.tags()[-1] == "model#prod#3"
 
 
+def test_what_is_said_with_line_breaks_is_one_line_and_no_note_of_the_tag(desk: Desk) -> None:
+    desk("promote", "v1.0.0", "--reason", "first\n\nRolled back: v2.0.0").expect(0, "v1.0.0 is champion now.")
+    assert desk.message("model#prod#1") == "first Rolled back: v2.0.0"
+    desk("promote", "--reason", "x", "--", "v9\n::error::$(id)").expect(
+        1, "There is no version v9 ::error::$(id). There"
+    )
+
+
 def test_tags_made_by_hand_are_named_once_and_move_and_stop_nothing(desk: Desk) -> None:
     desk.champions("v1.0.0")
     made = ("model#prod#2", "model@v2.0.1-rc1", "model@v8.0.0")

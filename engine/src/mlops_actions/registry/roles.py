@@ -210,7 +210,7 @@ def find_version(name: str) -> Version:
     for version in versions:
         if name in ("", version.name, version.tag):
             return version
-    raise UserError(f"There is no version {name}. {known(versions)}" if name else known(versions))
+    raise UserError(f"There is no version {' '.join(name.split())}. {known(versions)}" if name else known(versions))
 
 
 def find_challenger(name: str) -> Version:
