@@ -1,5 +1,6 @@
 """A changed model becomes a version: each step may be run again, and changes nothing then."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +140,32 @@ def test_the_number_of_a_version_that_was_withdrawn_is_not_given_again(
     said = capsys.readouterr().out
     assert "No number was taken that a tag has already, which is no version or was withdrawn: model@v1.0.1." in said
     assert "v1.0.2 is registered as model@v1.0.2." in said
+
+
+def test_two_merges_within_one_training_get_a_version_each_in_their_order(
+    merged: Path, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    later = Path(shutil.copytree(merged, tmp_path / "later"))
+    monkeypatch.chdir(later)
+    change_data(trained)
+    git("add", "data.csv.dvc")
+    git("commit", "--quiet", "--message", "The second merge")
+    git("push", "--quiet", "origin", "main")
+    second = on_origin("refs/heads/main")
+    trained.keep("export", "models/bundle.zip", b"another")
+    place(trained)
+    monkeypatch.chdir(merged)
+    version()
+    assert "main stays where it is" in capsys.readouterr().out and on_origin("refs/heads/main") == second
+    monkeypatch.chdir(later)
+    version()
+    last = on_origin("refs/heads/main")
+    assert last == on_origin("refs/tags/model@v1.0.1") and git("rev-parse", f"{last}^") == second
+    monkeypatch.chdir(merged)
+    version()
+    assert "v1.0.0 is registered as model@v1.0.0." in capsys.readouterr().out, "run again it is the same"
+    assert [str(version) for version in list_versions()] == ["v1.0.1", "v1.0.0"]
+    assert on_origin("refs/heads/main") == last
 
 
 def test_other_runs_that_are_always_faster_end_it_in_words(merged: Path, monkeypatch: pytest.MonkeyPatch) -> None:

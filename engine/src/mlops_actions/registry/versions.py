@@ -244,9 +244,9 @@ def _divide_tags() -> tuple[list[Tag], list[str]]:
     rows = [fields[at : at + len(_FIELDS)] for at in range(0, len(fields) - len(_FIELDS) + 1, len(_FIELDS))]
     texts = [[*map(_text, row)] for row in rows]
     tags = sorted(filter(None, (_tag(*row) for row in texts)), key=lambda tag: (tag.time, tag.cancels))
-    registering = [tag for tag in tags if tag.name == f"{MODEL}@{tag.version}"]
-    locks = read_blobs([f"{tag.commit}:./{LOCK}" for tag in registering])
-    made = {tag for tag, lock in zip(registering, locks, strict=True) if _is_made(tag, lock)}
+    claims = [tag for tag in tags if _has_words(tag)]
+    locks = read_blobs([f"{tag.commit}:./{LOCK}" for tag in claims])
+    made = {tag for tag, lock in zip(claims, locks, strict=True) if lock and _names_bundle(lock, tag)}
     versions, commits = {tag.version for tag in made}, {tag.commit for tag in made}
     counted = [
         tag
@@ -257,16 +257,16 @@ def _divide_tags() -> tuple[list[Tag], list[str]]:
     return counted, [name for name, *_ in texts if name not in names]
 
 
-def _is_made(tag: Tag, lock: bytes | None) -> bool:
-    """Return whether `mlops version` made a tag that registers a version, on a commit with this dvc.lock, or none."""
+def _has_words(tag: Tag) -> bool:
+    """Return whether a tag has the name, the tagger and the message by which `mlops version` registers a version."""
+    registers = tag.name == f"{MODEL}@{tag.version}"
+    return registers and tag.author == BOT[0] and tag.message.startswith(_opening(str(tag.version)))
+
+
+def _names_bundle(lock: bytes, tag: Tag) -> bool:
+    """Return whether a dvc.lock names a bundle, and with the digest that a tag gives, where it gives one."""
     digest = _DIGEST.search(tag.message)
-    return (
-        tag.author == BOT[0]
-        and tag.message.startswith(_opening(tag.version or ""))
-        and lock is not None
-        and BUNDLE.encode() in lock
-        and (digest is None or digest[1].encode() in lock)
-    )
+    return BUNDLE.encode() in lock and (digest is None or digest[1].encode() in lock)
 
 
 def _opening(version: str) -> str:
