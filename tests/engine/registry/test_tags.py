@@ -142,6 +142,10 @@ def test_what_imitates_a_version_in_part_is_none(tag: Tag) -> None:
     git("rm", "--quiet", "dvc.lock")
     git("commit", "--quiet", "--message", "Nothing was trained")
     git("tag", "--annotate", "--message=model v7.0.0: why", "model@v7.0.0", **bot)
+    Path("dvc.lock").write_text("stages: {}\n")
+    git("add", "dvc.lock")
+    git("commit", "--quiet", "--message", "Nothing but data was recorded")
+    git("tag", "--annotate", "--message=model v7.1.0: why", "model@v7.1.0", **bot)
     assert [str(version) for version in list_versions()] == ["v1.0.0"]
     with pytest.raises(UserError, match=r"^[0-9a-f]{10} records no models/bundle\.zip, so it is no version"):
         tag_version(Version("v9.0.0", git("rev-parse", "HEAD")), "why")
