@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from gto.api import show
 from mlops_actions import cli
-from mlops_actions.registry.tags import tag_version
+from mlops_actions.registry.publish import tag_version
 from mlops_actions.registry.versions import Version
 
 LOCK = """schema: '2.0'

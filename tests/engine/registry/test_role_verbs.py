@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+import mlops_actions
 import pytest
 from clones import VERSIONS, Desk, Said, git
 from gto.api import deregister
@@ -512,6 +513,24 @@ def test_in_a_workflow_the_tag_is_by_who_started_it_or_by_the_bot(
     desk("promote", "v1.0.0", "--reason", "first").expect(0)
     tagger = desk.git("for-each-ref", "--format=%(taggername) %(taggeremail)", "refs/tags/model#prod#1")
     assert tagger.startswith(author)
+
+
+def test_what_moves_versions_imports_pythons_own_library_alone(desk: Desk) -> None:
+    for words in (
+        ("promote", "v1.0.0", "--reason", "first"),
+        ("canary", "auto", "--share", "10"),
+        ("canary", "stop", "--reason", "bad"),
+        ("rollback", "--reason", "worse"),
+        ("keep", "HEAD"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-S", "-P", "-m", "mlops_actions", *words],
+            cwd=desk.path,
+            env=os.environ | {"PYTHONPATH": str(Path(mlops_actions.__file__).parents[1])},
+            capture_output=True,
+            text=True,
+        )
+        assert "Traceback" not in done.stderr and done.returncode == (words[0] == "rollback"), done.stderr
 
 
 # What else reads the roles

@@ -9,7 +9,8 @@ from clones import git, lock_bundle
 from gto.api import show
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.github import BOT
-from mlops_actions.registry.tags import annotate, tag_version
+from mlops_actions.registry.publish import tag_version
+from mlops_actions.registry.tags import annotate
 from mlops_actions.registry.versions import (
     Version,
     current_roles,

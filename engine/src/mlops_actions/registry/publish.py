@@ -15,8 +15,8 @@ from ..core.paths import BUNDLE, RECORDED
 from .keep import keep_workflows, refusal
 from .numbering import next_version
 from .outputs import locked
-from .tags import tag_version
-from .versions import Version, fetch_tags, list_versions, newest_version
+from .tags import annotate
+from .versions import Version, fetch_tags, list_versions, message_of, newest_version
 
 TRIES = 5
 
@@ -70,6 +70,18 @@ def register(commit: str, newest: Version | None) -> Version | None:
     if git("ls-remote", "origin", f"refs/tags/{made.tag}"):
         return None
     raise refusal(f"the tag {made.tag}", pushed.stderr, merge)
+
+
+def tag_version(version: Version, reason: str) -> None:
+    """Make the tag that registers a version, here only.
+
+    Raises:
+        UserError: its commit has no bundle in dvc.lock, or there is a tag of that name.
+    """
+    md5 = locked(BUNDLE, version.commit)
+    if md5 is None:
+        raise UserError(f"{version.commit[:10]} records no {BUNDLE}, so it is no version: run `mlops train` first.")
+    annotate(version.tag, version.commit, message_of(version, reason, md5), github.BOT)
 
 
 def release_commit() -> str:

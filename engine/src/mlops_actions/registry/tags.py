@@ -8,10 +8,8 @@ from dataclasses import dataclass
 from ..core.errors import UserError
 from ..core.git import git, run
 from ..core.github import BOT
-from ..core.paths import BUNDLE
 from .keep import refusal
-from .outputs import locked
-from .versions import Version, list_versions, message_of, next_tag, read_tags, tags_to_itself
+from .versions import list_versions, next_tag, read_tags, tags_to_itself
 
 PATIENCE = 30  # seconds by which clocks may differ
 
@@ -58,18 +56,6 @@ def make_tag(change: RoleChange) -> str:
     name = next_tag(change.role, change.gets)
     annotate(name, commit, change.message, tagger())
     return name
-
-
-def tag_version(version: Version, reason: str) -> None:
-    """Make the tag that registers a version, here only.
-
-    Raises:
-        UserError: its commit has no bundle in dvc.lock, or there is a tag of that name.
-    """
-    md5 = locked(BUNDLE, version.commit)
-    if md5 is None:
-        raise UserError(f"{version.commit[:10]} records no {BUNDLE}, so it is no version: run `mlops train` first.")
-    annotate(version.tag, version.commit, message_of(version, reason, md5), BOT)
 
 
 def annotate(name: str, commit: str, message: str, author: tuple[str, str]) -> None:
