@@ -6,12 +6,15 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from gto.api import register, show
+from gto.api import show
 from mlops_actions import cli
+from mlops_actions.registry.publish import tag_version
+from mlops_actions.registry.versions import Version
 
 LOCK = """schema: '2.0'
 stages:
@@ -45,6 +48,17 @@ def git(*words: str | Path, cwd: Path | None = None, **variables: str) -> str:
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
+
+
+def lock_bundle(folder: Path, md5: str) -> None:
+    """Write a dvc.lock that names the digest of a bundle."""
+    (folder / "dvc.lock").write_text(LOCK.format(md5=md5))
+
+
+def give_version(folder: Path, version: str) -> None:
+    """Tag the commit that is checked out as `mlops version` does, here alone."""
+    with chdir(folder):
+        tag_version(Version(version, git("rev-parse", "HEAD")), "why")
 
 
 def in_order(tags: Iterable[str]) -> list[str]:
@@ -147,14 +161,16 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An origin with three versions: copy it."""
     folder = tmp_path_factory.mktemp("filled")
     who = {f"GIT_{role}_{key}": key.lower() for role in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
+    work = folder / "work"
     git("init", "--quiet", "--bare", "--initial-branch=main", folder / "origin.git", cwd=folder)
-    git("clone", "--quiet", folder / "origin.git", folder / "work", cwd=folder)
-    (folder / "work/params.yaml").touch()
-    git("add", "--all", cwd=folder / "work")
-    for version in VERSIONS:
-        git("commit", "--quiet", "--allow-empty", "--message", version, cwd=folder / "work", **who)
-        register(folder / "work", "model", "HEAD", version, f"model {version}", author="bot", author_email="bot@x.org")
-    git("push", "--quiet", "--tags", "origin", "HEAD:main", cwd=folder / "work")
+    git("clone", "--quiet", folder / "origin.git", work, cwd=folder)
+    (work / "params.yaml").touch()
+    for letter, version in zip("abc", VERSIONS, strict=True):
+        lock_bundle(work, letter * 32)
+        git("add", "--all", cwd=work)
+        git("commit", "--quiet", "--message", version, cwd=work, **who)
+        give_version(work, version)
+    git("push", "--quiet", "--tags", "origin", "HEAD:main", cwd=work)
     return folder / "origin.git"
 
 
@@ -190,14 +206,14 @@ class Clone:
 
     def commit(self, md5: str) -> str:
         """Commit a lock file that records this bundle, and return the commit."""
-        (self.path / "dvc.lock").write_text(LOCK.format(md5=md5))
+        lock_bundle(self.path, md5)
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", f"Record {md5[0]}")
         return self.git("rev-parse", "HEAD")
 
     def publish(self, version: str) -> None:
         """Give HEAD a version, here alone."""
-        self.git("tag", "--annotate", "--message", version, f"model@{version}")
+        give_version(self.path, version)
 
     def versions(self) -> list[str]:
         return self.git("tag", "--list", "model@*").split()

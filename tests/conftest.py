@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from baked import Bake, Project, Share, copy_template
+from clones import give_version
 from cookiecutter.main import cookiecutter
 from pipeline import train_project
 from records import set_up_here, train_here
@@ -151,7 +152,7 @@ def released(fresh: Callable[..., Project], shared: Share) -> Project:
         set_up_here(small)
         train_here(small)
         small.commit("First model")
-        small.run("git", "tag", "--annotate", "--message=First", "model@v1.0.0")
+        give_version(small.path, "v1.0.0")
         shutil.copytree(small.path, folder / small.path.name, symlinks=True)
 
     return Project(shared("released", make) / "customer-churn")

@@ -11,6 +11,7 @@ from unittest import mock
 import pytest
 import yaml
 from baked import Project, Share
+from clones import give_version
 from mlops_actions import cli
 from mlops_actions.core.config import load_config
 from mlops_actions.core.paths import BUNDLE, LOCK
@@ -32,7 +33,7 @@ def record_bundle(project: Project) -> None:
 def tag_version(project: Project, version: str) -> None:
     """Give what is there a version, here alone."""
     project.commit(version)
-    project.run("git", "tag", "--annotate", f"--message={version}", f"model@{version}")
+    give_version(project.path, version)
 
 
 def retrain(project: Project) -> None:

@@ -158,3 +158,15 @@ def place(trained: Trained) -> None:
         file = Path(".dvc/cache/files/md5", digest[:2], digest[2:])
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Trained:
+    return make_trained(tmp_path / "bundle.zip")
+
+
+@pytest.fixture
+def merged(unpublished: Path, trained: Trained) -> Path:
+    """The clone in which a merge was trained."""
+    place(trained)
+    return unpublished

@@ -483,3 +483,30 @@ def test_training_interrupted_or_killed_in_a_stage_and_a_second_one_beside_it_en
     assert yaml.safe_load(project.read("dvc.lock")) == yaml.safe_load(lock)
     project.write("dvc.lock", lock)  # in which the stages have another order
     assert_whole(project)
+
+
+LEFT_OUT = {"the data": DATA, "the results": "models/bundle.zip"}
+
+
+@pytest.mark.parametrize("path", LEFT_OUT.values(), ids=LEFT_OUT)
+def test_a_record_that_was_merged_without_its_objects_ends_in_words_before_anything_is_published(
+    team: Team, path: str, tmp_path: Path
+) -> None:
+    shutil.copytree(team.origin, tmp_path / "origin.git")
+    fork = team.user(f"fork-{Path(path).name}")
+    fork.run("git", "remote", "set-url", "origin", f"file://{tmp_path}/origin.git")
+    if path == DATA:
+        fork.run("git", "switch", "--quiet", "more")
+        edited = fork.read(f"{DATA}.dvc").replace(recorded(fork)[DATA], "d" * 32)
+        fork.write(f"{DATA}.dvc", edited)
+    else:
+        fork.write("dvc.lock", fork.read("dvc.lock").replace(recorded(fork)[path], "d" * 32))
+    fork.commit("Merge a fork's pull request")
+    fork.run("git", "push", "--quiet", "--no-verify", "origin", "HEAD:main")
+    run("git", "clone", "--quiet", f"file://{tmp_path}/origin.git", tmp_path / "runner", cwd=tmp_path)
+    steps = (("train", "--no-run-cache"), ("compare",))
+    answers = [call_verb(tmp_path / "runner", *words) for words in steps]
+    stopped = next(answer for answer in answers if answer.code)
+    told = f"{path} is not in the store of origin: run `mlops push` where the data is."
+    assert stopped.code == 1 and stopped.err.splitlines()[-1].endswith(told)
+    assert stopped is answers[0 if path == DATA else 1]

@@ -1,6 +1,7 @@
 """What GitHub reads besides the generated workflows is valid, and the names in it exist."""
 
 import json
+import re
 
 import yaml
 from baked import TEMPLATE, Bake, run
@@ -45,6 +46,18 @@ def test_the_rulesets_require_checks_that_run_and_protect_what_is_made_once(bake
     assert branches["conditions"]["ref_name"]["include"] == ["refs/heads/releases/*"]
     for kept in (tags, branches):
         assert {rule["type"] for rule in kept["rules"]} == {"deletion", "non_fast_forward", "update"}, "made once, kept"
+
+
+def test_the_ruleset_for_those_who_have_an_app_is_for_the_same_tags_and_lets_only_the_app_make_them(bake: Bake) -> None:
+    tags = json.loads(bake().read(".github/rulesets/tags.json"))
+    (text,) = re.findall(r"<<'JSON'\n(.*?)\n *JSON\n", (TEMPLATE / "docs/publish.md").read_text(), re.S)
+    shown = json.loads(text)
+    assert shown.keys() == tags.keys() and (shown["target"], shown["conditions"]) == (
+        tags["target"],
+        tags["conditions"],
+    )
+    assert shown["rules"] == [{"type": "creation"}]
+    assert [actor["actor_type"] for actor in shown["bypass_actors"]] == ["Integration"]
 
 
 def test_nobody_is_made_a_code_owner_who_may_be_an_organisation(bake: Bake) -> None:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from clones import give_version
 from desk import Desk, bump_checkout, find_run, hand_over
 from local_github import LocalGitHub, Repository, Run, read_yaml
 from local_github.events import workflow_run_event
@@ -24,7 +25,7 @@ def deployed(published: Repository, clone: Clone) -> Repository:
     published.disabled = {"checks", "retrain"}
     desk = clone(published)
     desk.run("git", "commit", "--quiet", "--no-verify", "--allow-empty", "--message", "The next version")
-    desk.run("gto", "register", "model", "HEAD", "--version", "v1.1.0")
+    give_version(desk.path, "v1.1.0")
     desk.run("git", "push", "--quiet", "--no-verify", "origin", "model@v1.1.0")
     bump_checkout(desk)
     desk.push_quietly()

@@ -64,13 +64,39 @@ def test_a_publish_that_dies_at_every_write_in_turn_ends_as_an_undisturbed_one(
     writes = [(PUSH, answered) for _ in range(4) for answered in (False, True)]
     writes += [(r"POST .*/releases$", False), (r"POST .*/releases$", True)]
     writes += [(rf"POST .*/assets\?.*name={name}", name == "bundle.zip") for name in ASSETS]
-    writes += [("DELETE .*/assets/", True), (r"PATCH .*/releases/\d+$", False), (r"PATCH .*/releases/\d+$", True)]
+    writes += [
+        (rf"{method} .*/releases/\d+$", answered) for method in ("DELETE", "PATCH") for answered in (False, True)
+    ]
     for call, answered in writes:
         with hub.killing_runs(at_call=call, answered=answered):
             run = runner().publish()
         assert run.conclusion == "cancelled", f"{call} was never made:\n{run.log}"
     assert runner().publish().conclusion == "success"
     assert state(published) == state(undisturbed)
+
+
+def test_what_a_killed_run_drafted_is_not_released_as_the_next_commits(
+    hub: LocalGitHub, published: Repository, runner: Callable[..., Runner]
+) -> None:
+    killed = runner()
+    later = runner(killed.tree)
+    follow(later)
+    forge_model(later.tree)
+    with hub.killing_runs(at_call=r"POST .*/assets\?.*name=schema\.yaml"):
+        assert killed.publish().conclusion == "cancelled"
+    left = next(release for release in published.releases() if release["draft"])
+    assert left["tag_name"] == "model@v1.1.0" and "starter" in [asset["state"] for asset in left["assets"]]
+    published.bare.git("update-ref", "-d", "refs/tags/model@v1.1.0")
+    run = later.publish()
+    assert run.conclusion == "success" and is_complete(published, "v1.1.0"), run.log
+    release, commit = published.releases()[0], published.bare.resolve("model@v1.1.0")
+    assert published.bare.contains(str(commit), Desk(published, later.tree, OWNER).run("git", "rev-parse", "HEAD"))
+    assert f"Trained from commit `{commit}`" in release["body"]
+    assert published.asset("model@v1.1.0", "MODEL_CARD.md").read_text() == release["body"]
+    published.asset("model@v1.1.0", "metrics.json").write_text("{}")
+    again = later.publish()
+    assert again.conclusion == "failure" and "Traceback" not in again.log
+    assert f"has other bytes than {str(commit)[:10]} makes: metrics.json. Find out who" in again.log
 
 
 def test_a_publish_that_dies_when_it_attested_or_released_is_taken_up_again(

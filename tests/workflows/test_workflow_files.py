@@ -1,6 +1,8 @@
 """The generated workflows say what GitHub, its linters and a careful reader ask for."""
 
+import os
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -178,6 +180,42 @@ def test_each_step_is_one_command_that_nothing_is_pasted_into(generated: Project
         jobs = read_yaml(generated.read(f".github/workflows/{name}.yml"))["jobs"]
         commands = [step["run"] for step in jobs[name]["steps"] if "run" in step]
         assert commands and all(re.match(r"mlops \w+", command) for command in commands)
+
+
+HOSTILE = [
+    'it\'s "here"; touch evil; "',
+    "$(touch evil) `touch evil` ${HOME} !!",
+    "one\ntouch evil\n::error::two",
+    "--help",
+    "* ~ \\ ${{ github.token }}",
+]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_whatever_a_person_or_a_variable_says_reaches_each_command_as_one_word(
+    generated: Project, tmp_path: Path, value: str
+) -> None:
+    for name in ("mlops", "docker"):
+        (tmp_path / name).write_text("#!/bin/sh\nprintf '%s\\0' \"$@\" > words\n")
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "work").mkdir()
+    named = 0
+    for step in all_steps(generated):
+        command, words = step.get("run", ""), tmp_path / "work/words"
+        if not command.startswith(("mlops ", "docker ")):
+            continue
+        given = dict.fromkeys(["GITHUB_ACTOR", *step.get("env", {})], value)
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path), **given}
+        done = subprocess.run(
+            ["bash", "-e", "-c", command], cwd=tmp_path / "work", env=environment, capture_output=True
+        )
+        assert done.returncode == 0 and not done.stderr, (command, done.stderr)
+        plain = re.sub(r" <<< .*", "", command)
+        wanted = [re.sub(r"\$\w+", lambda _: value, word.replace('"', "")) for word in plain.split()[1:]]
+        assert words.read_text().split("\0")[:-1] == wanted
+        assert [path.name for path in (tmp_path / "work").iterdir()] == ["words"]
+        named += value in wanted or any(word.endswith(f"={value}") for word in wanted)
+    assert named >= 7, "the actions of deploy, the canary's two, the image's"
 
 
 def test_the_job_that_writes_comments_runs_the_default_branch_and_installs_nothing_else(generated: Project) -> None:

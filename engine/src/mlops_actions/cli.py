@@ -221,7 +221,7 @@ def keep(args: argparse.Namespace) -> int:
 
 def release(args: argparse.Namespace) -> int:
     """Publish the GitHub Release of this commit's version: at once, or in two steps with an attestation between."""
-    from .registry.publish import release
+    from .registry.release import release
 
     release(args.prepare, args.prepared)
     return 0

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from baked import Project, bare_project
+from clones import give_version, lock_bundle
 from mlops_actions import cli
 from mlops_actions.core.errors import UserError
 from mlops_actions.data.prediction_log.journal import write_records
@@ -30,11 +31,12 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """A project with two versions and a log of both, whose second one is no canary yet."""
     project = bare_project(tmp_path_factory.mktemp("versions") / "shop", PARAMS)
     project.run("git", "init", "--quiet")
+    lock_bundle(project.path, "a" * 32)
     project.commit("one")
-    project.run("git", "tag", "--annotate", "model@v1.0.0", "--message", "one")
+    give_version(project.path, "v1.0.0")
     project.run("git", "tag", "--annotate", "model#prod#1", "--message", "one")
     project.run("git", "commit", "--quiet", "--allow-empty", "--message", "two")
-    project.run("git", "tag", "--annotate", "model@v1.1.0", "--message", "two")
+    give_version(project.path, "v1.1.0")
     write_log(project.path / "predictions", *make_log("classification", swapped=True))
     return project
 

@@ -22,11 +22,6 @@ from mlops_actions.registry.handover import MAX_RECORD, take_handover, write_han
 from runs import CONFIG, MANIFEST, RECORD, Files, Trained, make_trained, md5, place
 
 
-@pytest.fixture
-def trained(tmp_path: Path) -> Trained:
-    return make_trained(tmp_path / "bundle.zip")
-
-
 def kept() -> Files:
     """The objects in the working directory's cache, by their digests."""
     files = Path(".dvc/cache/files/md5").glob("??/*")

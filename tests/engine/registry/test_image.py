@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from baked import Project
+from clones import give_version
 from mlops_actions.core.config import load_config
 from mlops_actions.core.errors import UserError
 from mlops_actions.registry.image import image
@@ -151,8 +152,8 @@ def test_where_nobodys_attestation_counts_none_is_asked_for(
 
 
 def test_the_newest_version_is_built_where_none_is_named(asking: Project, build: Builder) -> None:
-    asking.run("git", "tag", "--annotate", "--message=Second", "model@v1.10.0")
-    asking.run("git", "tag", "--annotate", "--message=Third", "model@v1.9.0")
+    give_version(asking.path, "v1.10.0")
+    give_version(asking.path, "v1.9.0")
     (call,) = build(asking)
     assert f"--tag={PLACE}:v1.10.0" in call["words"]
 

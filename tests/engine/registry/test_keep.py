@@ -3,15 +3,15 @@
 from pathlib import Path
 
 import pytest
-from clones import git
+from clones import git, give_version, lock_bundle
 from mlops_actions.core.errors import UserError
 from mlops_actions.registry.keep import keep, keep_workflows
-from mlops_actions.registry.tags import annotate
 
 
 @pytest.fixture
 def project(unpublished: Path) -> Path:
     """A clone whose workflows are origin's, in whose folder the test works."""
+    lock_bundle(unpublished, "a" * 32)
     change_workflow("first")
     return unpublished
 
@@ -26,7 +26,7 @@ def change_workflow(text: str) -> str:
 
 
 def register(version: str) -> None:
-    annotate(f"model@{version}", "HEAD", version, ("bot", "bot@example.org"))
+    give_version(Path(), version)
     git("push", "--quiet", "origin", f"model@{version}")
 
 

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
+import mlops_actions
 import pytest
 from clones import VERSIONS, Desk, Said, git
 from gto.api import deregister
@@ -470,6 +471,33 @@ def test_a_clock_that_is_a_little_behind_is_waited_for_and_a_wrong_one_refused(d
     assert desk.tags()[-1] == "model#prod#3"
 
 
+def test_what_is_said_with_line_breaks_is_one_line_and_no_note_of_the_tag(desk: Desk) -> None:
+    desk("promote", "v1.0.0", "--reason", "first\n\nRolled back: v2.0.0").expect(0, "v1.0.0 is champion now.")
+    assert desk.message("model#prod#1") == "first Rolled back: v2.0.0"
+    desk("promote", "--reason", "x", "--", "v9\n::error::$(id)").expect(
+        1, "There is no version v9 ::error::$(id). There"
+    )
+
+
+def test_tags_made_by_hand_are_named_once_and_move_and_stop_nothing(desk: Desk) -> None:
+    desk.champions("v1.0.0")
+    made = ("model#prod#2", "model@v2.0.1-rc1", "model@v8.0.0")
+    desk.git("commit", "--quiet", "--allow-empty", "--message", "Something else")
+    for name in made:
+        desk.git("tag", "-a", name, "-m", "by hand", GIT_COMMITTER_DATE="2099-01-01T00:00:00Z")
+        desk.git("push", "--quiet", "origin", f"refs/tags/{name}")
+    named = f"{', '.join(made)}: ignored, for a version is what `mlops version` tags"
+    said = desk("roles", "--json").expect(0, named)
+    assert json.loads(said.out)["prod"]["version"] == "v1.0.0" and said.err.count("\n") == 1
+    known = "There is no version v8.0.0. There are v2.0.0, v1.1.0, v1.0.0."
+    desk("promote", "v8.0.0", "--reason", "big").expect(1, named, known)
+    said = desk("canary", "start", "--reason", "newest").expect(
+        0, named, "v2.0.0 is canary with 10% of the traffic now."
+    )
+    assert said.err.count("ignored") == 1
+    assert desk.published() == ["model#prod#1", "model#prod#2", "model#canary#3"]
+
+
 @pytest.mark.parametrize(
     ("variables", "author"),
     [
@@ -485,6 +513,24 @@ def test_in_a_workflow_the_tag_is_by_who_started_it_or_by_the_bot(
     desk("promote", "v1.0.0", "--reason", "first").expect(0)
     tagger = desk.git("for-each-ref", "--format=%(taggername) %(taggeremail)", "refs/tags/model#prod#1")
     assert tagger.startswith(author)
+
+
+def test_what_moves_versions_imports_pythons_own_library_alone(desk: Desk) -> None:
+    for words in (
+        ("promote", "v1.0.0", "--reason", "first"),
+        ("canary", "auto", "--share", "10"),
+        ("canary", "stop", "--reason", "bad"),
+        ("rollback", "--reason", "worse"),
+        ("keep", "HEAD"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-S", "-P", "-m", "mlops_actions", *words],
+            cwd=desk.path,
+            env=os.environ | {"PYTHONPATH": str(Path(mlops_actions.__file__).parents[1])},
+            capture_output=True,
+            text=True,
+        )
+        assert "Traceback" not in done.stderr and done.returncode == (words[0] == "rollback"), done.stderr
 
 
 # What else reads the roles

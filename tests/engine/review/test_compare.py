@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 import yaml
 from baked import Project
+from clones import give_version
 from duels import Verdict, champion_of, record, retrain
 from mlops_actions.core import github
 from mlops_actions.core.config import Config, load_config
@@ -141,7 +142,7 @@ def test_a_version_a_branch_and_a_commit_may_name_the_same_model_which_is_called
     duel: Project,
 ) -> None:
     commit = champion_of(duel).commit
-    duel.run("git", "tag", "--annotate", "--message=First", "model@v1.0.0")
+    give_version(duel.path, "v1.0.0")
     duel.run("git", "branch", "tuned")
     for name, kind in (("v1.0.0", "champion"), ("tuned", "named"), (commit, "named")):
         found = find_champion(name)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from baked import bare_project
+from clones import give_version, lock_bundle
 from drawing import report_of
 from hostile import honest_report
 from mlops_actions.core import github
@@ -86,14 +87,16 @@ def test_what_an_earlier_run_left_is_gone(tmp_path: Path) -> None:
 def test_a_name_that_is_no_version_branch_or_commit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shop = bare_project(tmp_path / "shop", PARAMS.format(policy="pass"))
     shop.run("git", "init", "--quiet", "--initial-branch=main")
-    commit = shop.commit("Begin")
+    shop.commit("Begin")
     monkeypatch.chdir(shop.path)
     with pytest.raises(UserError, match=r"^v9 is no version, branch or commit: see `git tag"):
         find_champion("v9")
     with pytest.raises(UserError, match=r"^main has no trained model in its dvc\.lock: compare with"):
         find_champion("main")
-    shop.run("git", "tag", "--annotate", "--message=First", "model@v1.0.0")
+    lock_bundle(shop.path, "a" * 32)
+    commit = shop.commit("First")
+    give_version(shop.path, "v1.0.0")
     shop.run("git", "commit", "--quiet", "--allow-empty", "--message", "Second")
-    shop.run("git", "tag", "--annotate", "--message=Second", "model@v1.1.0")
+    give_version(shop.path, "v1.1.0")
     assert find_champion("v1.0.0") == Champion("v1.0.0", commit, "named")
     assert find_champion() == find_champion("v1.1.0") and find_champion().kind == "champion"

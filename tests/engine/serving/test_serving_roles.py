@@ -292,6 +292,23 @@ def watch_shadow(server: Server, rows: Rows, log: Path) -> None:
     assert {server.ask("/predict", row).status for row in rows[:20]} == {200}
 
 
+def test_tags_made_by_hand_serve_nobody_and_are_told_when_they_come(
+    origin: Origin, following: Callable[..., Any], cloned: Project
+) -> None:
+    cloned.run("git", "commit", "--quiet", "--allow-empty", "--message", "Something else")
+    with following() as server:
+        for name in ("model@v8.0.0", "model#prod#999"):
+            cloned.run("git", "tag", "--annotate", "--message=by hand", name)
+            cloned.run("git", "push", "--quiet", "--no-verify", "origin", name)
+        told = "serve: model#prod#999, model@v8.0.0: ignored, for a version is what `mlops version` tags"
+        wait_until(lambda: told in server.said())
+        assert roles(server) == {"champion": "v1.0.0"}
+        origin("canary", "start", "v1.1.0", "--share", "50", "--reason", "to try it")
+        wait_until(lambda: roles(server).get("canary") == "v1.1.0")
+        assert server.said().count(told) == 1
+    cloned.run("git", "push", "--quiet", "--no-verify", "origin", "--delete", "model@v8.0.0", "model#prod#999")
+
+
 def test_a_canary_that_refuses_what_the_champion_answers_is_cut_off_and_stays_it_where_a_server_starts_without_origin(
     origin: Origin, following: Callable[..., Any], rows: Rows, cloned: Project
 ) -> None:

@@ -1,5 +1,6 @@
 """The local GitHub itself: start it, make repositories, and let things happen."""
 
+import io
 import json
 import os
 import re
@@ -229,7 +230,12 @@ class LocalGitHub:
         pattern, answered = self.last_call
         if not pattern.search(f"{request.method} {request.target}"):
             return self._answer(request)
-        response = self._answer(request) if answered else Response.error(503, "The run is killed here.")
+        if answered:
+            response = self._answer(request)
+        else:
+            response = Response.error(503, "The run is killed here.")
+            if request.path.startswith("/api/uploads/"):  # which begins before its body has come
+                self._answer(replace(request, body=io.BytesIO(request.body.read()[:-1])))
         run.cancel()
         return response
 

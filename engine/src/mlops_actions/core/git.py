@@ -134,6 +134,20 @@ def show_file(rev: str, path: str | PurePath, cwd: Path | None = None) -> bytes 
     return done.stdout if done.returncode == 0 else None
 
 
+def read_blobs(names: list[str], cwd: Path | None = None) -> list[bytes | None]:
+    """Return the bytes of blobs, such as `COMMIT:./PATH`, in the order of `names`; None for what is not there."""
+    if not names:
+        return []
+    done = run("cat-file", "--batch", cwd=cwd, input="".join(f"{name}\n" for name in names))
+    if done.returncode:
+        raise UserError(f"`git cat-file` failed: {complaint(done.stderr)}.")
+    answers, blobs = io.BytesIO(done.stdout), list[bytes | None]()
+    for _ in names:
+        size = answers.readline().split()[-1]  # of `ID KIND SIZE`; else it is `NAME missing`
+        blobs.append(answers.read(int(size) + 1)[:-1] if size.isdigit() else None)
+    return blobs
+
+
 def check_out(commit: str, directory: Path) -> None:
     """Write the files of a commit into `directory`, which knows nothing of the repository."""
     done = run("archive", "--format=tar", commit)

@@ -96,14 +96,14 @@ def gh(*args: str, stdin: bytes | None = None, stdout: int | IO[bytes] = subproc
     return done.stdout or b""
 
 
-def download(path: str, file: Path) -> None:
+def download(path: str, file: Path, *args: str) -> None:
     """Write what the API answers to a GET of `repos/OWNER/NAME/` + `path` into a file, however large it is.
 
     Raises:
         UserError: it is refused.
     """
     with file.open("wb") as target:
-        gh("api", f"repos/{repository()}/{path}", stdout=target)
+        gh("api", f"repos/{repository()}/{path}", *args, stdout=target)
 
 
 def api(path: str, *args: str) -> Any:
@@ -116,6 +116,15 @@ def send(method: str, path: str, **fields: Any) -> Any:
     """Return what the API answers to a POST or PATCH of `fields` to `repos/OWNER/NAME/` + `path`."""
     body = json.dumps(fields).encode()
     return json.loads(gh("api", f"repos/{repository()}/{path}", f"--method={method}", "--input=-", stdin=body))
+
+
+def delete(path: str) -> None:
+    """Delete `repos/OWNER/NAME/` + `path`; what is gone already is fine."""
+    try:
+        gh("api", f"repos/{repository()}/{path}", "--method=DELETE")
+    except UserError as error:
+        if "HTTP 404" not in str(error):
+            raise
 
 
 def _variable(name: str) -> str:

@@ -7,7 +7,7 @@ a branch, `releases/<tree>`, while main's tip has that tree and the token may pu
 
 from ..core.errors import UserError
 from ..core.git import complaint, git, rev_parse, run
-from .versions import TAGS, fetch_tags
+from .versions import fetch_tags, list_versions
 
 WORKFLOWS = ".github/workflows"
 BRANCHES = "refs/heads/releases/"
@@ -21,7 +21,7 @@ def keep(rev: str) -> None:
         UserError: there is no such commit, or origin refuses a branch.
     """
     fetch_tags()
-    commits = git("for-each-ref", "--format=%(*objectname)", TAGS[0]).split()
+    commits = [version.commit for version in list_versions()]
     if rev:
         named = rev_parse(rev)
         if named is None:

@@ -4,6 +4,8 @@ first    v1.0.0
 major    the contract changed: other columns or types to send, another target, other classes to expect
 minor    the recipe changed: code, params, or the locked libraries
 patch    only the data changed: the same recipe, trained again
+
+A number that a tag has which is no version (any more) is passed over.
 """
 
 from dataclasses import dataclass
@@ -11,44 +13,67 @@ from typing import Any
 
 from ..core.paths import LOCK
 from .objects import load_yaml, wanted
-from .versions import Version
+from .versions import Version, is_taken
 
 SCHEMA = "schema.yaml"
-FIRST = "v1.0.0"
+FIRST = [1, 0, 0]
+MAJOR, MINOR, PATCH = range(3)
+NAMED = 20  # of what changed, in a tag's message
 
 
 @dataclass(frozen=True)
 class Bump:
-    """The next version's name and the reason for it, as a reader of the tag sees it."""
+    """The next version, the reason for it, as a reader of the tag sees it, and the versions whose tags were taken."""
 
-    name: str
+    version: Version
     reason: str
+    passed: list[Version]
 
 
-def next_version(newest: Version | None) -> Bump:
-    """Return the version that follows `newest` for the model that dvc.lock describes in the working tree."""
-    if newest is None:
-        return Bump(FIRST, "the first model")
-    major, minor, patch = (int(part) for part in newest.name.removeprefix("v").split("."))
-    if reason := contract_change(newest.commit):
-        return Bump(f"v{major + 1}.0.0", reason)
-    if reason := recipe_change(newest.commit):
-        return Bump(f"v{major}.{minor + 1}.0", reason)
-    return Bump(f"v{major}.{minor}.{patch + 1}", "new data, the same recipe")
+def next_version(newest: Version | None, commit: str) -> Bump:
+    """Return the version after `newest` that `commit` becomes with the model that dvc.lock describes in the tree."""
+    numbers, part, reason = FIRST, MINOR, "the first model"
+    if newest:
+        numbers = [int(number) for number in newest.name.removeprefix("v").split(".")]
+        part, reason = change_since(newest.commit)
+        numbers = _raised(numbers, part)
+    passed = []
+    while is_taken((version := Version("v" + ".".join(map(str, numbers)), commit)).tag):
+        passed.append(version)
+        numbers = _raised(numbers, part)
+    return Bump(version, reason, passed)
+
+
+def change_since(commit: str) -> tuple[int, str]:
+    """Return which part of the number the change since `commit` raises, and the reason."""
+    if reason := contract_change(commit):
+        return MAJOR, reason
+    if reason := recipe_change(commit):
+        return MINOR, reason
+    return PATCH, "new data, the same recipe"
 
 
 def contract_change(commit: str) -> str | None:
     """Return what a consumer must adapt to since `commit`, or None."""
     old, new = _contract(load_yaml(SCHEMA, commit)), _contract(load_yaml(SCHEMA))
     changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-    return f"the contract changed: {', '.join(changed)}" if changed else None
+    return f"the contract changed: {_named(changed)}" if changed else None
 
 
 def recipe_change(commit: str) -> str | None:
     """Return which stages are made otherwise than at `commit`, apart from their data, or None."""
     old, new = _recipes(load_yaml(LOCK, commit)), _recipes(load_yaml(LOCK))
     changed = [name for name in {**old, **new} if old.get(name) != new.get(name)]
-    return f"the recipe changed: {', '.join(changed)}" if changed else None
+    return f"the recipe changed: {_named(changed)}" if changed else None
+
+
+def _named(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"{', '.join(names[:NAMED])}{more}"
+
+
+def _raised(numbers: list[int], part: int) -> list[int]:
+    return [*numbers[:part], numbers[part] + 1, *(0 for _ in numbers[part + 1 :])]
 
 
 def _contract(schema: Any) -> dict[str, Any]:

@@ -1,27 +1,22 @@
-"""Publishing: a changed model that passed the gate becomes a version, and its version a GitHub Release.
+"""Publishing: a changed model that passed the gate becomes a version.
 
 Each step may be killed and run again. What a step makes is found again by what it was made from: the release commit
-is the same bytes for the same model, the version is the tag on that commit, the release is the one of that tag.
+is the same bytes for the same model, the version is the tag on that commit.
 """
 
 import os
-import shutil
 import tempfile
 from pathlib import Path
-from typing import Any
 
 from ..core import github
 from ..core.errors import UserError
 from ..core.git import complaint, git, run
 from ..core.paths import BUNDLE, RECORDED
-from .assets import ASSETS, CARD, write_assets
-from .attestation import beside
 from .keep import keep_workflows, refusal
 from .numbering import next_version
-from .objects import load_yaml
 from .outputs import locked
 from .tags import annotate
-from .versions import MODEL, Version, fetch_tags, list_versions, newest_version
+from .versions import Version, fetch_tags, list_versions, message_of, newest_version
 
 TRIES = 5
 
@@ -57,14 +52,17 @@ def register(commit: str, newest: Version | None) -> Version | None:
     Raises:
         UserError: origin refuses the tag for another reason.
     """
-    bump = next_version(newest)
-    made = Version(bump.name, commit)
+    bump = next_version(newest, commit)
+    made = bump.version
     merge = git("rev-parse", "HEAD")
     unkept = keep_workflows(merge)
-    annotate(made.tag, commit, f"{MODEL} {made}: {bump.reason}", github.BOT)
+    tag_version(made, bump.reason)
     pushed = run("push", "origin", f"refs/tags/{made.tag}")
     if pushed.returncode == 0:
         print(f"{made}: {bump.reason}.")
+        if bump.passed:
+            passed = ", ".join(version.tag for version in bump.passed)
+            print(f"No number was taken that a tag has already, which is no version or was withdrawn: {passed}.")
         if unkept:
             print(f"Once main has other workflows, no workflow can give {made} a role: {unkept}")
         return made
@@ -72,6 +70,18 @@ def register(commit: str, newest: Version | None) -> Version | None:
     if git("ls-remote", "origin", f"refs/tags/{made.tag}"):
         return None
     raise refusal(f"the tag {made.tag}", pushed.stderr, merge)
+
+
+def tag_version(version: Version, reason: str) -> None:
+    """Make the tag that registers a version, here only.
+
+    Raises:
+        UserError: its commit has no bundle in dvc.lock, or there is a tag of that name.
+    """
+    md5 = locked(BUNDLE, version.commit)
+    if md5 is None:
+        raise UserError(f"{version.commit[:10]} records no {BUNDLE}, so it is no version: run `mlops train` first.")
+    annotate(version.tag, version.commit, message_of(version, reason, md5), github.BOT)
 
 
 def release_commit() -> str:
@@ -119,107 +129,3 @@ def version_at(commit: str) -> Version | None:
 def is_ancestor(commit: str, of: str) -> bool:
     """Return whether `commit` is in the history of `of`."""
     return run("merge-base", "--is-ancestor", commit, of).returncode == 0
-
-
-def release(prepare: Path | None = None, prepared: Path | None = None) -> None:
-    """Publish the GitHub Release of the version that this commit's model got.
-
-    At once, or in two steps, so that its bundle can be attested between them: `prepare` is where the first one writes
-    its files, and `prepared` where the second one finds them. The workflow is told what there is to do.
-
-    Raises:
-        UserError: GitHub refuses, or the published release lacks a file.
-    """
-    ours = version_at(release_commit())
-    if ours is None:
-        print("This commit has no version of its own: nothing to release.")
-    elif prepare:
-        if prepare_release(ours, prepare):
-            github.set_output("release", str(ours))
-            ask_for_attestation(ours)
-    elif prepared:
-        publish_release(ours, prepared, os.environ.get("ATTESTATION"))
-    else:
-        with tempfile.TemporaryDirectory() as directory:
-            if prepare_release(ours, Path(directory)):
-                publish_release(ours, Path(directory))
-
-
-def prepare_release(ours: Version, directory: Path) -> bool:
-    """Write the files of a version's release into a directory; return whether they are still to be published.
-
-    Where params.yaml asks for images, the workflow is told which version to build one of.
-
-    Raises:
-        UserError: the published release lacks a file.
-    """
-    assets = write_assets(ours, directory)
-    if names_image(ours):
-        github.set_output("image", str(ours))
-    release = find_release(ours)
-    if release and not release["draft"]:
-        require_complete(release, assets)
-        print(f"{release['html_url']} is published already.")
-        return False
-    return True
-
-
-def names_image(version: Version) -> bool:
-    """Return whether the params.yaml of a version names the place of its image."""
-    serving = (load_yaml("params.yaml", version.commit) or {}).get("serving") or {}
-    return bool(serving.get("image"))
-
-
-def ask_for_attestation(ours: Version) -> None:
-    """Have the workflow attest the bundle, or say why it is left out."""
-    wanted = os.environ.get("ATTEST")
-    if wanted == "false":
-        print(f"The release of {ours} is not attested: the repository variable ATTEST is false.")
-    elif wanted != "true" and github.event().get("repository", {}).get("private", True):
-        print(
-            f"The release of {ours} is not attested: GitHub attests for private repositories in its plan Enterprise "
-            "Cloud only. If yours has it: `gh variable set ATTEST --body true`."
-        )
-    else:
-        github.set_output("attest", str(ours))
-
-
-def publish_release(ours: Version, directory: Path, attestation: str | None = None) -> None:
-    """Bring the release of a version to its end, from wherever an earlier run left it: draft, upload, publish.
-
-    Raises:
-        UserError: GitHub refuses, or the files are not there.
-    """
-    assets = [directory / name for name in ASSETS]
-    if lacking := [str(asset) for asset in assets if not asset.exists()]:
-        raise UserError(f"there is no {', '.join(lacking)}: run `mlops release --prepare {directory}` first.")
-    if attestation:
-        assets.append(beside(directory / Path(BUNDLE).name))
-        shutil.copyfile(attestation, assets[-1])
-    release = find_release(ours)
-    if release is None:
-        notes = f"--notes-file={directory / CARD}"
-        gh_release("create", ours, "--draft", "--verify-tag", f"--title={MODEL} {ours}", notes)
-    elif not release["draft"]:
-        print(f"{release['html_url']} is published already.")
-        return
-    gh_release("upload", ours, "--clobber", *map(str, assets))
-    gh_release("edit", ours, "--draft=false")
-    print(f"Published {github.server_url()}/{github.repository()}/releases/tag/{ours.tag}")
-
-
-def find_release(of: Version) -> dict[str, Any] | None:
-    """Return the GitHub Release of a version, a draft included, or None."""
-    return next((release for release in github.api("releases?per_page=100") if release["tag_name"] == of.tag), None)
-
-
-def require_complete(release: dict[str, Any], assets: list[Path]) -> None:
-    """Raise a UserError where a published release lacks one of `assets`."""
-    there = {asset["name"] for asset in release["assets"]}
-    if lacking := [asset.name for asset in assets if asset.name not in there]:
-        raise UserError(f"{release['html_url']} lacks {', '.join(lacking)}: delete that release and run this again.")
-
-
-def gh_release(verb: str, of: Version, *args: str) -> None:
-    """Run `gh release VERB` on a version's release."""
-    github.gh("release", verb, of.tag, f"--repo={github.repository()}", *args)

@@ -6,12 +6,10 @@ Each fetches origin's tags first. One that is run again finds what it did, says 
 from collections.abc import Callable
 
 from ..core.errors import UserError
-from ..core.git import git
 from .tags import RoleChange, push_changes
 from .versions import (
     CANARY_ROLE,
     CHAMPION_ROLE,
-    MODEL,
     SHADOW_ROLE,
     Assignment,
     Version,
@@ -19,6 +17,7 @@ from .versions import (
     fetch_tags,
     list_assignments,
     list_versions,
+    read_tags,
 )
 
 TITLES = {CHAMPION_ROLE: "champion", CANARY_ROLE: "canary", SHADOW_ROLE: "shadow"}
@@ -115,7 +114,7 @@ def start_new_canary(share: float) -> None:
             f"No version was promoted yet, so {champion.version}, the newest, is champion, and no canary is started. "
             f"Once `mlops promote {champion.version}` was run, later versions begin as canaries."
         )
-    elif git("tag", "--list", f"{MODEL}#*", "--points-at", versions[0].commit):
+    elif any(tag.role and tag.commit == versions[0].commit for tag in read_tags()):
         print(f"{versions[0]}, the newest version, has or had a role already: no canary is started.")
     else:
         give(CANARY_ROLE, versions[0].name, "A new version", share=share)
@@ -211,7 +210,7 @@ def find_version(name: str) -> Version:
     for version in versions:
         if name in ("", version.name, version.tag):
             return version
-    raise UserError(f"There is no version {name}. {known(versions)}" if name else known(versions))
+    raise UserError(f"There is no version {' '.join(name.split())}. {known(versions)}" if name else known(versions))
 
 
 def find_challenger(name: str) -> Version:

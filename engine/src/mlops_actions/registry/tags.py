@@ -9,7 +9,7 @@ from ..core.errors import UserError
 from ..core.git import git, run
 from ..core.github import BOT
 from .keep import refusal
-from .versions import MODEL, TAGS, list_versions, next_number, tags_to_itself
+from .versions import list_versions, next_tag, read_tags, tags_to_itself
 
 PATIENCE = 30  # seconds by which clocks may differ
 
@@ -53,7 +53,7 @@ def make_tag(change: RoleChange) -> str:
     commit = next((version.commit for version in list_versions() if version.name == change.version), None)
     if commit is None:
         raise UserError(f"{change.version} is no version any more: see `mlops roles`, then run this again.")
-    name = f"{MODEL}#{change.role}{'' if change.gets else '!'}#{next_number()}"
+    name = next_tag(change.role, change.gets)
     annotate(name, commit, change.message, tagger())
     return name
 
@@ -65,7 +65,8 @@ def annotate(name: str, commit: str, message: str, author: tuple[str, str]) -> N
         UserError: there is a tag of that name.
     """
     identity = dict(zip(("GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL"), author, strict=True))
-    git("tag", "--annotate", "--no-sign", "--cleanup=whitespace", f"--message={message}", name, commit, env=identity)
+    options = ("--annotate", "--no-sign", "--cleanup=whitespace", "--file=-")
+    git("tag", *options, name, commit, input=message, env=identity)
 
 
 def tagger() -> tuple[str, str]:
@@ -90,14 +91,13 @@ def await_clock() -> None:
     Raises:
         UserError: the clock is far behind.
     """
-    newest = git(
-        "for-each-ref", "--sort=-taggerdate", "--count=1", "--format=%(taggerdate:unix) %(refname:lstrip=2)", TAGS[1]
-    )
-    second, _, name = newest.partition(" ")
-    wait = int(second or 0) + 1 - time.time()
+    newest = max((tag for tag in read_tags() if tag.role), key=lambda tag: tag.time, default=None)
+    if newest is None:
+        return
+    wait = newest.time.timestamp() + 1 - time.time()
     if wait > PATIENCE:
         raise UserError(
-            f"By this clock {name} was made {wait:.0f} seconds from now, and a tag of now would not count after it: "
-            "set the clock right or, where that tag's time is wrong, delete it on origin."
+            f"By this clock {newest.name} was made {wait:.0f} seconds from now, and a tag of now would not count after "
+            "it: set the clock right or, where that tag's time is wrong, delete it on origin."
         )
     time.sleep(max(0.0, wait))

@@ -1,7 +1,12 @@
 """The model's versions, annotated tags `model@v1.2.3`, and the roles given to them, `model#prod#1`.
 
-The tags are named and counted as GTO does it, so that `gto show` agrees; git alone reads and writes them, as the jobs
-that may push them install no third party's package that they can do without.
+The tags are named and counted as GTO does it; git alone reads and writes them, as the jobs that may push them install
+no third party's package that they can do without.
+
+A version is what `mlops version` made, so of the tags that look like one only these count: annotated by the bot, with
+the version in the first line of the message, on a commit whose dvc.lock names a bundle, and with the digest that the
+message gives of it, where it gives one. (Earlier engines gave none.) A role counts on such a version. Whatever else
+somebody made by hand is named and ignored. Who imitates all of that is stopped by an attestation alone.
 """
 
 import datetime as dt
@@ -14,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.errors import UserError
-from ..core.git import complaint, git, remote_url, run_briefly
+from ..core.git import complaint, git, read_blobs, remote_url, run_briefly
+from ..core.github import BOT
+from ..core.paths import BUNDLE, LOCK
 
 MODEL = "model"
 CHAMPION_ROLE = "prod"
@@ -24,11 +31,15 @@ ROLES = (CHAMPION_ROLE, CANARY_ROLE, SHADOW_ROLE)
 TAGS = (f"refs/tags/{MODEL}@*", f"refs/tags/{MODEL}#*")
 PATIENCE = 10  # seconds that origin has to tell its tags where they are wanted, not needed
 
-_NUMBER = r"(?:0|[1-9]\d*)"
+NAMED = 10  # ignored tags, in one sentence
+HUGE = 10**9  # a number that is not counted on from
+
+_NUMBER = r"(?:0|[1-9]\d{0,8})"
 _NAME = re.compile(
     rf"{MODEL}(?:@(?P<version>v{_NUMBER}\.{_NUMBER}\.{_NUMBER})|#(?P<role>[a-zA-Z0-9](?:[\w/-]*[a-zA-Z0-9])?))"
-    r"(?P<cancels>!?)(?:#(?P<number>\d+))?"
+    r"(?P<cancels>!?)(?:#(?P<number>\d{1,18}))?"
 )
+_DIGEST = re.compile(r"\n\nBundle: md5 ([0-9a-f]{32})$")
 _FIELDS = ("refname:lstrip=2", "*objectname", "taggerdate:unix", "taggername", "contents")
 
 
@@ -101,6 +112,7 @@ def fetch_tags() -> None:
         gone = sorted(before - _tags())
     if gone:
         print(f"{', '.join(gone)}: not on origin, and so dropped here.", file=sys.stderr)
+    _name_ignored()
 
 
 def refresh_tags() -> bool:
@@ -114,6 +126,7 @@ def refresh_tags() -> bool:
         complete = _bring_tags("origin")
     if remote_url("upstream") is not None and not git("tag", "--list", f"{MODEL}@*"):
         complete = _bring_tags("upstream")
+    _name_ignored()
     return complete
 
 
@@ -125,6 +138,19 @@ def _bring_tags(remote: str) -> bool:
         left = f"by those of the last fetch the champion is {champion}" if champion else "none is here"
         print(f"The version tags of {remote} were not fetched ({complaint(fetched.stderr)}): {left}.", file=sys.stderr)
     return not fetched.returncode
+
+
+def describe_ignored() -> str:
+    """Return the sentence that names the tags which look like a version or a role and are none, or ""."""
+    ignored = _divide_tags()[1]
+    names = ", ".join(ignored[:NAMED]) + (f" and {len(ignored) - NAMED} more" if len(ignored) > NAMED else "")
+    why = "a version is what `mlops version` tags, and a role counts on such a version alone"
+    return f"{names}: ignored, for {why}." if ignored else ""
+
+
+def _name_ignored() -> None:
+    if sentence := describe_ignored():
+        print(sentence, file=sys.stderr)
 
 
 def is_shallow() -> bool:
@@ -187,19 +213,64 @@ def current_roles() -> dict[str, Assignment]:
 
 
 def read_tags() -> list[Tag]:
-    """Return the model's annotated tags, the oldest first; of two at once the one that takes back is the later."""
+    """Return the model's tags that count, the oldest first; of two at once the one that takes back is the later."""
+    return _divide_tags()[0]
+
+
+def message_of(version: Version, reason: str, md5: str) -> str:
+    """Return the message of the tag that registers a version, whose bundle has this MD5."""
+    return f"{_opening(version.name)}{' '.join(reason.split())}\n\nBundle: md5 {md5}"
+
+
+def is_taken(tag: str) -> bool:
+    """Return whether no tag of this name can be made, whoever made the one that is in the way."""
+    return bool(git("for-each-ref", "--count=1", f"refs/tags/{tag}"))
+
+
+def next_tag(role: str, gets: bool) -> str:
+    """Return the name of the next tag that gives a role or takes it; no number that somebody made up is the last."""
+    names = (_NAME.fullmatch(name) for name in _tags())
+    numbers = (int(parsed["number"]) for parsed in names if parsed and parsed["number"])
+    number = max((number for number in numbers if number < HUGE), default=0) + 1
+    while is_taken(tag := f"{MODEL}#{role}{'' if gets else '!'}#{number}"):
+        number += 1
+    return tag
+
+
+def _divide_tags() -> tuple[list[Tag], list[str]]:
+    """Return the tags that count, the oldest first, and the names of those that do not."""
     layout = "".join(f"%({field})%00" for field in _FIELDS)
     fields = git("for-each-ref", f"--format={layout}", *TAGS).split("\0")
     rows = [fields[at : at + len(_FIELDS)] for at in range(0, len(fields) - len(_FIELDS) + 1, len(_FIELDS))]
-    tags = [_tag(*map(_text, row)) for row in rows]
-    return sorted((tag for tag in tags if tag), key=lambda tag: (tag.time, tag.cancels))
+    texts = [[*map(_text, row)] for row in rows]
+    tags = sorted(filter(None, (_tag(*row) for row in texts)), key=lambda tag: (tag.time, tag.cancels))
+    claims = [tag for tag in tags if _has_words(tag)]
+    locks = read_blobs([f"{tag.commit}:./{LOCK}" for tag in claims])
+    made = {tag for tag, lock in zip(claims, locks, strict=True) if lock and _names_bundle(lock, tag)}
+    versions, commits = {tag.version for tag in made}, {tag.commit for tag in made}
+    counted = [
+        tag
+        for tag in tags
+        if tag in made or (tag.cancels and tag.version in versions) or (tag.role and tag.commit in commits)
+    ]
+    names = {tag.name for tag in counted}
+    return counted, [name for name, *_ in texts if name not in names]
 
 
-def next_number() -> int:
-    """Return the number that the next tag gets which gives or takes a role."""
-    names = git("for-each-ref", "--format=%(refname:lstrip=2)", *TAGS).splitlines()
-    numbers = [int(parsed["number"]) for name in names if (parsed := _NAME.fullmatch(name)) and parsed["number"]]
-    return max(numbers, default=0) + 1
+def _has_words(tag: Tag) -> bool:
+    """Return whether a tag has the name, the tagger and the message by which `mlops version` registers a version."""
+    registers = tag.name == f"{MODEL}@{tag.version}"
+    return registers and tag.author == BOT[0] and tag.message.startswith(_opening(str(tag.version)))
+
+
+def _names_bundle(lock: bytes, tag: Tag) -> bool:
+    """Return whether a dvc.lock names a bundle, and with the digest that a tag gives, where it gives one."""
+    digest = _DIGEST.search(tag.message)
+    return BUNDLE.encode() in lock and (digest is None or digest[1].encode() in lock)
+
+
+def _opening(version: str) -> str:
+    return f"{MODEL} {version}: "
 
 
 def _text(field: str) -> str:
@@ -208,11 +279,14 @@ def _text(field: str) -> str:
 
 
 def _tag(name: str, commit: str, time: str, author: str, message: str) -> Tag | None:
-    """Return the tag; None for one that is not annotated or has another name, which GTO does not count either."""
+    """Return the tag; None for one that is not annotated, has another name, or is of a year that there will not be."""
     parsed = _NAME.fullmatch(name)
     if parsed is None or not commit:
         return None
-    when = dt.datetime.fromtimestamp(int(time or 0), dt.UTC)
+    try:
+        when = dt.datetime.fromtimestamp(int(time or 0), dt.UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
     return Tag(name, commit, when, author, message, parsed["version"], parsed["role"], bool(parsed["cancels"]))
 
 
@@ -238,7 +312,8 @@ def _assignments(tags: list[Tag]) -> list[Assignment]:
 
 
 def _assignment(role: str, version: str, tag: Tag) -> Assignment:
-    note = re.search(r"\n+(Share|Rolled back): (\S+)$", tag.message)
+    message = _DIGEST.sub("", tag.message)
+    note = re.search(r"\n+(Share|Rolled back): (\S+)$", message)
     kind, value = note.groups() if note else ("", "")
     return Assignment(
         role=role,
@@ -247,7 +322,7 @@ def _assignment(role: str, version: str, tag: Tag) -> Assignment:
         commit=tag.commit,
         time=tag.time,
         author=tag.author,
-        reason=tag.message[: note.start()] if note else tag.message,
+        reason=message[: note.start()] if note else message,
         share=_percent(value) if kind == "Share" else None,
         rolled_back=value if kind == "Rolled back" else None,
     )

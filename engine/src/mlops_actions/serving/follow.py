@@ -29,6 +29,7 @@ from ..registry.versions import (
     Assignment,
     Version,
     current_roles,
+    describe_ignored,
     fetch_tags,
 )
 from .state import Served, State, read_state, write_state
@@ -45,7 +46,7 @@ class Follower(threading.Thread):
         self.seconds, self._ended = seconds, threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         self._seen: bytes | None = None
-        self._said = ""
+        self._said = self._noted = ""
 
     def run(self) -> None:
         """Look until the end; origin may be away for a while."""
@@ -71,12 +72,20 @@ class Follower(threading.Thread):
             _, errors = self._process.communicate()
             self._seen = None if self._process.returncode else listed.stdout
             self._say(errors.decode(errors="replace").strip() if self._process.returncode else "")
+            if not self._process.returncode:
+                self._note(describe_ignored())
 
     def _say(self, problem: str) -> None:
         """Print a problem once; "" is that there is none."""
         if problem not in ("", self._said) and not self._ended.is_set():
             print(f"serve: the roles cannot be followed now, and what was served goes on: {problem}", flush=True)
         self._said = problem
+
+    def _note(self, note: str) -> None:
+        """Print once what follows from the tags besides the roles; "" is nothing."""
+        if note not in ("", self._noted):
+            print(f"serve: {note}", flush=True)
+        self._noted = note
 
 
 def find_state() -> State:

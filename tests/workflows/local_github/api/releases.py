@@ -47,8 +47,9 @@ def describe(hub: "LocalGitHub", repository: "Repository", release: dict[str, An
     shown["upload_url"] = f"{assets}{{?name,label}}"
     shown["immutable"] = not shown["draft"]
     for asset in shown["assets"]:
-        digest = hashlib.sha256(hub.asset(asset["id"]).read_bytes()).hexdigest()
-        asset["digest"] = f"sha256:{digest}"
+        file = hub.asset(asset["id"])
+        asset["state"] = "uploaded" if file.exists() else "starter"
+        asset["digest"] = f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}" if file.exists() else None
         asset["browser_download_url"] = f"{page}/download/{shown['tag_name']}/{asset['name']}"
     return shown
 
@@ -124,7 +125,7 @@ def delete_release(hub: "LocalGitHub", repository: "Repository", request: Reques
 
 @route("POST", "/releases/{release}/assets", "contents", "write")
 def upload_asset(hub: "LocalGitHub", repository: "Repository", request: Request, release: str) -> Response:
-    """The new asset; a published release takes none, for it is immutable."""
+    """The new asset, a `starter` where its bytes are cut off; a published release takes none, for it is immutable."""
     found = next((one for one in list_all(hub, repository) if str(one["id"]) == release), None)
     if found is None:
         return Response.error(404, "Not Found")
@@ -135,7 +136,7 @@ def upload_asset(hub: "LocalGitHub", repository: "Repository", request: Request,
     content = request.body.read()
     with hub.lock:
         answer = pass_on(hub, request, request.path.removeprefix("/api/uploads"), content)
-        if answer.status == 201:
+        if answer.status == 201 and len(content) == int(request.headers["Content-Length"]):
             hub.asset(json.loads(answer.content)["id"]).write_bytes(content)
     return answer
 
