@@ -116,7 +116,7 @@ def complaint(stderr: bytes) -> str:
     line = (marked or lines or ["it gave no reason"])[-1]
     for prefix in ("! ", "fatal: ", "error: ", "ERROR: "):
         line = line.removeprefix(prefix)
-    return line.rstrip(".")
+    return shown(line.rstrip("."))
 
 
 def rev_parse(rev: str, cwd: Path | None = None) -> str | None:
@@ -153,8 +153,8 @@ def list_files(rev: str | None = None, cwd: Path | None = None) -> list[str]:
 
 
 def shown(url: str) -> str:
-    """`url` without a password in it, to be printed."""
-    return re.sub(r"(?<=//)[^/@]*@", "", url)
+    """Return a URL, or a text with URLs in it, without their logins, to be printed."""
+    return re.sub(r"(?<=//)[^/\s'\"]*@", "", url)
 
 
 def remote_url(name: str = "origin", cwd: Path | None = None, push: bool = False) -> str | None:
