@@ -10,10 +10,14 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 
-from .errors import UserError
+from .errors import UserError, disk_full
 
 Config = Iterable[tuple[str, str]]
 
+PATIENCE = 60  # seconds without a byte, after which a server is left
+
+_ASKS_A_SERVER = ("clone", "fetch", "ls-remote", "push")
+_FULL = re.compile(rb"^(?!remote: ).*(No space left on device|Disk quota exceeded|Out of diskspace)", re.MULTILINE)
 # What git sets for its hooks: a command started from a hook must find its repository by its directory.
 _HOOK_VARIABLES = (
     "GIT_DIR",
@@ -50,12 +54,14 @@ def run(
     env: Mapping[str, str] | None = None,
     config: Config = (),
 ) -> subprocess.CompletedProcess[bytes]:
-    """Return the finished process of `git ARGS`, whatever its exit code."""
+    """Return the finished process of `git ARGS`, whatever its exit code; a full disk is a UserError."""
     if isinstance(input, str):
         input = input.encode()
     # Without input stdin is closed: git must not eat what a hook or a pipe meant for somebody else.
     with start(*args, cwd=cwd, env=env, config=config, reads=input is not None) as process:
         output, errors = process.communicate(input)
+    if process.returncode and _FULL.search(errors):
+        raise disk_full((env or {}).get("GIT_DIR") or cwd or Path.cwd())
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
@@ -88,7 +94,8 @@ def start(
     `alone` starts it in a session of its own.
     """
     stdin = subprocess.PIPE if reads else subprocess.DEVNULL
-    variables = _environment(env or {}, config)
+    defaults = _patience(cwd, env) if args[0] in _ASKS_A_SERVER else []
+    variables = _environment(env or {}, [*defaults, *config])
     command = ["git", *map(str, args)]
     try:
         return subprocess.Popen(
@@ -110,6 +117,8 @@ def start(
 
 def complaint(stderr: bytes) -> str:
     """Return the line of git's own words that tells why it failed, without the advice around it."""
+    if slow := re.search(rb"Less than \d+ bytes/sec transferred the last \d+ seconds", stderr):
+        return f"the server was left, as it stalls (http.lowSpeedTime): {slow[0].decode().lower()}"
     lines = [line.strip() for line in stderr.decode(errors="replace").splitlines() if line.strip()]
     marked = [line for line in lines if line.startswith("!")]
     marked = marked or [line for line in lines if line.lower().startswith(("fatal: ", "error: "))]
@@ -177,6 +186,17 @@ def access_config(cwd: Path | None = None) -> list[tuple[str, str]]:
         if scope in ("local", "worktree"):
             pairs.append((key, value))
     return pairs
+
+
+def _patience(cwd: Path | None, env: Mapping[str, str] | None) -> list[tuple[str, str]]:
+    """Return the configuration by which git leaves a server that stalls, without what the user configured."""
+    ssh = f"ssh -o ConnectTimeout={PATIENCE} -o ServerAliveInterval={PATIENCE / 3:.0f} -o ServerAliveCountMax=3"
+    defaults = {"http.lowspeedlimit": "1", "http.lowspeedtime": str(PATIENCE), "core.sshcommand": ssh}
+    if "GIT_SSH" in os.environ:  # which core.sshCommand would replace
+        del defaults["core.sshcommand"]
+    pattern = rf"^({'|'.join(map(re.escape, defaults))})$"
+    configured = run("config", "--name-only", "--get-regexp", pattern, cwd=cwd, env=env).stdout.decode().split()
+    return [(key, value) for key, value in defaults.items() if key not in configured]
 
 
 def _token_config() -> list[tuple[str, str]]:
