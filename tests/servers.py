@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import boto3
+import trustme
 
 LOGIN = base64.b64encode(b"ada:secret").decode()
 
@@ -61,11 +63,21 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def serve_http() -> Iterator[ThreadingHTTPServer]:
-    """A server at `url`: a test fills its `files`, and `away` for redirects, and reads what was `asked` and `heard`."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+def serve_http(
+    authority: Path | None = None, handler: type[BaseHTTPRequestHandler] = Handler
+) -> Iterator[ThreadingHTTPServer]:
+    """A server at `url`: a test fills its `files`, and `away` for redirects, and reads what was `asked` and `heard`.
+
+    With a folder for the `ca.pem` of an authority of its own, it is behind TLS.
+    """
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.files, server.asked, server.heard, server.away = {}, [], [], ""
-    server.url = f"http://127.0.0.1:{server.server_port}"
+    server.url = f"http{'s' if authority else ''}://127.0.0.1:{server.server_port}"
+    if authority:
+        signing, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        signing.cert_pem.write_to_path(authority / "ca.pem")
+        signing.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

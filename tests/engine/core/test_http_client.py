@@ -1,14 +1,11 @@
 """No credential crosses to another server: what real servers on loopback hear after a redirect."""
 
-import ssl
-import threading
 from collections.abc import Iterator
 from http.server import ThreadingHTTPServer
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 
 import pytest
-import trustme
 from mlops_actions.core import http_client
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.http_client import basic, open_url
@@ -86,19 +83,10 @@ def test_a_password_of_the_proxy_reaches_no_server_behind_it(
 @pytest.fixture
 def tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A server behind TLS whose certificate is trusted."""
-    authority = trustme.CA()
-    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
-    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    server.files, server.asked, server.heard = {"a.csv": b"a\n1\n"}, [], []
-    server.url = f"https://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+    with serve_http(tmp_path) as server:
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+        server.files["a.csv"] = b"a\n1\n"
+        yield server
 
 
 def test_without_tls_the_same_host_hears_no_credential(tls: Server, home: Server) -> None:

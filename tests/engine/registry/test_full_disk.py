@@ -68,6 +68,19 @@ def test_a_push_for_which_git_has_no_room(small: Small, tmp_path: Path) -> None:
     assert len(stored(tmp_path / "origin.git")) == 1
 
 
+def test_a_push_to_a_server_that_has_no_room(small: Small) -> None:
+    small.put("rows.csv", random.Random(0).randbytes(3_000_000))
+    code = f"""
+os.system("git init --quiet --bare there.git; git remote set-url origin file://$PWD/there.git")
+origin = os.popen("git remote get-url origin").read().strip()
+os.system(f"git -C {small.path} remote set-url origin {{origin}}")
+store.push(Path({str(small.path)!r}))
+"""
+    done = small.python("4m", code)
+    assert done.returncode == 1
+    assert done.stderr.endswith("took no push, so check that you may write there: the server's disk is full.\n")
+
+
 @pytest.mark.parametrize("data", [bytes(3_000_000), random.Random(0).randbytes(3_000_000)], ids=["ours", "of git"])
 def test_a_fetch_with_no_room(small: Small, data: bytes) -> None:
     """Of zeros git's pack is small, and the object that we write from it is not."""

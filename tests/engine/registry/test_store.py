@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -470,6 +471,7 @@ class GitServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), GitHandler)
         self.root, self.authorization = root, None
         self.seen: list[list[str]] = []
+        self.leads_to = ""
         self.stalls_at, self.stalled = b"nowhere", threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
 
@@ -498,6 +500,12 @@ class GitHandler(BaseHTTPRequestHandler):
         body = self.body()
         headers = self.headers.get_all("Authorization") or []
         self.server.seen.append(headers)
+        if self.server.leads_to:
+            self.send_response(302)
+            self.send_header("Location", self.server.leads_to + self.path)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if self.server.authorization and headers != [self.server.authorization]:
             self.send_response(401 if len(headers) < 2 else 400)
             self.send_header("WWW-Authenticate", 'Basic realm="git"')
@@ -538,15 +546,21 @@ class GitHandler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-@pytest.fixture
-def server(origin, tmp_path):
-    sh("git", "config", "http.receivepack", "true", cwd=origin)
-    server = GitServer(tmp_path)
+@contextmanager
+def serve(root: Path):
+    server = GitServer(root)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield server
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def server(origin, tmp_path):
+    sh("git", "config", "http.receivepack", "true", cwd=origin)
+    with serve(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture
@@ -623,6 +637,31 @@ def test_the_token_goes_to_its_own_server_only(server, remote, monkeypatch):
     assert not any(server.seen)
 
 
+@pytest.mark.parametrize("source", ["variable", "checkout", "user"])
+def test_no_header_follows_a_redirect(source, server, remote, monkeypatch, tmp_path):
+    """git sends it to wherever the first request leads; without one, a redirect is followed."""
+    header = "AUTHORIZATION: basic c2VjcmV0"
+    with serve(tmp_path) as other:
+        server.leads_to = other.url.replace("127.0.0.1", "localhost")
+        if source == "variable":
+            monkeypatch.setenv("GITHUB_TOKEN", "t0ken")
+            monkeypatch.setenv("GITHUB_SERVER_URL", server.url)
+        elif source == "checkout":
+            sh("git", "config", f"http.{server.url}/.extraheader", header, cwd=remote.path)
+        else:
+            sh("git", "config", "--global", "http.extraHeader", header)
+        with refuses("was not reached: .* 302"):
+            store.push(remote.path)
+        assert server.seen[-1] and not other.seen
+        monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+        (tmp_path / "gitconfig").write_text("")
+        sh(
+            "git", "config", "--remove-section", f"http.{server.url}/", cwd=remote.path
+        ) if source == "checkout" else None
+        assert store.push(remote.path) == 1
+        assert other.seen and not any(other.seen)
+
+
 def test_a_killed_move_leaves_no_credential(server, project, monkeypatch, tmp_path):
     """Neither of the token's header nor of a login in origin's address, in what a later run sweeps."""
     secrets = ["t0ken", base64.b64encode(b"x-access-token:t0ken").decode(), "pa55word"]
@@ -630,7 +669,7 @@ def test_a_killed_move_leaves_no_credential(server, project, monkeypatch, tmp_pa
     md5 = ada.put("a.bin", b"a" * 1000)
     monkeypatch.setenv("GITHUB_TOKEN", secrets[0])
     monkeypatch.setenv("GITHUB_SERVER_URL", server.url)
-    for verb, step in (("push(root)", "StoreRef._blobs"), ("fetch(store.wanted(root), root)", "_copy")):
+    for verb, step in (("push(root)", "StoreRef.add"), ("fetch(store.wanted(root), root)", "_copy")):
         code = f"""
 import os, signal
 from mlops_actions.registry import store_ref

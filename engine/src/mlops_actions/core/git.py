@@ -17,7 +17,8 @@ Config = Iterable[tuple[str, str]]
 PATIENCE = 60  # seconds without a byte, after which a server is left
 
 _ASKS_A_SERVER = ("clone", "fetch", "ls-remote", "push")
-_FULL = re.compile(rb"^(?!remote: ).*(No space left on device|Disk quota exceeded|Out of diskspace)", re.MULTILINE)
+_FULL = rb".*(No space left on device|Disk quota exceeded|Out of diskspace)"
+_FULL_HERE, _FULL_THERE = (re.compile(rb"^" + who + _FULL, re.MULTILINE) for who in (rb"(?!remote: )", rb"remote: "))
 # What git sets for its hooks: a command started from a hook must find its repository by its directory.
 _HOOK_VARIABLES = (
     "GIT_DIR",
@@ -60,7 +61,7 @@ def run(
     # Without input stdin is closed: git must not eat what a hook or a pipe meant for somebody else.
     with start(*args, cwd=cwd, env=env, config=config, reads=input is not None) as process:
         output, errors = process.communicate(input)
-    if process.returncode and _FULL.search(errors):
+    if process.returncode and _FULL_HERE.search(errors):
         raise disk_full((env or {}).get("GIT_DIR") or cwd or Path.cwd())
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
@@ -94,8 +95,9 @@ def start(
     `alone` starts it in a session of its own.
     """
     stdin = subprocess.PIPE if reads else subprocess.DEVNULL
-    defaults = _patience(cwd, env) if args[0] in _ASKS_A_SERVER else []
-    variables = _environment(env or {}, [*defaults, *config])
+    config = [*config, *_token_config()]
+    careful = _careful(cwd, env, config) if args[0] in _ASKS_A_SERVER else []
+    variables = _environment(env or {}, [*careful, *config])
     command = ["git", *map(str, args)]
     try:
         return subprocess.Popen(
@@ -119,6 +121,8 @@ def complaint(stderr: bytes) -> str:
     """Return the line of git's own words that tells why it failed, without the advice around it."""
     if slow := re.search(rb"Less than \d+ bytes/sec transferred the last \d+ seconds", stderr):
         return f"the server was left, as it stalls (http.lowSpeedTime): {slow[0].decode().lower()}"
+    if _FULL_THERE.search(stderr):
+        return "the server's disk is full"
     lines = [line.strip() for line in stderr.decode(errors="replace").splitlines() if line.strip()]
     marked = [line for line in lines if line.startswith("!")]
     marked = marked or [line for line in lines if line.lower().startswith(("fatal: ", "error: "))]
@@ -188,15 +192,22 @@ def access_config(cwd: Path | None = None) -> list[tuple[str, str]]:
     return pairs
 
 
-def _patience(cwd: Path | None, env: Mapping[str, str] | None) -> list[tuple[str, str]]:
-    """Return the configuration by which git leaves a server that stalls, without what the user configured."""
+def _careful(cwd: Path | None, env: Mapping[str, str] | None, config: Config) -> list[tuple[str, str]]:
+    """Return the configuration by which git leaves a server that stalls, and takes no header to another server.
+
+    What the user configured of the first stays. The second is git's own: it sends a header that is configured for one
+    address wherever that redirects to.
+    """
     ssh = f"ssh -o ConnectTimeout={PATIENCE} -o ServerAliveInterval={PATIENCE / 3:.0f} -o ServerAliveCountMax=3"
     defaults = {"http.lowspeedlimit": "1", "http.lowspeedtime": str(PATIENCE), "core.sshcommand": ssh}
     if "GIT_SSH" in os.environ:  # which core.sshCommand would replace
         del defaults["core.sshcommand"]
-    pattern = rf"^({'|'.join(map(re.escape, defaults))})$"
-    configured = run("config", "--name-only", "--get-regexp", pattern, cwd=cwd, env=env).stdout.decode().split()
-    return [(key, value) for key, value in defaults.items() if key not in configured]
+    pattern = rf"^({'|'.join(map(re.escape, defaults))}|http\.(.*\.)?extraheader)$"
+    asked = run("config", "-z", "--name-only", "--get-regexp", pattern, cwd=cwd, env=env)
+    configured = [*asked.stdout.decode(errors="surrogateescape").split("\0"), *(key for key, _ in config)]
+    headers = {key for key in configured if key.lower().endswith(".extraheader")}
+    kept = [(key, value) for key, value in defaults.items() if key not in configured]
+    return kept + [(key[: -len("extraheader")] + "followRedirects", "false") for key in headers]
 
 
 def _token_config() -> list[tuple[str, str]]:
@@ -217,7 +228,7 @@ def _environment(extra: Mapping[str, str], config: Config) -> dict[str, str]:
     if env.get("CI"):
         env.setdefault("GIT_TERMINAL_PROMPT", "0")
     first = int(env.get("GIT_CONFIG_COUNT") or 0)
-    pairs = [*config, *_token_config()]
+    pairs = [*config]
     for number, (key, value) in enumerate(pairs, start=first):
         env[f"GIT_CONFIG_KEY_{number}"], env[f"GIT_CONFIG_VALUE_{number}"] = key, value
     if pairs:

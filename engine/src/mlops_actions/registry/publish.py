@@ -222,4 +222,4 @@ def require_complete(release: dict[str, Any], assets: list[Path]) -> None:
 
 def gh_release(verb: str, of: Version, *args: str) -> None:
     """Run `gh release VERB` on a version's release."""
-    github.gh("release", verb, of.tag, f"--repo={github.repository()}", *args)
+    github.gh("release", verb, of.tag, f"--repo={github.repository()}", *args, seconds=github.TRANSFER)

@@ -127,13 +127,15 @@ class StoreRef:
 
     def differing(self, objects: Mapping[str, Path]) -> list[str]:
         """Return those of the listed `objects` whose files here have other bytes than the ref."""
-        blobs = zip(objects, self._blobs(objects), strict=True)
-        return [md5 for md5, blob in blobs if blob != self.listing[md5]]
+        kinds = {40: "sha1", 64: "sha256"}  # by a name's length: what a repository's names are digests of
+        return [md5 for md5, file in objects.items() if _blob(file, kinds[len(self.listing[md5])]) != self.listing[md5]]
 
     def add(self, objects: Mapping[str, Path]) -> bool:
         """Push a commit of the ref's tree and `objects`; False where another push was faster."""
         unhashed = {md5: file for md5, file in objects.items() if md5 not in self.hashed}
-        self.hashed |= zip(unhashed, self._blobs(unhashed, "-w"), strict=True)
+        lines = "".join(f"{file.resolve()}\n" for file in unhashed.values())
+        blobs = self._git("hash-object", "-w", "--no-filters", "--stdin-paths", input=lines).split()
+        self.hashed |= zip(unhashed, blobs, strict=True)
         self._git("read-tree", *([self.tip] if self.tip else ["--empty"]))
         entries = (f"100644 {self.hashed[md5]}\t{_path(md5)}\n" for md5 in objects)
         self._git("update-index", "--add", "--index-info", input="".join(entries))
@@ -145,15 +147,11 @@ class StoreRef:
             self.tip = commit
             return True
         status = [line for line in pushed.stdout.decode(errors="replace").splitlines() if line.startswith("!")]
-        reason = status[0].split("\t")[-1] if status else git.complaint(pushed.stderr)
+        told = status and "unpacker error" not in status[0]  # of which git says more beside it
+        reason = status[0].split("\t")[-1] if told else git.complaint(pushed.stderr)
         if status and any(word in reason for word in _RACED):
             return False
         raise UserError(f"The store on {self.name} took no push, so check that you may write there: {reason}.")
-
-    def _blobs(self, objects: Mapping[str, Path], *options: str) -> list[str]:
-        """Return git's names of the bytes in these files."""
-        lines = "".join(f"{file.resolve()}\n" for file in objects.values())
-        return self._git("hash-object", *options, "--no-filters", "--stdin-paths", input=lines).split() if lines else []
 
 
 @contextmanager
@@ -175,6 +173,15 @@ def open_ref(url: str, root: Path = Path()) -> Iterator[StoreRef]:
 def _path(md5: str) -> str:
     """Return where an object is in the ref's tree."""
     return f"files/md5/{md5[:2]}/{md5[2:]}"
+
+
+def _blob(file: Path, kind: str) -> str:
+    """Return git's name of a file's bytes, several times as fast as git itself does."""
+    digest = hashlib.new(kind, f"blob {file.stat().st_size}\0".encode(), usedforsecurity=False)
+    with file.open("rb") as content:
+        while chunk := content.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _copy(source: IO[bytes], target: IO[bytes] | None, size: int) -> str:
