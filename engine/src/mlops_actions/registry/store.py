@@ -18,7 +18,7 @@ from .objects import NAME, STORE, absent, digest, expand, find, place, wanted
 from .store_ref import StoreRef, count, first, open_ref, say
 
 MAX_FILE = 95 * 2**20  # GitHub refuses a file over 100 MiB,
-MAX_PUSH = 2**30  # and a push over 2 GiB.
+MAX_PUSH = 2**28  # and a push over 2 GiB; of less, no server is silent for as long as git waits (git.PATIENCE).
 TRIES = 10
 
 
