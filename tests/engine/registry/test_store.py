@@ -650,7 +650,7 @@ def test_no_header_follows_a_redirect(source, server, remote, monkeypatch, tmp_p
             sh("git", "config", f"http.{server.url}/.extraheader", header, cwd=remote.path)
         else:
             sh("git", "config", "--global", "http.extraHeader", header)
-        with refuses("was not reached: .* 302"):
+        with refuses("was not reached: .* 302 .it leads elsewhere: name that address by `git remote set-url`"):
             store.push(remote.path)
         assert server.seen[-1] and not other.seen
         monkeypatch.delenv("GITHUB_TOKEN", raising=False)

@@ -129,7 +129,8 @@ def complaint(stderr: bytes) -> str:
     line = (marked or lines or ["it gave no reason"])[-1]
     for prefix in ("! ", "fatal: ", "error: ", "ERROR: "):
         line = line.removeprefix(prefix)
-    return shown(line.rstrip("."))
+    led = " (it leads elsewhere: name that address by `git remote set-url`)" if re.search(r"error: 30\d$", line) else ""
+    return shown(line.rstrip(".")) + led
 
 
 def rev_parse(rev: str, cwd: Path | None = None) -> str | None:
