@@ -167,6 +167,20 @@ def test_older_versions_come_back_after_the_ref_was_deleted(
     assert bob("doctor").code == 0
 
 
+def test_members_of_a_directory_whose_listing_is_on_origin_alone_are_sent(
+    ada: Model, clone: Callable[[str], Model], origin: Path
+) -> None:
+    ada.publish("v1.0.0")
+    store.push(ada.path)
+    member = hashlib.md5(b"v1.0.0").hexdigest()
+    rewrite(origin, {md5: blob for md5, blob in stored(origin).items() if md5 != member})
+    bob = clone("bob")
+    assert "v1.0.0: images/own.png is neither on this machine" in bob("push", "--all").err
+    bob.put("", b"v1.0.0")
+    assert bob("push", "--all").code == 0
+    assert member in stored(origin)
+
+
 def test_what_is_damaged_or_too_large_here_stops_no_other(
     ada: Model, origin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ run-cache stays local: its entries are not named by their content, so nobody cou
 import configparser
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -101,17 +101,13 @@ def push(root: Path = Path(), replace: bool = False, versions: Mapping[str, str]
         told.append(problem)
         say(problem)
 
-    named: dict[str, dict[str, str]] = {}
-    for version, commit in [("", None), *(versions or {}).items()]:
-        try:
-            named[version] = expand(wanted(root, commit), root)
-        except UserError as error:
-            tell(f"{version}: {error}" if version else str(error))
-    names = {md5: name for objects in reversed(named.values()) for md5, name in objects.items()}
-    local = _stored(root) | {md5: file for md5 in names if (file := find(md5, root))}
-    if not local and not names:
+    stored = _stored(root)
+    if not (stored or versions or wanted(root)):
         return 0
     with open_ref(url, root) as ref:
+        named = _named({"": None, **(versions or {})}, ref, tell)
+        names = {md5: name for objects in reversed(named.values()) for md5, name in objects.items()}
+        local = stored | {md5: file for md5 in names if (file := find(md5, root))}
         for version, objects in named.items():
             if lost := [name for md5, name in objects.items() if md5 not in local and md5 not in ref.listing]:
                 where = f"{first(lost)} is neither on this machine nor in the store on {ref.name}"
@@ -121,21 +117,36 @@ def push(root: Path = Path(), replace: bool = False, versions: Mapping[str, str]
             del new[md5]
             if problem:
                 tell(problem)
-        differing = ref.differing({md5: local[md5] for md5 in names if md5 in local and md5 in ref.listing})
+        known = {} if replace else {md5: local[md5] for md5 in names if md5 in local and md5 in ref.listing}
+        differing = {md5: known[md5] for md5 in ref.differing(known)}
         _send(new, ref, replace)
-        if not replace and differing:
-            damaged = _unfit({md5: local[md5] for md5 in differing}, names)
+        damaged = _unfit(differing, names)
+        for problem in damaged.values():
+            tell(problem)
+        if forged := [names[md5] for md5 in differing if md5 not in damaged]:
             option = "" if versions is None else " --all"
-            for problem in damaged.values():
-                tell(problem)
-            if forged := [names[md5] for md5 in differing if md5 not in damaged]:
-                tell(
-                    f"{first(forged)} has other bytes in the store on {ref.name} than its name says: "
-                    f"`mlops push{option} --replace` sends those that are here."
-                )
+            tell(
+                f"{first(forged)} has other bytes in the store on {ref.name} than its name says: "
+                f"`mlops push{option} --replace` sends those that are here."
+            )
     if told:
         raise UserError("the store lacks what the lines above name: run this again where that is.")
     return len(new)
+
+
+def _named(versions: Mapping[str, str | None], ref: StoreRef, tell: Callable[[str], None]) -> dict[str, dict[str, str]]:
+    """Return by version the objects that its commit names, or the working tree; tell what cannot be read."""
+    named: dict[str, dict[str, str]] = {}
+    for version, commit in versions.items():
+        try:
+            objects = wanted(ref.root, commit)
+            if commit:  # of a directory whose listing is there alone, members may be here
+                lacking = absent(objects, ref.root).items()
+                ref.take({md5: name for md5, name in lacking if md5.endswith(".dir") and md5 in ref.listing})
+            named[version] = expand(objects, ref.root)
+        except UserError as error:
+            tell(f"{version}: {error}" if version else str(error))
+    return named
 
 
 def _send(objects: Mapping[str, Path], ref: StoreRef, replace: bool) -> None:
