@@ -2,8 +2,10 @@
 
 import base64
 import os
+import re
 import shutil
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -15,19 +17,24 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import boto3
+import trustme
 
 LOGIN = base64.b64encode(b"ada:secret").decode()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves `server.files`; the first part of a path says how: /flaky fails twice, /cut sends half, and so on."""
+    """Serves `server.files`; the first part of a path says how: /flaky fails twice, /away leads to another server…"""
 
     def do_GET(self) -> None:
-        mood, _, name = self.path.strip("/").partition("/")
+        path = re.sub("^http://[^/]+", "", self.path)  # a proxy is asked for whole addresses
+        mood, _, name = path.strip("/").partition("/")
         content = self.server.files.get(name.partition("?")[0])
         self.server.asked.append(self.path)
+        self.server.heard.append(self.headers)
         if mood == "moved":
             self.answer(302, b"", location=f"/plain/{name}")
+        elif mood == "away":
+            self.answer(302, location=f"{self.server.away}/{name}")
         elif mood == "login" and self.headers["Authorization"] != f"Basic {LOGIN}":
             self.answer(401)
         elif mood == "down" or (mood == "flaky" and self.server.asked.count(self.path) < 3):
@@ -39,25 +46,39 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.answer(200, content, cut=mood == "cut")
 
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
     def answer(self, status: int, content: bytes = b"", cut: bool = False, **headers: str) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(content)))
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)
         self.end_headers()
-        self.wfile.write(content[: len(content) // 2] if cut else content)
+        if self.command == "GET":
+            self.wfile.write(content[: len(content) // 2] if cut else content)
 
     def log_message(self, *_: object) -> None:
         pass
 
 
 @contextmanager
-def serve_http() -> Iterator[ThreadingHTTPServer]:
-    """A server whose `files` and `asked` paths a test can change and read, and whose address is `url`."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.files, server.asked = {}, []
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever)
+def serve_http(
+    authority: Path | None = None, handler: type[BaseHTTPRequestHandler] = Handler
+) -> Iterator[ThreadingHTTPServer]:
+    """A server at `url`: a test fills its `files`, and `away` for redirects, and reads what was `asked` and `heard`.
+
+    With a folder for the `ca.pem` of an authority of its own, it is behind TLS.
+    """
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.files, server.asked, server.heard, server.away = {}, [], [], ""
+    server.url = f"http{'s' if authority else ''}://127.0.0.1:{server.server_port}"
+    if authority:
+        signing, context = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        signing.cert_pem.write_to_path(authority / "ca.pem")
+        signing.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
         yield server

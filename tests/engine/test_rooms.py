@@ -65,6 +65,23 @@ def test_a_module_is_found_by_its_name_alone() -> None:
     assert not {name for name, count in names.items() if count > 1}
 
 
+def test_one_module_alone_speaks_http() -> None:
+    """So no credential crosses to another server anywhere."""
+    clients = (
+        "urllib.request",
+        "http.client.HTTPConn",
+        "http.client.HTTPSConn",
+        "requests",
+        "httpx",
+        "aiohttp",
+        "urllib3",
+        "botocore",
+        "boto3",
+    )
+    users = {file.name for file in ENGINE.rglob("*.py") for name in imports_of(file, ()) if name.startswith(clients)}
+    assert users == {"http_client.py"}
+
+
 def test_a_project_imports_nothing_of_the_engine_but_its_api() -> None:
     for file in (PROJECT / "src").rglob("*.py"):
         theirs = {name for name in imports_of(file, ()) if name.partition(".")[0] == ENGINE.name}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from .core.errors import ROWS_REFUSED, RowsRefused, UserError
+from .core.files import disk_errors
 from .core.paths import BUNDLE, PACKAGE, STAGE_TIMES, STAGES
 from .core.turns import turn
 
@@ -151,7 +152,7 @@ def push(args: argparse.Namespace) -> int:
     """Send data and models that dvc.lock names to the DVC remote."""
     from .stages.transfer import push
 
-    push(replace=args.replace)
+    push(replace=args.replace, older=args.older)
     return 0
 
 
@@ -161,6 +162,13 @@ def pull(args: argparse.Namespace) -> int:
 
     pull(args.source)
     return 0
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """Say which versions are whole, from origin alone; exit 1 where one is not."""
+    from .registry.doctor import doctor
+
+    return 0 if doctor(args.deep) else 1
 
 
 def comment(args: argparse.Namespace) -> int:
@@ -459,8 +467,11 @@ def parser() -> argparse.ArgumentParser:
     placing = verb(checkout)
     placing.add_argument("--force", action="store_true", help="replace data that was edited as well")
     placing.add_argument("--hook", nargs="+", metavar="WORD", help="the git hook that asks, and what git tells it")
-    verb(push).add_argument("--replace", action="store_true", help="send every object again, to mend a damaged one")
+    sending = verb(push)
+    sending.add_argument("--replace", action="store_true", help="send every object again, to mend a damaged one")
+    sending.add_argument("--all", dest="older", action="store_true", help="send what the versions name as well")
     verb(pull).add_argument("--from", dest="source", metavar="URL", help="another repository's store, such as a fork's")
+    verb(doctor).add_argument("--deep", action="store_true", help="fetch every object, not the bundles alone")
     verb(trust).add_argument("tool", choices=["cml"])
     verb(pictures)
     verb(comment)
@@ -554,7 +565,7 @@ def main() -> int:
     try:
         if not Path("params.yaml").exists():
             raise UserError(f"params.yaml: not found in {Path.cwd()}; run this in the project.")
-        with turn(args.verb) if args.verb in IN_TURN else nullcontext():
+        with disk_errors(Path.cwd()), turn(args.verb) if args.verb in IN_TURN else nullcontext():
             return args.run(args)
     except UserError as error:
         print(f"mlops {args.verb}: {error}", file=sys.stderr)

@@ -48,3 +48,23 @@ def test_git_reads_revisions_and_files(repository: Callable[[str], Path], tmp_pa
     with pytest.raises(UserError, match="does not exist"):
         git.git("status", cwd=tmp_path / "missing")
     assert git.shown("https://me:pw@host/o/r.git") == "https://host/o/r.git"
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        (
+            "fatal: unable to access 'https://me:p@ss@host/o/r.git/': error: 403",
+            "unable to access 'https://host/o/r.git/': error: 403",
+        ),
+        (
+            "error: RPC failed; curl 28. Less than 1 bytes/sec transferred the last 60 seconds\nfatal: x",
+            "the server was left, as it stalls (http.lowSpeedTime): "
+            "less than 1 bytes/sec transferred the last 60 seconds",
+        ),
+        ("remote: fatal: write error: No space left on device\nfatal: x", "the server's disk is full"),
+        ("fatal: git@host:o/r, http://a/b?c=d@e", "git@host:o/r, http://a/b?c=d@e"),
+    ],
+)
+def test_a_complaint_shows_no_login_and_names_the_cause(said: str, why: str) -> None:
+    assert git.complaint(said.encode()) == why

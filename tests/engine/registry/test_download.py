@@ -31,7 +31,7 @@ class GitHub(BaseHTTPRequestHandler):
             asset = {"name": "bundle.zip", "url": f"{where}{API}assets/1"}
             self.answer(200, json.dumps({"assets": [asset]}).encode())
         elif self.path == f"{API}assets/1" and token == "Bearer t0ken":
-            self.answer(302, location=f"{where}/storage/1")
+            self.answer(302, location=f"{where.replace('localhost', '127.0.0.1')}/storage/1")
         elif self.path == "/storage/1":
             self.answer(200, b"by the API")
         else:
@@ -57,7 +57,7 @@ def github(unpublished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
     server = ThreadingHTTPServer(("127.0.0.1", 0), GitHub)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("localhost").configure_cert(context)
+    authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     server.where, server.seen = f"https://localhost:{server.server_port}", []
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()

@@ -5,20 +5,23 @@ import hashlib
 import json
 import os
 import random
+import shutil
+import socket
 import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from dvc.cli import main as dvc_main
+from mlops_actions.core import git
 from mlops_actions.core.errors import UserError
-from mlops_actions.registry import store
-
-DVC_CONFIG = "[core]\n    remote = store\n['remote \"store\"']\n    url = store\n"
+from mlops_actions.registry import store, store_ref
+from stores import Project, forge, make_origin, sh, stored
 
 
 def refuses(words: str):
@@ -32,62 +35,13 @@ def quiet(clean_environment, monkeypatch):
     monkeypatch.setenv("DVC_NO_ANALYTICS", "1")
 
 
-def sh(*command: str | Path, cwd: Path | None = None, input: str | None = None) -> str:
-    done = subprocess.run(
-        [str(part) for part in command], cwd=cwd, input=input, capture_output=True, text=True, timeout=60
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
-
-
 def dvc(*words: str, cwd: Path) -> None:
     assert dvc_main(["--cd", str(cwd), *words]) == 0
-
-
-class Project:
-    """A clone with a DVC remote that is the store, and objects that its `.dvc` files name."""
-
-    def __init__(self, path: Path, origin: str):
-        self.path = path
-        sh("git", "init", "-q", path)
-        sh("git", "remote", "add", "origin", origin, cwd=path)
-        (path / ".dvc").mkdir()
-        (path / ".dvc/config").write_text(DVC_CONFIG)
-        (path / ".dvc/.gitignore").write_text("/store\n/cache\n/tmp\n")
-
-    def object(self, md5: str) -> Path:
-        return self.path / ".dvc/store/files/md5" / md5[:2] / md5[2:]
-
-    @property
-    def objects(self) -> set[str]:
-        files = (self.path / ".dvc/store").rglob("*")
-        return {file.parent.name + file.name for file in files if file.is_file()}
-
-    def name(self, path: str, md5: str) -> None:
-        (self.path / f"{path}.dvc").write_text(f"outs:\n- md5: {md5}\n  hash: md5\n  path: {path}\n")
-
-    def put(self, path: str, data: bytes, suffix: str = "") -> str:
-        md5 = hashlib.md5(data).hexdigest() + suffix
-        self.object(md5).parent.mkdir(parents=True, exist_ok=True)
-        self.object(md5).write_bytes(data)
-        if path:
-            self.name(path, md5)
-        return md5
-
-    def put_directory(self, path: str, files: dict[str, bytes]) -> str:
-        members = [{"md5": self.put("", data), "relpath": name} for name, data in files.items()]
-        return self.put(path, json.dumps(members).encode(), ".dir")
 
 
 @pytest.fixture
 def origin(tmp_path) -> Path:
     return make_origin(tmp_path / "origin.git")
-
-
-def make_origin(path: Path) -> Path:
-    sh("git", "init", "-q", "--bare", path)
-    sh("git", "config", "uploadpack.allowFilter", "true", cwd=path)
-    return path
 
 
 @pytest.fixture
@@ -96,15 +50,6 @@ def project(tmp_path, origin):
     return lambda name, origin=origin: Project(
         tmp_path / name, origin if isinstance(origin, str) else f"file://{origin}"
     )
-
-
-def stored(origin: Path) -> dict[str, str]:
-    listing = sh("git", "ls-tree", "-r", "refs/dvc/store", "files/md5/", cwd=origin).splitlines()
-    return {
-        path[len("files/md5/") :].replace("/", ""): line.split()[2]
-        for line in listing
-        for path in [line.split("\t")[1]]
-    }
 
 
 def run_store(code: str, root: Path) -> subprocess.Popen:
@@ -158,13 +103,13 @@ def test_only_the_blobs_that_are_wanted_travel(project, origin, monkeypatch, tmp
     md5 = next(iter(names))
 
     seen = []
-    take = store._Bare.take
+    take = store_ref.StoreRef.take
 
     def take_and_look(bare, objects):
         take(bare, objects)
-        seen.append(bare.git("cat-file", "--batch-all-objects", "--batch-check").splitlines())
+        seen.append(bare._git("cat-file", "--batch-all-objects", "--batch-check").splitlines())
 
-    monkeypatch.setattr(store._Bare, "take", take_and_look)
+    monkeypatch.setattr(store_ref.StoreRef, "take", take_and_look)
     store.fetch({md5: names[md5]}, bob.path)
     assert bob.objects == {md5}
     assert [line.split()[0] for line in seen[0] if " blob " in line] == [stored(origin)[md5]]
@@ -283,7 +228,7 @@ def test_a_push_that_always_loses_gives_up_in_words(project, monkeypatch):
     ada = project("ada")
     ada.put("a.bin", b"a")
     naps = []
-    monkeypatch.setattr(store._Bare, "add", lambda bare, objects: False)
+    monkeypatch.setattr(store_ref.StoreRef, "add", lambda bare, objects: False)
     monkeypatch.setattr(store.time, "sleep", naps.append)
     with refuses("run `mlops push` again"):
         store.push(ada.path)
@@ -317,7 +262,7 @@ def test_killed_at_any_moment_the_next_run_completes(verb, project, origin, monk
     assert killed
 
     time.sleep(0.5)  # for the git processes that outlive their killed parents
-    monkeypatch.setattr(store, "_ABANDONED", 0)
+    monkeypatch.setattr(store_ref, "_ABANDONED", 0)
     store.push(ada.path) if verb == "push" else store.fetch(names, victim.path)
     assert set(stored(origin)) == set(names)
     assert victim.objects == set(names)
@@ -337,7 +282,8 @@ def die(source, target, size):
     target.write(source.read(size // 2))
     target.flush()
     os.kill(os.getpid(), signal.SIGKILL)
-store._copy = die
+from mlops_actions.registry import store_ref
+store_ref._copy = die
 """
     process = run_store(f"{die}\nstore.fetch({names!r}, root)", bob.path)
     process.communicate(timeout=30)
@@ -376,25 +322,44 @@ def test_a_file_that_git_servers_refuse_stops_the_push(inside, project, origin):
 def test_a_damaged_object_is_refused_and_can_be_mended(project, origin):
     ada, bob = project("ada"), project("bob")
     md5 = ada.put("a.bin", b"good")
-    blob = sh("git", "hash-object", "-w", "--stdin", cwd=origin, input="forged")
-    sh(
-        "git",
-        "update-index",
-        "--add",
-        "--cacheinfo",
-        f"100644,{blob},files/md5/{md5[:2]}/{md5[2:]}",
-        cwd=origin,
-    )
-    commit = sh("git", "commit-tree", "-m", "Forge", sh("git", "write-tree", cwd=origin), cwd=origin)
-    sh("git", "update-ref", "refs/dvc/store", commit, cwd=origin)
+    forge(origin, f"files/md5/{md5[:2]}/{md5[2:]}", b"forged")
     with refuses("a.bin is damaged.*mlops push --replace"):
         store.fetch({md5: "a.bin"}, bob.path)
     assert bob.objects == set()
 
+    other = ada.put("b.bin", b"b")
+    with refuses(r"^a.bin has other bytes in the store on file:\S+ than its name says: `mlops push --replace` sends"):
+        store.push(ada.path)
+    assert other in stored(origin), "the rest is sent"
+    assert store.push(ada.path, replace=True) == 2
     assert store.push(ada.path) == 0
-    assert store.push(ada.path, replace=True) == 1
     store.fetch({md5: "a.bin"}, bob.path)
     assert bob.object(md5).read_bytes() == b"good"
+
+
+def test_a_forged_member_of_a_directory_is_told_and_a_damaged_one_here_is_not_blamed_on_the_store(project, origin):
+    ada = project("ada")
+    ada.put_directory("images", {"a.png": b"a", "b.png": b"b"})
+    md5 = hashlib.md5(b"b").hexdigest()
+    store.push(ada.path)
+    ada.object(md5).write_bytes(b"x")
+    with refuses("is damaged: delete it"):
+        store.push(ada.path)
+    ada.object(md5).write_bytes(b"b")
+    forge(origin, f"files/md5/{md5[:2]}/{md5[2:]}", b"x")
+    with refuses("^images/b.png has other bytes in the store"):
+        store.push(ada.path)
+
+
+def test_a_second_path_to_one_name_is_no_object(project, origin):
+    """It would hide the good one, and outlive each `--replace`."""
+    ada, bob = project("ada"), project("bob")
+    md5 = ada.put("a.bin", b"good")
+    store.push(ada.path)
+    forge(origin, f"files/md5/{md5[:3]}/{md5[3:]}", b"forged")
+    assert store.push(ada.path) == 0
+    store.fetch({md5: "a.bin"}, bob.path)
+    assert bob.objects == {md5}
 
 
 def test_a_damaged_object_is_not_pushed(project, origin):
@@ -506,6 +471,8 @@ class GitServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), GitHandler)
         self.root, self.authorization = root, None
         self.seen: list[list[str]] = []
+        self.leads_to = ""
+        self.stalls_at, self.stalled = b"nowhere", threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
 
 
@@ -533,11 +500,24 @@ class GitHandler(BaseHTTPRequestHandler):
         body = self.body()
         headers = self.headers.get_all("Authorization") or []
         self.server.seen.append(headers)
+        if self.server.leads_to:
+            self.send_response(302)
+            self.send_header("Location", self.server.leads_to + self.path)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         if self.server.authorization and headers != [self.server.authorization]:
             self.send_response(401 if len(headers) < 2 else 400)
             self.send_header("WWW-Authenticate", 'Basic realm="git"')
             self.send_header("Content-Length", "0")
             self.end_headers()
+            return
+        if self.server.stalls_at in self.path.encode() and body:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/x-git-upload-pack-result")
+            self.end_headers()
+            self.wfile.flush()
+            self.server.stalled.wait()
             return
         path, _, query = self.path.partition("?")
         done = subprocess.run(
@@ -566,15 +546,21 @@ class GitHandler(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
 
-@pytest.fixture
-def server(origin, tmp_path):
-    sh("git", "config", "http.receivepack", "true", cwd=origin)
-    server = GitServer(tmp_path)
+@contextmanager
+def serve(root: Path):
+    server = GitServer(root)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     yield server
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def server(origin, tmp_path):
+    sh("git", "config", "http.receivepack", "true", cwd=origin)
+    with serve(tmp_path) as server:
+        yield server
 
 
 @pytest.fixture
@@ -649,3 +635,107 @@ def test_the_token_goes_to_its_own_server_only(server, remote, monkeypatch):
     store.push(remote.path)
     assert server.seen
     assert not any(server.seen)
+
+
+@pytest.mark.parametrize("source", ["variable", "checkout", "user"])
+def test_no_header_follows_a_redirect(source, server, remote, monkeypatch, tmp_path):
+    """git sends it to wherever the first request leads; without one, a redirect is followed."""
+    header = "AUTHORIZATION: basic c2VjcmV0"
+    with serve(tmp_path) as other:
+        server.leads_to = other.url.replace("127.0.0.1", "localhost")
+        if source == "variable":
+            monkeypatch.setenv("GITHUB_TOKEN", "t0ken")
+            monkeypatch.setenv("GITHUB_SERVER_URL", server.url)
+        elif source == "checkout":
+            sh("git", "config", f"http.{server.url}/.extraheader", header, cwd=remote.path)
+        else:
+            sh("git", "config", "--global", "http.extraHeader", header)
+        with refuses("was not reached: .* 302 .it leads elsewhere: name that address by `git remote set-url`"):
+            store.push(remote.path)
+        assert server.seen[-1] and not other.seen
+        monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+        (tmp_path / "gitconfig").write_text("")
+        sh(
+            "git", "config", "--remove-section", f"http.{server.url}/", cwd=remote.path
+        ) if source == "checkout" else None
+        assert store.push(remote.path) == 1
+        assert other.seen and not any(other.seen)
+
+
+def test_a_killed_move_leaves_no_credential(server, project, monkeypatch, tmp_path):
+    """Neither of the token's header nor of a login in origin's address, in what a later run sweeps."""
+    secrets = ["t0ken", base64.b64encode(b"x-access-token:t0ken").decode(), "pa55word"]
+    ada = project("ada", f"{server.url}/origin.git".replace("//", "//ada:pa55word@"))
+    md5 = ada.put("a.bin", b"a" * 1000)
+    monkeypatch.setenv("GITHUB_TOKEN", secrets[0])
+    monkeypatch.setenv("GITHUB_SERVER_URL", server.url)
+    for verb, step in (("push(root)", "StoreRef.add"), ("fetch(store.wanted(root), root)", "_copy")):
+        code = f"""
+import os, signal
+from mlops_actions.registry import store_ref
+store_ref.{step} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+store.{verb}
+"""
+        process = run_store(code, ada.path)
+        process.communicate(timeout=30)
+        assert process.returncode == -9
+        left = [file for file in (ada.path / ".dvc/tmp").rglob("*") if file.is_file()]
+        assert any(file.name == "config" for file in left)
+        for file in left:
+            assert not any(secret.encode() in file.read_bytes() for secret in secrets), file
+        store.push(ada.path)
+        ada.object(md5).unlink(missing_ok=True)
+
+
+# A server that stalls
+
+
+@pytest.fixture
+def mute():
+    """The port of a server that takes connections and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        yield silent.getsockname()[1]
+
+
+LEFT = "was not reached: the server was left, as it stalls .http.lowSpeedTime.: less than 1 bytes/sec .* last 1 seconds"
+
+
+def test_a_server_that_says_nothing_is_left(project, mute, monkeypatch):
+    monkeypatch.setattr(git, "PATIENCE", 1)
+    ada = project("ada", f"http://127.0.0.1:{mute}/origin.git")
+    ada.put("a.bin", b"a")
+    with refuses(LEFT):
+        store.push(ada.path)
+    with refuses(LEFT):
+        store.fetch({"0" * 32: "b.bin"}, ada.path)
+
+
+def test_a_server_that_stops_in_the_middle_is_left(server, remote, project, monkeypatch):
+    store.push(remote.path)
+    monkeypatch.setattr(git, "PATIENCE", 1)
+    server.stalls_at = b"git-upload-pack"
+    bob = project("bob", f"{server.url}/origin.git")
+    with refuses("the server was left, as it stalls"):
+        store.fetch(store.wanted(remote.path), bob.path)
+    assert bob.objects == set()
+    server.stalled.set()
+
+
+@pytest.mark.parametrize("where", ["--local", "--global"])
+def test_how_long_a_server_is_waited_for_is_the_users_to_say(project, mute, monkeypatch, where):
+    monkeypatch.setattr(git, "PATIENCE", 3600)
+    ada = project("ada", f"http://127.0.0.1:{mute}/origin.git")
+    sh("git", "config", where, "http.lowSpeedTime", "1", cwd=ada.path)
+    ada.put("a.bin", b"a")
+    with refuses(LEFT):
+        store.push(ada.path)
+
+
+def test_a_server_that_says_nothing_over_ssh_is_left(project, mute, monkeypatch):
+    if shutil.which("ssh") is None:
+        pytest.skip("ssh is not installed")
+    monkeypatch.setattr(git, "PATIENCE", 3)
+    ada = project("ada", f"ssh://git@127.0.0.1:{mute}/origin.git")
+    ada.put("a.bin", b"a")
+    with refuses("was not reached: "):
+        store.push(ada.path)

@@ -9,7 +9,9 @@ import pytest
 from baked import Project
 from in_process import application
 from mlops_actions.core.config import Serving
-from mlops_actions.serving.token import VARIABLE, warning
+from mlops_actions.core.errors import UserError
+from mlops_actions.core.server_report import SERVER_TOKEN, fetch_report
+from mlops_actions.serving.token import warning
 
 TOKEN = "secret-ä-7"
 BEARER = (b"authorization", b"Bearer " + TOKEN.encode())
@@ -32,7 +34,7 @@ def ask_all(bundle: Path, asked: set[tuple[str, str]], *headers: Any, **settings
 
 @pytest.fixture
 def bundle(trained: Project, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv(VARIABLE, TOKEN)
+    monkeypatch.setenv(SERVER_TOKEN, TOKEN)
     return trained.path / "models/bundle.zip"
 
 
@@ -62,14 +64,24 @@ def test_anything_else_is_refused_with_what_is_wanted(bundle: Path, header: byte
 
 
 def test_without_a_token_nothing_needs_one(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLE, "")
+    monkeypatch.setenv(SERVER_TOKEN, "")
     asked = (OPEN | HEALTH | KEPT) - {("GET", "/canary")}
     assert 401 not in ask_all(trained.path / "models/bundle.zip", asked, protect="everything").values()
 
 
+def test_who_asks_for_the_report_brings_the_token(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SERVER_TOKEN, "secret")
+    with serve(trained, "--bundle", "models/bundle.zip", MLOPS_TOKEN="secret") as server:
+        with pytest.raises(UserError, match="409: .*canary"):
+            fetch_report(server.url)
+        monkeypatch.setenv(SERVER_TOKEN, "another")
+        with pytest.raises(UserError, match="401: .*this needs the server's MLOPS_TOKEN"):
+            fetch_report(server.url)
+
+
 @pytest.mark.parametrize("host", REACHED)
 def test_a_server_that_others_reach_says_that_it_asks_for_no_token(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
-    monkeypatch.delenv(VARIABLE, raising=False)
+    monkeypatch.delenv(SERVER_TOKEN, raising=False)
     assert bool(warning(Serving(host=host))) == REACHED[host]
-    monkeypatch.setenv(VARIABLE, TOKEN)
+    monkeypatch.setenv(SERVER_TOKEN, TOKEN)
     assert not warning(Serving(host=host))

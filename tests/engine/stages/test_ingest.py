@@ -14,7 +14,7 @@ from mlops_actions.core.errors import UserError
 from mlops_actions.data.sources import downloads
 from mlops_actions.stages import ingest
 from pyarrow import parquet
-from servers import find_postgres, serve_http, serve_postgres, serve_s3
+from servers import LOGIN, find_postgres, serve_http, serve_postgres, serve_s3
 
 ROWS = b"id,price\n1,2.5\n2,3.5\n"
 Ingest = Callable[[str, str], str]
@@ -107,6 +107,11 @@ def test_a_login_comes_from_netrc(
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     line = fetch(f"{web.url}/login/a.csv.gz", "dataset.csv.gz")
     assert line == "ingest: 2 rows (0.0 MB) in data/raw/dataset.csv.gz"
+    with serve_http() as other:
+        other.files["a.csv.gz"], web.away = web.files["a.csv.gz"], f"{other.url}/plain"
+        fetch(f"{web.url}/away/a.csv.gz", "dataset.csv.gz")
+        assert web.heard[-1]["Authorization"] == f"Basic {LOGIN}"
+        assert "Authorization" not in other.heard[-1]
 
 
 URLS = {
@@ -135,10 +140,12 @@ def test_a_server_that_is_not_there_gets_its_sentence(fetch: Ingest) -> None:
     assert "http://127.0.0.1:9/a.csv: cannot be fetched ([Errno 111] Connection refused); check data.source" in sentence
 
 
+@pytest.mark.parametrize("region", ["us-east-1", "eu-central-1"])
 def test_s3_is_read_with_the_credentials_of_the_environment(
-    fetch: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fetch: Ingest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, region: str
 ) -> None:
     with serve_s3(tmp_path / "log") as (environment, client):
+        monkeypatch.setenv("AWS_REGION", region)
         client.create_bucket(Bucket="bucket")
         client.put_object(Bucket="bucket", Key="folder/a.csv", Body=ROWS)
         for name, value in environment.items():
@@ -297,3 +304,22 @@ def test_duckdb_is_read_without_a_driver(ask: Ingest, snapshot: Path, tmp_path: 
     assert types == ["int64", "double", "string", "double"]
     assert "column 'list' holds lists" in refusal_of(lambda: ask(shop, "SELECT list FROM t"))
     assert "read-only mode" in refusal_of(lambda: ask(shop, "DROP TABLE t"))
+
+
+@pytest.mark.parametrize(("region", "words"), [("us-east-1", "302"), ("eu-central-1", "leads to another server")])
+def test_no_credential_of_s3_follows_a_redirect(
+    fetch: Ingest, web: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch, region: str, words: str
+) -> None:
+    with serve_http() as other:
+        web.away = f"{other.url}/plain"
+        for name, value in (
+            ("AWS_ENDPOINT_URL", web.url),
+            ("AWS_ACCESS_KEY_ID", "key"),
+            ("AWS_SECRET_ACCESS_KEY", "secret"),
+            ("AWS_SESSION_TOKEN", "session"),
+            ("AWS_DEFAULT_REGION", region),
+        ):
+            monkeypatch.setenv(name, value)
+        sentence = refusal_of(lambda: fetch("s3://away/a.csv", "dataset.csv"))
+        assert words in sentence
+        assert not any(headers["X-Amz-Security-Token"] for headers in other.heard)

@@ -1,6 +1,8 @@
 """The one exception that a user is meant to see."""
 
+import errno
 import importlib
+from pathlib import Path
 from typing import Any
 
 # The group of pyproject.toml that installs a package; cluster has every other.
@@ -12,7 +14,7 @@ GROUPS = {
     "sigstore": "serving",
     "xgboost": "xgboost",
 }
-
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 ROWS_REFUSED = 3  # the exit code that tells a refusal of the rows from every other failure
 
@@ -29,6 +31,11 @@ class UserError(Exception):
 
 class RowsRefused(UserError):
     """Rows that are not as the contract or the history asks; whichever libraries there are, they are refused."""
+
+
+def disk_full(where: str | Path) -> UserError:
+    """Return the error that there is no room on a disk, or in its quota, for what is at `where`."""
+    return UserError(f"the disk is full: {where} could not be written; free some space there and run this again.")
 
 
 def need(package: str, what: str) -> Any:

@@ -10,10 +10,15 @@ import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 
-from .errors import UserError
+from .errors import UserError, disk_full
 
 Config = Iterable[tuple[str, str]]
 
+PATIENCE = 60  # seconds without a byte, after which a server is left
+
+_ASKS_A_SERVER = ("clone", "fetch", "ls-remote", "push")
+_FULL = rb".*(No space left on device|Disk quota exceeded|Out of diskspace)"
+_FULL_HERE, _FULL_THERE = (re.compile(rb"^" + who + _FULL, re.MULTILINE) for who in (rb"(?!remote: )", rb"remote: "))
 # What git sets for its hooks: a command started from a hook must find its repository by its directory.
 _HOOK_VARIABLES = (
     "GIT_DIR",
@@ -50,12 +55,14 @@ def run(
     env: Mapping[str, str] | None = None,
     config: Config = (),
 ) -> subprocess.CompletedProcess[bytes]:
-    """Return the finished process of `git ARGS`, whatever its exit code."""
+    """Return the finished process of `git ARGS`, whatever its exit code; a full disk is a UserError."""
     if isinstance(input, str):
         input = input.encode()
     # Without input stdin is closed: git must not eat what a hook or a pipe meant for somebody else.
     with start(*args, cwd=cwd, env=env, config=config, reads=input is not None) as process:
         output, errors = process.communicate(input)
+    if process.returncode and _FULL_HERE.search(errors):
+        raise disk_full((env or {}).get("GIT_DIR") or cwd or Path.cwd())
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
@@ -88,7 +95,9 @@ def start(
     `alone` starts it in a session of its own.
     """
     stdin = subprocess.PIPE if reads else subprocess.DEVNULL
-    variables = _environment(env or {}, config)
+    config = [*config, *_token_config()]
+    careful = _careful(cwd, env, config) if args[0] in _ASKS_A_SERVER else []
+    variables = _environment(env or {}, [*careful, *config])
     command = ["git", *map(str, args)]
     try:
         return subprocess.Popen(
@@ -110,13 +119,18 @@ def start(
 
 def complaint(stderr: bytes) -> str:
     """Return the line of git's own words that tells why it failed, without the advice around it."""
+    if slow := re.search(rb"Less than \d+ bytes/sec transferred the last \d+ seconds", stderr):
+        return f"the server was left, as it stalls (http.lowSpeedTime): {slow[0].decode().lower()}"
+    if _FULL_THERE.search(stderr):
+        return "the server's disk is full"
     lines = [line.strip() for line in stderr.decode(errors="replace").splitlines() if line.strip()]
     marked = [line for line in lines if line.startswith("!")]
     marked = marked or [line for line in lines if line.lower().startswith(("fatal: ", "error: "))]
     line = (marked or lines or ["it gave no reason"])[-1]
     for prefix in ("! ", "fatal: ", "error: ", "ERROR: "):
         line = line.removeprefix(prefix)
-    return line.rstrip(".")
+    led = " (it leads elsewhere: name that address by `git remote set-url`)" if re.search(r"error: 30\d$", line) else ""
+    return shown(line.rstrip(".")) + led
 
 
 def rev_parse(rev: str, cwd: Path | None = None) -> str | None:
@@ -167,8 +181,8 @@ def list_files(rev: str | None = None, cwd: Path | None = None) -> list[str]:
 
 
 def shown(url: str) -> str:
-    """`url` without a password in it, to be printed."""
-    return re.sub(r"(?<=//)[^/@]*@", "", url)
+    """Return a URL, or a text with URLs in it, without their logins, to be printed."""
+    return re.sub(r"(?<=//)[^/\s'\"]*@", "", url)
 
 
 def remote_url(name: str = "origin", cwd: Path | None = None, push: bool = False) -> str | None:
@@ -193,6 +207,24 @@ def access_config(cwd: Path | None = None) -> list[tuple[str, str]]:
     return pairs
 
 
+def _careful(cwd: Path | None, env: Mapping[str, str] | None, config: Config) -> list[tuple[str, str]]:
+    """Return the configuration by which git leaves a server that stalls, and takes no header to another server.
+
+    What the user configured of the first stays. The second is git's own: it sends a header that is configured for one
+    address wherever that redirects to.
+    """
+    ssh = f"ssh -o ConnectTimeout={PATIENCE} -o ServerAliveInterval={PATIENCE / 3:.0f} -o ServerAliveCountMax=3"
+    defaults = {"http.lowspeedlimit": "1", "http.lowspeedtime": str(PATIENCE), "core.sshcommand": ssh}
+    if "GIT_SSH" in os.environ:  # which core.sshCommand would replace
+        del defaults["core.sshcommand"]
+    pattern = rf"^({'|'.join(map(re.escape, defaults))}|http\.(.*\.)?extraheader)$"
+    asked = run("config", "-z", "--name-only", "--get-regexp", pattern, cwd=cwd, env=env)
+    configured = [*asked.stdout.decode(errors="surrogateescape").split("\0"), *(key for key, _ in config)]
+    headers = {key for key in configured if key.lower().endswith(".extraheader")}
+    kept = [(key, value) for key, value in defaults.items() if key not in configured]
+    return kept + [(key[: -len("extraheader")] + "followRedirects", "false") for key in headers]
+
+
 def _token_config() -> list[tuple[str, str]]:
     """Return the header that a workflow's token makes; git itself sends it to that server and to no other."""
     token = os.environ.get("GITHUB_TOKEN") or os.environ.get("GH_TOKEN")
@@ -211,7 +243,7 @@ def _environment(extra: Mapping[str, str], config: Config) -> dict[str, str]:
     if env.get("CI"):
         env.setdefault("GIT_TERMINAL_PROMPT", "0")
     first = int(env.get("GIT_CONFIG_COUNT") or 0)
-    pairs = [*config, *_token_config()]
+    pairs = [*config]
     for number, (key, value) in enumerate(pairs, start=first):
         env[f"GIT_CONFIG_KEY_{number}"], env[f"GIT_CONFIG_VALUE_{number}"] = key, value
     if pairs:

@@ -10,6 +10,8 @@ from urllib.parse import urlparse
 
 from .errors import UserError
 
+ANSWER = 120  # seconds that GitHub has for an answer, of several pages too,
+TRANSFER = 30 * 60  # and for a file
 BOT = ("github-actions[bot]", "41898282+github-actions[bot]@users.noreply.github.com")
 
 
@@ -78,19 +80,27 @@ def run_id() -> str:
     return _variable("GITHUB_RUN_ID")
 
 
-def gh(*args: str, stdin: bytes | None = None, stdout: int | IO[bytes] = subprocess.PIPE) -> bytes:
+def gh(
+    *args: str, stdin: bytes | None = None, stdout: int | IO[bytes] = subprocess.PIPE, seconds: float = ANSWER
+) -> bytes:
     """Return what `gh` prints, or nothing where it prints to a file, run with the job's token on the job's server.
 
+    `gh` itself waits for ever, and sends the token to no other host that the server leads to.
+
     Raises:
-        UserError: `gh` is missing, or refused; the message is its own.
+        UserError: `gh` is missing, or refused, in its own words; or it has not ended after so many seconds.
     """
     host = urlparse(server_url()).netloc
     key = "GH_TOKEN" if host == "github.com" else "GH_ENTERPRISE_TOKEN"
     environment = {**os.environ, "GH_HOST": host, key: token(), "GH_PROMPT_DISABLED": "1", "GH_TELEMETRY": "false"}
     try:
-        done = subprocess.run(["gh", *args], input=stdin, env=environment, stdout=stdout, stderr=subprocess.PIPE)
+        done = subprocess.run(
+            ["gh", *args], input=stdin, env=environment, stdout=stdout, stderr=subprocess.PIPE, timeout=seconds
+        )
     except FileNotFoundError as error:
         raise UserError("the GitHub CLI `gh` is not on PATH: install it on this runner") from error
+    except subprocess.TimeoutExpired as error:
+        raise UserError(f"gh {' '.join(args[:2])}: {host} did not end it in {seconds:g} s: run this again") from error
     if done.returncode:
         raise UserError(f"gh {' '.join(args[:2])}: {done.stderr.decode(errors='replace').strip()}")
     return done.stdout or b""
@@ -103,7 +113,7 @@ def download(path: str, file: Path, *args: str) -> None:
         UserError: it is refused.
     """
     with file.open("wb") as target:
-        gh("api", f"repos/{repository()}/{path}", *args, stdout=target)
+        gh("api", f"repos/{repository()}/{path}", *args, stdout=target, seconds=TRANSFER)
 
 
 def api(path: str, *args: str) -> Any:

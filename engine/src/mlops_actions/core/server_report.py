@@ -1,28 +1,32 @@
 """The canary report that a running server answers with, as JSON from outside."""
 
 import json
-import urllib.request
+import os
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
 
 from .errors import UserError
+from .git import shown
+from .http_client import open_url
 
 LIMIT = 1_000_000  # bytes
-TIMEOUT = 60  # seconds
+SERVER_TOKEN = "MLOPS_TOKEN"  # the variable with what a server asks for, and who asks it brings
 
 
 def fetch_report(url: str) -> Any:
-    """Return the JSON that the server at `url` answers of its canary.
+    """Return the JSON that the server at `url` answers of its canary; MLOPS_TOKEN is brought, where it is set.
 
     Raises:
         UserError: the server is not reached, or answers with something else.
     """
-    address = f"{url.rstrip('/')}/canary"
+    address = f"{shown(url).rstrip('/')}/canary"
     if not address.startswith(("http://", "https://")):
-        raise UserError(f"{url} is no address of a server: it must begin with http:// or https://.")
+        raise UserError(f"{shown(url)} is no address of a server: it must begin with http:// or https://.")
     try:
-        with urllib.request.urlopen(address, timeout=TIMEOUT) as response:
+        token = os.environ.get(SERVER_TOKEN)
+        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        with open_url(f"{url.rstrip('/')}/canary", headers) as response:
             body = response.read(LIMIT + 1)
     except HTTPError as error:
         answer = error.read(LIMIT).decode(errors="replace").strip()

@@ -11,16 +11,16 @@ import sys
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
-from urllib.request import urlopen
 
 from .errors import UserError
 from .files import write_file
+from .git import shown
+from .http_client import open_url
 from .paths import PACKAGE
 
 INSTALLER = Path(".github/actions/setup/install-cml")
 DIGESTS = INSTALLER.with_name("cml.sha256")
 BINARIES = ("cml-linux-arm64", "cml-linux-x64")
-SECONDS = 30  # without a byte
 ELF = b"\x7fELF"  # a Linux program begins so
 
 
@@ -35,12 +35,12 @@ def trust_cml() -> None:
     recorded = {binary: value for value, binary in re.findall(r"^([0-9a-f]{64})  (\S+)$", lines, re.MULTILINE)}
     digests = {}
     for binary in (f"{version}/{name}" for name in BINARIES):
-        print(f"Fetching {releases}/{binary}", flush=True)
+        print(f"Fetching {shown(releases)}/{binary}", flush=True)
         digests[binary] = digest(f"{releases}/{binary}")
         if recorded.get(binary, digests[binary]) != digests[binary]:
             raise UserError(
-                f"{releases}/{binary} is not the file that {DIGESTS} names: nothing is recorded. Find out why it was "
-                "replaced; if that was right, delete its line and run this again."
+                f"{shown(releases)}/{binary} is not the file that {DIGESTS} names: nothing is recorded. Find out why "
+                "it was replaced; if that was right, delete its line and run this again."
             )
     write_file(DIGESTS, "".join(f"{value}  {binary}\n" for binary, value in digests.items()).encode())
     print(f"{DIGESTS} names the binaries of CML {version}: commit it.")
@@ -72,9 +72,7 @@ def digest(address: str) -> str:
         UserError: it could not be fetched whole.
     """
     try:
-        with urlopen(address, timeout=SECONDS) as answer:
-            if not answer.url.startswith("https://"):
-                raise OSError(f"it is at {answer.url}, which is not https")
+        with open_url(address, tls=True) as answer:
             read = hashlib.sha256(magic := answer.read(len(ELF)))
             while chunk := answer.read(2**20):
                 read.update(chunk)
@@ -83,9 +81,9 @@ def digest(address: str) -> str:
             if magic != ELF:
                 raise OSError("what is there is no program, but a page of a network that wants to be logged in to, say")
     except HTTPError as error:
-        raise UserError(f"{address} could not be fetched: HTTP {error.code} {error.reason}") from error
+        raise UserError(f"{shown(address)} could not be fetched: HTTP {error.code} {error.reason}") from error
     except (OSError, HTTPException, ValueError) as error:
-        raise UserError(f"{address} could not be fetched: {getattr(error, 'reason', error)}") from error
+        raise UserError(f"{shown(address)} could not be fetched: {getattr(error, 'reason', error)}") from error
     return read.hexdigest()
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 
 from ..core.config import PARAMS, Config, load_config
 from ..core.errors import UserError
+from ..core.git import shown
 from ..core.server_report import fetch_report as ask
 from ..core.typed_json import typed
 from ..data.prediction_log.cut_off import CUT_OFF, read_cut_off
@@ -93,7 +94,9 @@ def fetch_report(url: str) -> CanaryReport:
     try:
         return typed(CanaryReport, {name: value for name, value in content.items() if name != "canary"})
     except (AttributeError, ValueError, TypeError, OverflowError):
-        raise UserError(f"{url} answered with no report that this version reads; update one of the two.") from None
+        raise UserError(
+            f"{shown(url)} answered with no report that this version reads; update one of the two."
+        ) from None
 
 
 def make_report(

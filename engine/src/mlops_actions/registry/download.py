@@ -6,14 +6,13 @@ import re
 from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.parse import quote
-from urllib.request import Request, urlopen
 
 from ..core.errors import UserError
 from ..core.git import remote_url, shown
 from ..core.github import server_url
+from ..core.http_client import open_url
 from .versions import Version
 
-SECONDS = 30  # without a byte
 ORIGIN = (
     re.compile(r"https?://(?:[^/@]*@)?([^/]+)/([^/]+/[^/]+?)(?:\.git)?/?"),
     re.compile(r"(?:ssh://)?[^/@]+@([^/:]+)(?::\d+)?[:/]([^/]+/[^/]+?)(?:\.git)?/?"),
@@ -36,7 +35,7 @@ def fetch_asset(version: Version, name: str) -> bytes:
             return get(f"https://{host}/{repository}/releases/download/{tag}/{name}")
         release = json.loads(get(f"{api(host)}/repos/{repository}/releases/tags/{tag}", token, "application/json"))
         (url,) = [asset["url"] for asset in release["assets"] if asset["name"] == name]
-        return get(url, token)
+        return get(url, token if url.startswith(f"{api(host)}/") else None)
     except HTTPError as error:
         hint = "" if token else "; in a private repository, set GITHUB_TOKEN"
         reason = f"HTTP {error.code}{hint}"
@@ -67,9 +66,6 @@ def api(host: str) -> str:
 
 
 def get(url: str, token: str | None = None, kind: str = "application/octet-stream") -> bytes:
-    """Return the bytes behind an address; the token goes to that address alone, not to where it sends on."""
-    request = Request(url, headers={"User-Agent": "mlops", "Accept": kind})
-    if token:
-        request.add_unredirected_header("Authorization", f"Bearer {token}")
-    with urlopen(request, timeout=SECONDS) as answer:
-        return bytes(answer.read())
+    """Return the bytes behind an address; the token goes to its server alone, not to where that sends on."""
+    with open_url(url, {"Accept": kind} | ({"Authorization": f"Bearer {token}"} if token else {})) as answer:
+        return answer.read()

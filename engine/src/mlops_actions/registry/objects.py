@@ -84,26 +84,23 @@ def find(md5: str, root: Path = Path()) -> Path | None:
     return next((file for base in (STORE, CACHE) if (file := place(root / base, md5)).is_file()), None)
 
 
-def present(objects: Mapping[str, str], root: Path = Path()) -> dict[str, Path]:
-    """Return the files of those of `objects`, and of their directories' members, that are on this machine."""
-    files: dict[str, Path] = {}
+def expand(objects: Mapping[str, str], root: Path = Path()) -> dict[str, str]:
+    """Return these objects, each after the members of its directory, as far as its listing is on this machine.
+
+    Raises:
+        UserError: what is here is not the listing of a directory.
+    """
+    named: dict[str, str] = {}
     for md5, name in objects.items():
-        if file := find(md5, root):
-            files |= present(members(file, name), root) if md5.endswith(".dir") else {}
-            files[md5] = file
-    return files
+        if md5.endswith(".dir") and (file := find(md5, root)):
+            named |= members(file, name)
+        named[md5] = name
+    return named
 
 
 def absent(objects: Mapping[str, str], root: Path) -> dict[str, str]:
     """Return those of `objects`, and of their directories' members, that are not on this machine."""
-    lacking = {}
-    for md5, name in objects.items():
-        file = find(md5, root)
-        if file is None:
-            lacking[md5] = name
-        elif md5.endswith(".dir"):
-            lacking |= absent(members(file, name), root)
-    return lacking
+    return {md5: name for md5, name in expand(objects, root).items() if not find(md5, root)}
 
 
 def drop_damaged(objects: Mapping[str, str], bases: Collection[Path] = (STORE, CACHE)) -> None:

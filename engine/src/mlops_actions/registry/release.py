@@ -123,7 +123,8 @@ def publish_release(ours: Version, directory: Path, attestation: str | None = No
         github.delete(f"releases/{leftover['id']}")
     name, body = f"{MODEL} {ours}", describe(directory / CARD)
     draft = github.send("POST", "releases", tag_name=ours.tag, name=name, body=body, draft=True)
-    github.gh("release", "upload", ours.tag, f"--repo={github.repository()}", *map(str, assets))
+    repository = f"--repo={github.repository()}"
+    github.gh("release", "upload", ours.tag, repository, *map(str, assets), seconds=github.TRANSFER)
     require_sent(github.api(f"releases/{draft['id']}"), assets)
     published = github.send("PATCH", f"releases/{draft['id']}", draft=False)
     print(f"Published {published['html_url']}")

@@ -3,63 +3,23 @@
 DVC reads and writes the ignored directory; this module moves objects between it and the ref. An object's
 name is the md5 of its bytes, so a push is a union, nothing can conflict, and what arrives is checked. DVC's
 run-cache stays local: its entries are not named by their content, so nobody could tell a planted one.
-
-Each move works in a bare repository of its own that lasts as long as the move: the ref's latest trees, and
-those blobs alone that travel. A killed run leaves no lock and no half object, only a directory that a later
-run sweeps. The project's own repository must stay a full clone, or DVC breaks.
 """
 
 import configparser
-import hashlib
 import random
-import shutil
-import subprocess
-import sys
-import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sized
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Any
 
 from ..core import git, github
 from ..core.errors import UserError
-from .objects import NAME, STORE, absent, find, members, place, present, wanted
+from .objects import NAME, STORE, absent, digest, expand, find, place, wanted
+from .store_ref import StoreRef, count, first, open_ref, say
 
-REF = "refs/dvc/store"
 MAX_FILE = 95 * 2**20  # GitHub refuses a file over 100 MiB,
-MAX_PUSH = 2**30  # and a push over 2 GiB.
+MAX_PUSH = 2**28  # and a push over 2 GiB; of less, no server is silent for as long as git waits (git.PATIENCE).
 TRIES = 10
-
-_CHUNK = 2**20
-_ABANDONED = 24 * 60 * 60
-_BARE_CONFIG = [
-    ("protocol.version", "2"),
-    ("fetch.negotiationAlgorithm", "noop"),  # who says it has a commit is sent none of that commit's blobs
-    ("core.fsync", "none"),  # this repository is thrown away
-    ("core.looseCompression", "0"),
-    ("pack.compression", "1"),  # a CSV file shrinks to less than half, at little cost for what is compressed
-    ("core.bigFileThreshold", "1m"),
-    ("pack.window", "0"),
-    ("gc.auto", "0"),
-]
-_AUTHOR = {
-    f"GIT_{who}_{what}": value
-    for who in ("AUTHOR", "COMMITTER")
-    for what, value in (("NAME", "mlops store"), ("EMAIL", "store@localhost"))
-}
-_FETCH = ("fetch", "--quiet", "--filter=blob:none", "--no-tags")
-# What a server answers when another push was faster, as against one that is not allowed.
-_RACED = (
-    "[rejected]",
-    "cannot lock ref",
-    "failed to lock",
-    "failed to update ref",
-    "incorrect old value",
-    "already exists",
-)
 
 
 def uses_store(root: Path = Path()) -> bool:
@@ -101,55 +61,110 @@ def fetch(objects: Mapping[str, str], root: Path = Path(), sources: Iterable[str
         if not lacking or url is None:
             continue
         asked.append(git.shown(source))
-        with _bare(root, url) as bare:
+        with open_ref(url, root) as ref:
             # A second round brings the members of the directories that the first one brought.
-            while listed := {md5: name for md5, name in lacking.items() if md5 in bare.listing}:
-                bare.take(listed)
+            while listed := {md5: name for md5, name in lacking.items() if md5 in ref.listing}:
+                ref.take(listed)
                 taken += listed
                 lacking = absent(objects, root)
     if taken:
-        _say(f"fetched {measure(place(root / STORE, md5) for md5 in taken)}")
+        say(f"fetched {measure(place(root / STORE, md5) for md5 in taken)}")
     if lacking:
         where = f"the store of {' or '.join(asked)}" if asked else "a store, as there is no remote"
-        name = next(iter(lacking.values())) + (f" (and {len(lacking) - 1} more)" if len(lacking) > 1 else "")
-        raise UserError(f"{name} is not in {where}: run `mlops push` where the data is.")
+        raise UserError(f"{first([*lacking.values()])} is not in {where}: run `mlops push` where the data is.")
 
 
-def push(root: Path = Path(), replace: bool = False) -> int:
+def push(root: Path = Path(), replace: bool = False, versions: Mapping[str, str] | None = None) -> int:
     """Add to the ref on origin what this machine has and the ref lacks; how many objects that was.
 
     That is what is in `.dvc/store`, and of DVC's cache what the working tree names. `replace` sends every object
-    again, which mends a damaged one. An object that is named and neither here nor there is a UserError.
+    again, which mends a damaged one.
+
+    Args:
+        versions: their commits by their names, to send what these name as well. What of it cannot be sent stops
+            nothing then: each is told in a line, and the error comes last.
+
+    Raises:
+        UserError: an object that is named is neither here nor there, or there in other bytes than here; or it is
+            damaged here, or too large; or origin took nothing.
     """
     if not uses_store(root):
         return 0
     url = git.remote_url("origin", root, push=True)
     if url is None:
         raise UserError("There is no remote to push to: add one with `git remote add origin URL`.")
-    named = wanted(root)
-    local = _stored(root) | present(named, root)
-    if not local and not named:
+    told = []
+
+    def tell(problem: str) -> None:
+        if versions is None:
+            raise UserError(problem)
+        told.append(problem)
+        say(problem)
+
+    stored = _stored(root)
+    if not (stored or versions or wanted(root)):
         return 0
-    with _bare(root, url) as bare:
-        if lost := [name for md5, name in absent(named, root).items() if md5 not in bare.listing]:
-            raise UserError(f"{lost[0]} is neither on this machine nor in the store on {bare.name}: run `mlops train`.")
-        new = {md5: file for md5, file in local.items() if replace or md5 not in bare.listing}
-        new = _without_large(new, named, root)
-        if new:
-            _say(f"pushing {measure(new.values())}")
-        for batch in _batches(new):
-            for attempt in range(TRIES):
-                if not batch or bare.add(batch):
-                    break
-                time.sleep(random.uniform(0, min(4, 0.2 * 2**attempt)))
-                bare.refetch()
-                if not replace:
-                    batch = {md5: file for md5, file in batch.items() if md5 not in bare.listing}
-            else:
-                raise UserError(f"Other pushes to the store on {bare.name} kept being faster: run `mlops push` again.")
-    if new:
-        _say(f"pushed {measure(new.values())}")
+    with open_ref(url, root) as ref:
+        named = _named({"": None, **(versions or {})}, ref, tell)
+        names = {md5: name for objects in reversed(named.values()) for md5, name in objects.items()}
+        local = stored | {md5: file for md5 in names if (file := find(md5, root))}
+        for version, objects in named.items():
+            if lost := [name for md5, name in objects.items() if md5 not in local and md5 not in ref.listing]:
+                where = f"{first(lost)} is neither on this machine nor in the store on {ref.name}"
+                tell(f"{version}: {where}." if version else f"{where}: run `mlops train`.")
+        new = {md5: file for md5, file in local.items() if replace or md5 not in ref.listing}
+        for md5, problem in _unfit(new, names).items():
+            del new[md5]
+            if problem:
+                tell(problem)
+        known = {} if replace else {md5: local[md5] for md5 in names if md5 in local and md5 in ref.listing}
+        differing = {md5: known[md5] for md5 in ref.differing(known)}
+        _send(new, ref, replace)
+        damaged = _unfit(differing, names)
+        for problem in damaged.values():
+            tell(problem)
+        if forged := [names[md5] for md5 in differing if md5 not in damaged]:
+            option = "" if versions is None else " --all"
+            tell(
+                f"{first(forged)} has other bytes in the store on {ref.name} than its name says: "
+                f"`mlops push{option} --replace` sends those that are here."
+            )
+    if told:
+        raise UserError("the store lacks what the lines above name: run this again where that is.")
     return len(new)
+
+
+def _named(versions: Mapping[str, str | None], ref: StoreRef, tell: Callable[[str], None]) -> dict[str, dict[str, str]]:
+    """Return by version the objects that its commit names, or the working tree; tell what cannot be read."""
+    named: dict[str, dict[str, str]] = {}
+    for version, commit in versions.items():
+        try:
+            objects = wanted(ref.root, commit)
+            if commit:  # of a directory whose listing is there alone, members may be here
+                lacking = absent(objects, ref.root).items()
+                ref.take({md5: name for md5, name in lacking if md5.endswith(".dir") and md5 in ref.listing})
+            named[version] = expand(objects, ref.root)
+        except UserError as error:
+            tell(f"{version}: {error}" if version else str(error))
+    return named
+
+
+def _send(objects: Mapping[str, Path], ref: StoreRef, replace: bool) -> None:
+    """Add objects to the ref, or none where there are none, however many others do so at the same time."""
+    if not objects:
+        return
+    say(f"pushing {measure(objects.values())}")
+    for batch in _batches(objects):
+        for attempt in range(TRIES):
+            if not batch or ref.add(batch):
+                break
+            time.sleep(random.uniform(0, min(4, 0.2 * 2**attempt)))
+            ref.refetch()
+            if not replace:
+                batch = {md5: file for md5, file in batch.items() if md5 not in ref.listing}
+        else:
+            raise UserError(f"Other pushes to the store on {ref.name} kept being faster: run `mlops push` again.")
+    say(f"pushed {measure(objects.values())}")
 
 
 def missing(objects: Mapping[str, str], root: Path = Path()) -> dict[str, str]:
@@ -161,114 +176,8 @@ def missing(objects: Mapping[str, str], root: Path = Path()) -> dict[str, str]:
     url = git.remote_url("origin", root)
     if url is None or not objects:
         return dict(objects)
-    with _bare(root, url) as bare:
-        return {md5: name for md5, name in objects.items() if md5 not in bare.listing}
-
-
-@dataclass
-class _Bare:
-    """A bare repository for one move: the ref's trees are here, its blobs are not."""
-
-    directory: Path
-    root: Path
-    url: str
-
-    def __post_init__(self) -> None:
-        config = [*_BARE_CONFIG, *git.access_config(self.root), ("remote.store.url", self.url)]
-        env = {"GIT_DIR": str(self.directory), **_AUTHOR}
-        self.place: dict[str, Any] = {"cwd": self.root, "env": env, "config": config}
-        self.name = git.shown(self.url)
-        self.git("init", "--quiet", "--bare", "--template=")
-        self.hashed: dict[str, str] = {}
-        self.refetch()
-
-    def run(self, *args: str, **options: Any) -> subprocess.CompletedProcess[bytes]:
-        return git.run(*args, **self.place, **options)
-
-    def git(self, *args: str, **options: Any) -> str:
-        return git.git(*args, **self.place, **options)
-
-    def refetch(self) -> None:
-        """Read the ref's latest commit, if there is one: `tip`, and its `listing` of md5 → blob."""
-        fetched = self.run(*_FETCH, "--depth=1", "store", f"+{REF}:{REF}")
-        first = b"couldn't find remote ref" in fetched.stderr
-        if fetched.returncode and not first:
-            raise UserError(f"The store on {self.name} was not reached: {git.complaint(fetched.stderr)}.")
-        self.tip = "" if first else self.git("rev-parse", REF)
-        self.listing: dict[str, str] = {}
-        entries = self.git("ls-tree", "-r", "-z", self.tip, "files/md5/").split("\0") if self.tip else []
-        for entry in filter(None, entries):
-            _, kind, blob, path = entry.split(maxsplit=3)
-            md5 = path.removeprefix("files/md5/").replace("/", "", 1)
-            if kind == "blob" and NAME.fullmatch(md5):
-                self.listing[md5] = blob
-
-    def take(self, objects: Mapping[str, str]) -> None:
-        """Bring the listed `objects` into `.dvc/store` in one request, if each is what its name says."""
-        _say(f"fetching {_count(objects)}")
-        blobs = {md5: self.listing[md5] for md5 in objects}
-        lines = "".join(f"{blob}\n" for blob in set(blobs.values()))
-        self.git(*_FETCH, "--no-write-fetch-head", "--stdin", "store", input=lines)
-        incoming = self.directory / "incoming"
-        with git.start("cat-file", "--batch", **self.place, stderr=subprocess.DEVNULL) as reader:
-            assert reader.stdin and reader.stdout
-            for md5, blob in blobs.items():
-                reader.stdin.write(f"{blob}\n".encode())
-                reader.stdin.flush()
-                header = reader.stdout.readline().split()
-                if len(header) != 3:
-                    raise UserError(f"The store on {self.name} lists {objects[md5]} and did not send it: try again.")
-                with incoming.open("wb") as file:
-                    digest = _copy(reader.stdout, file, int(header[2]))
-                reader.stdout.read(1)
-                if digest != md5[:32]:
-                    raise UserError(
-                        f"{objects[md5]} is damaged in the store on {self.name}, so it was not taken: "
-                        "run `mlops push --replace` where the good data is."
-                    )
-                target = place(self.root / STORE, md5)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                incoming.replace(target)
-
-    def add(self, objects: Mapping[str, Path]) -> bool:
-        """Push a commit of the ref's tree and `objects`; False where another push was faster."""
-        self._hash({md5: file for md5, file in objects.items() if md5 not in self.hashed})
-        self.git("read-tree", *([self.tip] if self.tip else ["--empty"]))
-        entries = (f"100644 {self.hashed[md5]}\tfiles/md5/{md5[:2]}/{md5[2:]}\n" for md5 in objects)
-        self.git("update-index", "--add", "--index-info", input="".join(entries))
-        tree = self.git("write-tree", "--missing-ok")
-        parent = ["-p", self.tip] if self.tip else []
-        commit = self.git("commit-tree", tree, *parent, "-m", f"Add {_count(objects)}")
-        pushed = self.run("push", "--porcelain", "--no-verify", "store", f"{commit}:{REF}")
-        if pushed.returncode == 0:
-            self.tip = commit
-            return True
-        status = [line for line in pushed.stdout.decode(errors="replace").splitlines() if line.startswith("!")]
-        reason = status[0].split("\t")[-1] if status else git.complaint(pushed.stderr)
-        if status and any(word in reason for word in _RACED):
-            return False
-        raise UserError(f"The store on {self.name} took no push, so check that you may write there: {reason}.")
-
-    def _hash(self, objects: Mapping[str, Path]) -> None:
-        for md5, file in objects.items():
-            with file.open("rb") as content:
-                if _copy(content, None, file.stat().st_size) != md5[:32]:
-                    raise UserError(f"{file} is damaged: delete it and run `mlops push` where the data is good.")
-        lines = "".join(f"{file.resolve()}\n" for file in objects.values())
-        blobs = self.git("hash-object", "-w", "--no-filters", "--stdin-paths", input=lines)
-        self.hashed |= zip(objects, blobs.split(), strict=True)
-
-
-@contextmanager
-def _bare(root: Path, url: str) -> Iterator[_Bare]:
-    parent = root / ".dvc/tmp"
-    parent.mkdir(exist_ok=True)
-    for left in parent.glob("store-*"):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > _ABANDONED:
-                shutil.rmtree(left)
-    with tempfile.TemporaryDirectory(prefix="store-", dir=parent, ignore_cleanup_errors=True) as directory:
-        yield _Bare(Path(directory).resolve(), root, url)
+    with open_ref(url, root) as ref:
+        return {md5: name for md5, name in objects.items() if md5 not in ref.listing}
 
 
 def _url(source: str, root: Path) -> str | None:
@@ -281,23 +190,28 @@ def _stored(root: Path) -> dict[str, Path]:
     return {md5: file for file in files if NAME.fullmatch(md5 := file.parent.name + file.name)}
 
 
-def _without_large(objects: dict[str, Path], named: Mapping[str, str], root: Path) -> dict[str, Path]:
-    """`objects` that a git server takes; one that the project names and that is too large is a UserError."""
-    large = {md5: file for md5, file in objects.items() if file.stat().st_size > MAX_FILE}
-    names = dict(named) if large else {}
-    for md5, name in named.items() if large else ():
-        if md5.endswith(".dir") and (listing := find(md5, root)):
-            names |= members(listing, name)
-    for md5 in large.keys() & names.keys():
-        raise UserError(
-            f"{names[md5]} has {large[md5].stat().st_size / 2**20:.0f} MiB, and a git server takes at most "
-            f"{MAX_FILE / 2**20:.0f} MiB a file: give the data a cloud remote, such as "
-            "`dvc remote add --default cloud s3://BUCKET/PATH` (GCS, Azure, SSH and WebDAV serve too)."
-        )
-    return {md5: file for md5, file in objects.items() if md5 not in large}
+def _unfit(objects: Mapping[str, Path], names: Mapping[str, str]) -> dict[str, str]:
+    """Return why those of `objects` are not to be sent that are damaged or too large; "" where nothing names it."""
+    sizes = {md5: file.stat().st_size for md5, file in objects.items()}
+    large = {
+        md5: _too_large(names[md5], size) if md5 in names else "" for md5, size in sizes.items() if size > MAX_FILE
+    }
+    return large | {
+        md5: f"{file} is damaged: delete it and run `mlops push` where the data is good."
+        for md5, file in objects.items()
+        if md5 not in large and digest(file) != md5[:32]
+    }
 
 
-def _batches(objects: dict[str, Path]) -> Iterator[dict[str, Path]]:
+def _too_large(name: str, size: int) -> str:
+    return (
+        f"{name} has {size / 2**20:.0f} MiB, and a git server takes at most {MAX_FILE / 2**20:.0f} MiB a file: give "
+        "the data a cloud remote, such as `dvc remote add --default cloud s3://BUCKET/PATH` (GCS, Azure, SSH and "
+        "WebDAV serve too)."
+    )
+
+
+def _batches(objects: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
     batch: dict[str, Path] = {}
     size = 0
     for md5, file in objects.items():
@@ -310,27 +224,8 @@ def _batches(objects: dict[str, Path]) -> Iterator[dict[str, Path]]:
         yield batch
 
 
-def _copy(source: IO[bytes], target: IO[bytes] | None, size: int) -> str:
-    """Copy `size` bytes; their md5."""
-    digest = hashlib.md5(usedforsecurity=False)
-    while size and (chunk := source.read(min(size, _CHUNK))):
-        digest.update(chunk)
-        if target:
-            target.write(chunk)
-        size -= len(chunk)
-    return digest.hexdigest()
-
-
-def _count(objects: Sized) -> str:
-    return f"{len(objects)} object{'' if len(objects) == 1 else 's'}"
-
-
 def measure(files: Iterable[Path]) -> str:
     """Return how many objects these files are, and how large together, in words."""
     sizes = [file.stat().st_size for file in files]
     total = sum(sizes)
-    return f"{_count(sizes)}, " + (f"{total / 1e6:.1f} MB" if total >= 1e6 else f"{total / 1e3:.1f} kB")
-
-
-def _say(what: str) -> None:
-    print(f"store: {what}", file=sys.stderr, flush=True)
+    return f"{count(sizes)}, " + (f"{total / 1e6:.1f} MB" if total >= 1e6 else f"{total / 1e3:.1f} kB")

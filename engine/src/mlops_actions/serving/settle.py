@@ -5,6 +5,7 @@ from typing import Any
 
 from ..core import github
 from ..core.errors import UserError
+from ..core.git import shown
 from ..core.server_report import fetch_report
 from ..registry.roles import give, take
 from ..registry.versions import CANARY_ROLE, CHAMPION_ROLE, current_roles, fetch_tags
@@ -67,7 +68,7 @@ def read_report(url: str) -> CanaryAdvice:
     try:
         return parse_report(fetch_report(url))
     except ValueError as error:
-        raise UserError(f"{url} answers with something that is no canary report: {error}.") from error
+        raise UserError(f"{shown(url)} answers with something that is no canary report: {error}.") from error
 
 
 def parse_report(content: Any) -> CanaryAdvice:

@@ -7,9 +7,9 @@ import ipaddress
 import os
 
 from ..core.config import Serving
+from ..core.server_report import SERVER_TOKEN
 from .http import Refused, Scope, header
 
-VARIABLE = "MLOPS_TOKEN"
 ASKED = ((b"www-authenticate", b"Bearer"), (b"www-authenticate", b'Basic realm="MLOPS_TOKEN as the password"'))
 _PREDICTIONS = ("/predict", "/infer")
 _HEALTH = ("/live", "/ready")
@@ -17,7 +17,7 @@ _HEALTH = ("/live", "/ready")
 
 def token_for(path: str, settings: Serving) -> str:
     """Return the token that requests of a path must bring, which is empty where they need none."""
-    token = os.environ.get(VARIABLE, "")
+    token = os.environ.get(SERVER_TOKEN, "")
     if path.endswith(_HEALTH) or (path.endswith(_PREDICTIONS) and settings.protect == "operations"):
         return ""
     return token
@@ -33,7 +33,7 @@ def require_token(scope: Scope, token: str) -> None:
     if scheme.lower() == "basic":
         credentials = _password(credentials)
     if not hmac.compare_digest(credentials.strip().encode("latin-1", "replace"), token.encode()):
-        raise Refused(401, f"this needs the server's {VARIABLE}, as `Authorization: Bearer …`", *ASKED)
+        raise Refused(401, f"this needs the server's {SERVER_TOKEN}, as `Authorization: Bearer …`", *ASKED)
 
 
 def _password(credentials: str) -> str:
@@ -45,10 +45,10 @@ def _password(credentials: str) -> str:
 
 def warning(settings: Serving) -> str:
     """Return a line about a server that anybody can reach and nobody needs a token for; empty where that is not so."""
-    if os.environ.get(VARIABLE) or _is_loopback(settings.host):
+    if os.environ.get(SERVER_TOKEN) or _is_loopback(settings.host):
         return ""
     return (
-        f"serve: {settings.host} can be reached from elsewhere and {VARIABLE} is not set: whoever reaches it may send "
+        f"serve: {settings.host} can be reached from elsewhere and {SERVER_TOKEN} is not set: whoever reaches it may send "
         "truths and read /metrics and /canary."
     )
 

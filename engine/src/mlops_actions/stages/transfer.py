@@ -10,6 +10,7 @@ from ..core.errors import UserError
 from ..core.tools import run_tool
 from ..registry import store
 from ..registry.objects import wanted
+from ..registry.versions import list_versions, refresh_tags
 
 
 def checkout(force: bool = False, fetch: bool = True) -> None:
@@ -31,15 +32,27 @@ def checkout(force: bool = False, fetch: bool = True) -> None:
     write_recipes(load_config())
 
 
-def push(replace: bool = False) -> None:
-    """Send every object that dvc.lock and the .dvc files name to the DVC remote; with `replace`, those it has as well.
+def push(replace: bool = False, older: bool = False) -> None:
+    """Send every object that dvc.lock and the .dvc files name to the DVC remote.
+
+    Args:
+        replace: those that it has as well.
+        older: those that the versions name as well, as far as they are here.
 
     Raises:
         UserError: an object is neither here nor there, or the remote refused.
     """
+    if older and not store.uses_store():
+        raise UserError(
+            "`mlops push --all` knows the repository's own store, and .dvc/config names another remote: "
+            "`dvc push --all-tags` sends there."
+        )
     if any(Path(path).exists() for path in wanted().values()):
         _tell_of_edits()
-    if store.uses_store():
+    if older:
+        refresh_tags()
+        store.push(replace=replace, versions={version.name: version.commit for version in list_versions()})
+    elif store.uses_store():
         store.push(replace=replace)
     else:
         store.require_dvc()

@@ -1,0 +1,201 @@
+"""Which versions are whole by origin alone, and sending what older ones name: real git, `mlops` in this process."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from mlops_actions.registry import store
+from stores import Project, forge, make_origin, sh, stored
+from verbs import Answer, call_verb
+
+
+class Model(Project):
+    """A project whose commits are versions, each with a bundle and a directory of its own."""
+
+    def __init__(self, path: Path, origin: str):
+        super().__init__(path, origin)
+        (path / "params.yaml").touch()
+        (path / "dvc.yaml").write_text("stages: {export: {cmd: a, outs: [models/bundle.zip]}}\n")
+
+    def publish(self, version: str) -> str:
+        """Make a version, and return the md5 of its bundle."""
+        bundle = self.put("", f"the bundle of {version}".encode())
+        out = {"path": "models/bundle.zip", "hash": "md5", "md5": bundle}
+        (self.path / "dvc.lock").write_text(json.dumps({"stages": {"export": {"outs": [out]}}}))
+        self.put_directory("images", {"same.png": b"same", "own.png": version.encode()})
+        self.tag(version)
+        return bundle
+
+    def tag(self, version: str) -> None:
+        sh("git", "add", "--all", cwd=self.path)
+        sh("git", "commit", "--quiet", "--message", version, cwd=self.path)
+        sh("git", "tag", "--annotate", "--message", version, f"model@{version}", cwd=self.path)
+        sh("git", "push", "--quiet", "origin", f"model@{version}", cwd=self.path)
+
+    def __call__(self, *words: str) -> Answer:
+        answer = call_verb(self.path, *words)
+        assert "Traceback" not in answer.err
+        return answer
+
+
+@pytest.fixture
+def origin(clean_environment: None, tmp_path: Path) -> Path:
+    return make_origin(tmp_path / "origin.git")
+
+
+@pytest.fixture
+def clone(origin: Path, tmp_path: Path) -> Callable[[str], Model]:
+    return lambda name: Model(tmp_path / name, f"file://{origin}")
+
+
+@pytest.fixture
+def ada(clone: Callable[[str], Model]) -> Model:
+    return clone("ada")
+
+
+def path_of(md5: str) -> str:
+    return f"files/md5/{md5[:2]}/{md5[2:]}"
+
+
+def test_versions_are_whole_by_origin_alone(ada: Model, clone: Callable[[str], Model]) -> None:
+    assert ada("doctor") == (0, "There is no version yet.\n", "")
+    for version in ("v1.0.0", "v1.1.0"):
+        ada.publish(version)
+    store.push(ada.path)
+    bob = clone("bob")
+    for model in (ada, bob):
+        done = model("doctor")
+        assert (done.code, done.out) == (0, "v1.1.0  whole: 4 objects\nv1.0.0  whole: 4 objects\n")
+    assert bob.objects == set(), "nothing of it is kept"
+
+
+def test_what_is_lacking_or_damaged_is_said_with_what_helps(ada: Model, origin: Path) -> None:
+    bundles = {version: ada.publish(version) for version in ("v1.0.0", "v1.1.0", "v1.2.0")}
+    store.push(ada.path)
+    forge(origin, path_of(bundles["v1.1.0"]), b"other bytes")
+    keep = {md5: blob for md5, blob in stored(origin).items() if md5 != bundles["v1.0.0"]}
+    rewrite(origin, keep)
+    done = ada("doctor")
+    assert done.code == 1 and done.out.splitlines() == [
+        "v1.2.0  whole: 4 objects",
+        "v1.1.0  not whole: models/bundle.zip is damaged in the store",
+        "v1.0.0  not whole: models/bundle.zip is not in the store",
+        "`mlops push --all` sends what is lacking, on a machine that has it in .dvc/store or .dvc/cache.",
+        "`mlops push --all --replace` sends what is damaged again, on a machine that has it.",
+    ]
+    assert ada("push", "--all", "--replace").code == 0
+    assert ada("doctor").code == 0
+
+
+def rewrite(origin: Path, objects: dict[str, str]) -> None:
+    """Let the ref have these objects alone."""
+    sh("git", "read-tree", "--empty", cwd=origin)
+    lines = "".join(f"100644 {blob}\t{path_of(md5)}\n" for md5, blob in objects.items())
+    sh("git", "update-index", "--add", "--index-info", cwd=origin, input=lines)
+    commit = sh("git", "commit-tree", "-m", "Less", sh("git", "write-tree", cwd=origin), cwd=origin)
+    sh("git", "update-ref", "refs/dvc/store", commit, cwd=origin)
+
+
+def test_any_object_is_compared_where_that_is_asked_for(ada: Model, origin: Path) -> None:
+    ada.publish("v1.0.0")
+    store.push(ada.path)
+    forge(origin, path_of(hashlib.md5(b"same").hexdigest()), b"other")
+    assert ada("doctor").code == 0
+    done = ada("doctor", "--deep")
+    assert done.code == 1 and "v1.0.0  not whole: images/same.png is damaged in the store\n" in done.out
+
+
+@pytest.mark.parametrize("listing", [b"other", b'[{"md5": "x", "relpath": "../a"}]', None])
+def test_a_listing_that_is_none_hides_nothing(ada: Model, origin: Path, listing: bytes | None) -> None:
+    ada.publish("v1.0.0")
+    if listing is None:  # it is what its name says, and no listing
+        ada.put("images", b"[7]", ".dir")
+        sh("git", "commit", "--quiet", "--all", "--message", "Odd", cwd=ada.path)
+        sh("git", "tag", "--annotate", "--message", "Odd", "model@v1.0.1", cwd=ada.path)
+        sh("git", "push", "--quiet", "origin", "model@v1.0.1", cwd=ada.path)
+        ada("push", "--all")
+    else:
+        store.push(ada.path)
+        md5 = next(md5 for md5 in stored(origin) if md5.endswith(".dir"))
+        forge(origin, path_of(md5), listing)
+    done = ada("doctor")
+    assert done.code == 1 and "  not whole: images is damaged in the store\n" in done.out
+
+
+def test_a_version_that_names_no_bundle_or_cannot_be_read_stops_no_other(ada: Model) -> None:
+    ada.publish("v1.0.0")
+    (ada.path / "dvc.lock").write_text("stages: {}")
+    ada.tag("v1.1.0")
+    (ada.path / "dvc.lock").write_text("<<<<<<< HEAD\na: [")
+    ada.tag("v1.2.0")
+    (ada.path / "dvc.lock").unlink()
+    sent = ada("push", "--all")
+    assert sent.code == 1 and "store: v1.2.0: dvc.lock at " in sent.err
+    done = ada("doctor")
+    third, second, first = done.out.splitlines()
+    assert third.startswith("v1.2.0  not whole: dvc.lock at ") and "is not valid YAML" in third
+    assert second == "v1.1.0  not whole: its dvc.lock names no models/bundle.zip"
+    assert first == "v1.0.0  whole: 4 objects"
+
+
+def test_older_versions_come_back_after_the_ref_was_deleted(
+    ada: Model, clone: Callable[[str], Model], origin: Path
+) -> None:
+    """Of DVC's cache as well as of the store here; what is nowhere is said by version, and stops nothing."""
+    bundles = {version: ada.publish(version) for version in ("v1.0.0", "v1.1.0", "v1.2.0")}
+    store.push(ada.path)
+    sh("git", "update-ref", "-d", "refs/dvc/store", cwd=origin)
+    shutil.move(ada.path / ".dvc/store", ada.path / ".dvc/cache")
+    assert ada("push").code == 0
+    assert bundles["v1.2.0"] in stored(origin) and bundles["v1.0.0"] not in stored(origin)
+    (ada.path / ".dvc/cache" / path_of(bundles["v1.0.0"])).unlink()
+    done = ada("push", "--all")
+    assert done.code == 1
+    lost = f"store: v1.0.0: models/bundle.zip is neither on this machine nor in the store on file://{origin}."
+    assert lost in done.err.splitlines() and done.err.count("neither") == 1
+    assert done.err.endswith("mlops push: the store lacks what the lines above name: run this again where that is.\n")
+    assert bundles["v1.1.0"] in stored(origin)
+    assert "v1.1.0  whole: 4 objects" in ada("doctor").out
+
+    # Whoever has the rest sends it.
+    bob = clone("bob")
+    bob.put("", b"the bundle of v1.0.0")
+    assert bob("push", "--all").code == 0
+    assert bob("doctor").code == 0
+
+
+def test_members_of_a_directory_whose_listing_is_on_origin_alone_are_sent(
+    ada: Model, clone: Callable[[str], Model], origin: Path
+) -> None:
+    ada.publish("v1.0.0")
+    store.push(ada.path)
+    member = hashlib.md5(b"v1.0.0").hexdigest()
+    rewrite(origin, {md5: blob for md5, blob in stored(origin).items() if md5 != member})
+    bob = clone("bob")
+    assert "v1.0.0: images/own.png is neither on this machine" in bob("push", "--all").err
+    bob.put("", b"v1.0.0")
+    assert bob("push", "--all").code == 0
+    assert member in stored(origin)
+
+
+def test_what_is_damaged_or_too_large_here_stops_no_other(
+    ada: Model, origin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundles = {version: ada.publish(version) for version in ("v1.0.0", "v1.1.0", "v1.2.0")}
+    ada.object(bundles["v1.0.0"]).write_bytes(b"half")
+    ada.object(bundles["v1.1.0"]).write_bytes(bytes(1000))
+    monkeypatch.setattr(store, "MAX_FILE", 999)
+    done = ada("push", "--all")
+    assert done.code == 1
+    assert "is damaged: delete it" in done.err and "models/bundle.zip has 0 MiB, and a git server takes" in done.err
+    assert [version for version, md5 in bundles.items() if md5 in stored(origin)] == ["v1.2.0"]
+
+
+def test_another_remote_is_said_to_be_another(ada: Model) -> None:
+    (ada.path / ".dvc/config.local").write_text("[core]\n    remote = s\n['remote \"s\"']\n    url = s3://b/p\n")
+    for words, advice in ((["doctor"], "dvc status --cloud"), (["push", "--all"], "dvc push --all-tags")):
+        done = ada(*words)
+        assert done.code == 1 and advice in done.err and done.err.count("\n") == 1
