@@ -22,7 +22,7 @@ from .emulate import Emulate
 from .events import Event
 from .front import Front, Request, Response
 from .git_http import run_backend, wants_push
-from .permissions import BOT, Token, level
+from .permissions import BOT, Token, allows
 from .proxy import HOSTS, WEB, Proxy
 from .repository import Repository, raise_for
 from .run import Run
@@ -254,13 +254,13 @@ class LocalGitHub:
         if request.token and token is None:
             return ask
         private = repository.private if repository else True
-        allowed = level(token, name, private, "contents")
         push = wants_push(request.target)
-        if token is None and (push or not allowed):
+        reads = allows(token, name, private, ["contents"], "read")
+        if token is None and (push or not reads):
             return ask
-        if repository is None or not allowed:
+        if repository is None or not reads:
             return Response(404, b"Repository not found.\n")
-        if push and allowed < 2:
+        if push and not allows(token, name, private, ["contents"], "write"):
             return Response(403, f"Permission to {name}.git denied to {token.login if token else ''}.\n".encode())
         target = request.target.replace(request.path, f"/{name}.git/" + request.path.split("/", 3)[3])
         user = token.login if token else "anonymous"
