@@ -1,4 +1,4 @@
-"""Ratios against the plain way: generation, retraining, report, workflows; data by size; the gate; the canary."""
+"""Ratios against the plain way: generation, retraining, report, workflows; data; the gate; the canary; killed runs."""
 
 import argparse
 import os
@@ -11,6 +11,7 @@ from local_github import start_github
 from bench.commands import compare_changed, compare_unchanged
 from bench.datasets import measure_datasets
 from bench.generation import OWNER, compare_generation
+from bench.kills import measure_kills
 from bench.project import publish_project
 from bench.scale import measure_scale
 from bench.serving import measure_serving
@@ -31,6 +32,7 @@ def main() -> int:
         "serving": measure_servers,
         "verdict": measure_verdict,
         "canary": measure_canary,
+        "kills": lambda _: measure_kills(),
     }
     parser.add_argument("--only", choices=measures, help="one part of it")
     arguments = parser.parse_args()
