@@ -5,13 +5,13 @@ is the same bytes for the same model, the version is the tag on that commit, the
 """
 
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from ..core import github
 from ..core.errors import UserError
+from ..core.files import write_file
 from ..core.git import complaint, git, run
 from ..core.paths import BUNDLE, RECORDED
 from .assets import ASSETS, CARD, write_assets
@@ -195,7 +195,7 @@ def publish_release(ours: Version, directory: Path, attestation: str | None = No
         raise UserError(f"there is no {', '.join(lacking)}: run `mlops release --prepare {directory}` first.")
     if attestation:
         assets.append(beside(directory / Path(BUNDLE).name))
-        shutil.copyfile(attestation, assets[-1])
+        write_file(assets[-1], Path(attestation).read_bytes())
     release = find_release(ours)
     if release is None:
         notes = f"--notes-file={directory / CARD}"
