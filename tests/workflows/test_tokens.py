@@ -10,7 +10,7 @@ Clone = Callable[..., Desk]
 PLACE = "ghcr.io/acme/churn"
 # Whose permission is taken, what is left of it, and the step that fails then.
 TAKEN = {
-    "publish: contents": ("contents: write # the stored objects", "contents: read #", "Store data and model"),
+    "publish: contents": ("contents: write # the stored objects", "contents: read #", "Give the model its version"),
     "image: packages": ("packages: write", "packages: read", "Build and push it"),
 }
 
