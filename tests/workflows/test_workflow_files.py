@@ -176,6 +176,7 @@ def test_no_checkout_leaves_credentials(generated: Project) -> None:
     checkouts = [step for step in all_steps(generated) if step.get("uses", "").startswith("actions/checkout@")]
     assert len(checkouts) == 11
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+    assert not any("submodules" in step["with"] for step in checkouts)
 
 
 def test_no_secret_is_read_but_the_jobs_own_token(generated: Project) -> None:
@@ -191,6 +192,7 @@ def test_each_step_is_one_command_that_nothing_is_pasted_into(generated: Project
         assert "\n" not in command.strip(), command
         pasted = re.findall(r"\$\{\{\s*(.*?)\s*\}\}", command)
         assert set(pasted) <= {"github.action_path"}, command
+        assert "ingest" not in command, "which fetches from where params.yaml says"
     for name in PERMISSIONS:
         jobs = read_yaml(generated.read(f".github/workflows/{name}.yml"))["jobs"]
         commands = [step["run"] for step in jobs[name]["steps"] if "run" in step]
