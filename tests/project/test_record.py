@@ -410,10 +410,10 @@ def test_a_switch_a_merge_and_a_rebase_place_data_by_a_hook_that_is_silent_elsew
 
     assert call_verb(user.path, "setup").code == 0
     former = digest(user.path / DATA)
-    user.write("json.py", "raise SystemExit('A module of the branch ran in a hook.')\n")
+    user.write("argparse.py", "raise SystemExit('A module of the branch ran in a hook.')\n")
 
     assert f"{DATA} is now what git names, " in git("switch", "--quiet", "more")
-    (user.path / "json.py").unlink()
+    (user.path / "argparse.py").unlink()
     assert digest(user.path / DATA) == recorded(user)[DATA] != former
     assert git("commit", "--quiet", "--amend", "--no-verify", "--allow-empty", "--message=Again") == ""
     assert git("switch", "--quiet", "main", CI="true") == "", "in CI what comes next decides"

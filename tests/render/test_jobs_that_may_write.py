@@ -68,7 +68,7 @@ def add_own_settings(project: Project, mark: Path) -> None:
 
 def add_modules(project: Project, mark: Path) -> None:
     """Name files at the top as modules are named that verbs import, and one as Python looks for by itself."""
-    for name in ("json", "zipfile", "tempfile", "sitecustomize", "ruamel", "mlops_actions"):
+    for name in ("argparse", "json", "zipfile", "tempfile", "sitecustomize", "ruamel", "mlops_actions"):
         project.write(f"{name}.py", f"open({str(mark)!r}, 'a').write({name!r})\n")
 
 
