@@ -20,7 +20,7 @@ pictures: | $(UV) ## play it, and take the pictures of the docs (Chromium or Chr
 	@$(UV) run --locked python -m demo --pictures docs/images
 
 REPEATS := 3
-bench: | $(UV) ## measure against the plain way, and how well the gate decides (REPEATS=1, ONLY=ratios, datasets, scale, serving, attack, verdict or canary)
+bench: | $(UV) ## measure against the plain way, and how well the gate decides (REPEATS=1, ONLY=ratios, datasets, scale, serving, attack, verdict, canary or kills)
 	@$(UV) run --locked python -m bench --repeats $(REPEATS) $(ONLY:%=--only %)
 
 WORKERS := logical

@@ -1,4 +1,4 @@
-"""Ratios against the plain way: generation, retraining, report, workflows; data by size; the gate; the canary."""
+"""Ratios against the plain way: generation, retraining, report, workflows; data; the gate; the canary; killed runs."""
 
 import argparse
 import os
@@ -12,6 +12,7 @@ from bench.attack import measure_attacks
 from bench.commands import compare_changed, compare_unchanged
 from bench.datasets import measure_datasets
 from bench.generation import OWNER, compare_generation
+from bench.kills import measure_kills
 from bench.project import publish_project
 from bench.scale import measure_scale
 from bench.serving import measure_serving
@@ -33,6 +34,7 @@ def main() -> int:
         "attack": measure_attacked,
         "verdict": measure_verdict,
         "canary": measure_canary,
+        "kills": lambda _: measure_kills(),
     }
     parser.add_argument("--only", choices=measures, help="one part of it")
     arguments = parser.parse_args()

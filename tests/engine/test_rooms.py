@@ -117,3 +117,15 @@ def test_the_page_of_the_rooms_names_what_is_there() -> None:
         found = importlib.import_module(f"{ENGINE.name}.{room}.{module}")
         for name in names:
             found = getattr(found, name)
+
+
+def test_no_python_that_the_engine_starts_looks_for_modules_where_it_stands() -> None:
+    started = [
+        (str(file.relative_to(ENGINE)), line.strip())
+        for file in sorted(ENGINE.rglob("*.py"))
+        for line in file.read_text().splitlines()
+        if re.search(r'(executable|python), .*"-m"|bin/python .*-m ', line)
+    ]
+    assert len(started) > 9
+    unsafe = [one for one in started if not re.search(r'"-P", "-m"|bin/python -P -m ', one[1])]
+    assert not unsafe, "a file of a stranger's branch would take the place of a module"

@@ -245,6 +245,7 @@ def test_what_cannot_be_placed_leaves_what_is_there_and_says_so(team: Team) -> N
         (record, "is not in a store"),
         (record.replace(new, "../../../etc/passwd"), f"{DATA}.dvc names no digest"),
         (record.replace(new, "null"), f"{DATA}.dvc names no digest"),
+        (f"wdir: ../../..\n{record}", "which is not in this project: name a place in it."),
         ("", f"{DATA}.dvc is empty"),
         ("outs: []\n", f"{DATA}.dvc names no data: `git restore"),
         ("outs: [1,2]\n", f"{DATA}.dvc holds what DVC does not know: `git restore {DATA}.dvc`"),
@@ -409,8 +410,10 @@ def test_a_switch_a_merge_and_a_rebase_place_data_by_a_hook_that_is_silent_elsew
 
     assert call_verb(user.path, "setup").code == 0
     former = digest(user.path / DATA)
+    user.write("argparse.py", "raise SystemExit('A module of the branch ran in a hook.')\n")
 
     assert f"{DATA} is now what git names, " in git("switch", "--quiet", "more")
+    (user.path / "argparse.py").unlink()
     assert digest(user.path / DATA) == recorded(user)[DATA] != former
     assert git("commit", "--quiet", "--amend", "--no-verify", "--allow-empty", "--message=Again") == ""
     assert git("switch", "--quiet", "main", CI="true") == "", "in CI what comes next decides"

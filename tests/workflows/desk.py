@@ -71,6 +71,24 @@ def delete_other_branches(repository: Repository) -> None:
             repository.bare.git("update-ref", "-d", name)
 
 
+def state(repository: Repository) -> dict[str, object]:
+    """What people find in a repository: its branches, its tags' objects, its store, its releases with their bytes."""
+    releases = {
+        release["tag_name"]: (release["draft"], {asset["name"]: digest_of(asset) for asset in release["assets"]})
+        for release in repository.releases()
+    }
+    assert len(releases) == len(repository.releases()), "one release a tag"
+    tags = {tag: repository.bare.resolve(tag) for tag in repository.tags()}
+    branches = {"main": repository.bare.resolve("main"), "kept": kept_branches(repository)}
+    stored = set(repository.bare.files("refs/dvc/store", "."))
+    return {**branches, "tags": tags, "stored": stored, "releases": releases}
+
+
+def digest_of(asset: dict[str, str]) -> str:
+    """What stays the same when an asset is made again: of an attestation, which a new key signs, that it is there."""
+    return "signed" if asset["name"] == PROOF else asset["digest"]
+
+
 @dataclass(frozen=True)
 class Desk:
     """A person's clone, with the virtual environment of the project that the repository began with."""

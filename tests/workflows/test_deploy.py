@@ -22,7 +22,7 @@ def deployed(published: Repository, clone: Clone) -> Repository:
 
     Since its versions an action was bumped, so no workflow could tag them but for their branch.
     """
-    published.disabled = {"checks", "retrain"}
+    published.disabled, published.looks = {"checks", "retrain"}, True
     desk = clone(published)
     desk.run("git", "commit", "--quiet", "--no-verify", "--allow-empty", "--message", "The next version")
     give_version(desk.path, "v1.1.0")
@@ -67,6 +67,7 @@ def test_a_version_goes_to_production_and_back_by_dispatch(deployed: Repository,
     dispatch(deployed, "canary", share="25", reason="Try it").expect("success")
     assert roles(desk) == {"prod": "v1.0.0", "canary": "v1.1.0"}
     run = dispatch(deployed, "promote", reason=EVIL).expect("success")
+    assert (run.unused(), run.left) == ({}, [])
     assert [step.name for step in run.steps if step.outcome == "success"][-1] == "Promote"
     assert roles(desk) == {"prod": "v1.1.0"}
     dispatch(deployed, "rollback", reason="Too many errors").expect("success")
@@ -168,6 +169,7 @@ def test_a_canary_is_watched_or_promoted_as_its_report_advises(deployed: Reposit
     assert roles(desk) == {"prod": "v1.0.0", "canary": "v1.1.0"}
 
     run = tick(advice="promote", reason="Better by 2 %.")
+    assert (run.unused(), run.left) == ({}, [])
     assert run.jobs == {"watch": "success", "canary": "success"}
     assert roles(desk) == {"prod": "v1.1.0"}
     assert role_tags(deployed)["model#prod#3"] == ("v1.1.0", "Better by 2 %.")

@@ -1,5 +1,6 @@
 """The local GitHub behaves as GitHub does wherever a generated project's workflows rely on it."""
 
+import base64
 import random
 import re
 import subprocess
@@ -126,6 +127,31 @@ def test_a_token_pushes_only_with_contents_write(project: Project) -> None:
     writes.expect("success")
     assert "refs/heads/new" in project.repo.bare.refs()
     assert len(project.repo.runs()) == 3, "a push by a workflow's token starts no workflow"
+
+
+def test_what_a_job_did_not_need_and_where_its_token_stays_is_told(project: Project) -> None:
+    project.repo.looks = True
+    keeps = 'run: echo "ac:$TOKEN" | base64 --wrap=0 > "$HOME/.login"'
+    project.commit(
+        careful=job(
+            f"{{uses: {CHECKOUT}, with: {{persist-credentials: false}}}}", "run: ls", permissions="{contents: read}"
+        ),
+        careless=job(
+            f"{{name: Take, uses: {CHECKOUT}}}",
+            f"{{name: Keep, env: {{TOKEN: '${{{{ github.token }}}}'}}, {keeps}}}",
+            "{name: Tell, run: 'cat \"$HOME/.login\"; echo'}",
+            permissions="{contents: write, issues: read}",
+        ),
+    )
+    careful, careless = (run.expect("success") for run in project.push())
+    assert (careful.unused(), careful.left) == ({}, [])
+    assert careless.unused() == {"only": {"contents": "write", "issues": "read"}}
+    kept = [line for line in careless.left if ".login" in line]
+    assert kept == [f"left on disk after {step!r}: .login" for step in ("Keep", "Tell")]
+    taken = [line for line in careless.left if line.startswith("left on disk after 'Take': ")]
+    assert taken and all("git-credentials-" in line for line in taken)
+    (told,) = [line for line in careless.left if not line.startswith("left on disk")]
+    assert base64.b64decode(told).decode().strip() == f"ac:{careless.spent}"
 
 
 def test_a_token_cannot_change_workflows_or_a_protected_branch(project: Project) -> None:

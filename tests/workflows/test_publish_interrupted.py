@@ -16,28 +16,13 @@ from desk import (
     forge_model,
     hand_over,
     kept_branches,
+    state,
 )
 from local_github import LocalGitHub, Repository
+from local_github.events import push_event
 
 Clone = Callable[..., Desk]
 PUSH = "POST .*/git-receive-pack"
-
-
-def state(repository: Repository) -> dict[str, object]:
-    """What people find in a repository: its branches, its tags' objects, its releases with their bytes."""
-    releases = {
-        release["tag_name"]: (release["draft"], {asset["name"]: digest_of(asset) for asset in release["assets"]})
-        for release in repository.releases()
-    }
-    assert len(releases) == len(repository.releases()), "one release a tag"
-    tags = {tag: repository.bare.resolve(tag) for tag in repository.tags()}
-    branches = {"main": repository.bare.resolve("main"), "kept": kept_branches(repository)}
-    return {**branches, "tags": tags, "releases": releases}
-
-
-def digest_of(asset: dict[str, str]) -> str:
-    """What stays the same when an asset is made again: of an attestation, which a new key signs, that it is there."""
-    return "signed" if asset["name"] == PROOF else asset["digest"]
 
 
 def is_complete(repository: Repository, version: str) -> bool:
@@ -120,6 +105,28 @@ def test_a_publish_that_dies_when_it_attested_or_released_is_taken_up_again(
     assert run.artifacts["trained"].attempt == run.attempt, "which took the place of the first"
     assert not {"Attest the bundle", "Release it"} & {step.name for step in run.steps}
     assert state(published) == done and published.asset("model@v1.1.0", PROOF).read_text() == proof
+
+
+def test_a_whole_run_that_is_killed_as_it_hands_over_and_as_it_attests_is_run_again_and_ends_as_an_undisturbed_one(
+    hub: LocalGitHub, first: Repository, published: Repository, clone: Clone
+) -> None:
+    undisturbed = first.copy("acme/whole")
+    calm, desk = clone(undisturbed), clone(published)
+    for one in (calm, desk):
+        one.run("git", "switch", "--quiet", "--detach", "origin/tuned")
+    (run,) = undisturbed.rerun(hand_over(calm), failed=True)
+    run.expect("success")
+
+    desk.push_quietly()
+    with hub.killing_runs(at_call="POST /_runner/artifacts.*name=trained", answered=True):
+        (run,) = published.deliver(push_event(published, "refs/heads/main", None, OWNER))
+    assert run.conclusion == "cancelled" and "trained" in run.artifacts and published.tags() == ["model@v1.0.0"]
+    with hub.killing_runs(at_call="POST .*/attestations", answered=True):
+        (run,) = published.rerun(run)
+    assert run.conclusion == "cancelled" and published.tags() == ["model@v1.0.0", "model@v1.1.0"]
+    (run,) = published.rerun(run, failed=True)
+    run.expect("success")
+    assert state(published) == state(undisturbed) and is_complete(published, "v1.1.0")
 
 
 def test_a_version_that_was_tagged_and_not_pushed_is_pushed_by_the_next_run_in_the_same_clone(

@@ -59,11 +59,14 @@ def change_words(project: Path) -> None:
 def test_a_change_is_retrained_compared_commented_once_merged_and_released(
     private: Repository, clone: Clone, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    private.looks = True
     story = tell(private, clone(private), tmp_path)
     with story.progress.step("A pull request"):
         pull = story.propose(change_model)
     check_review(story.review(pull), capsys.readouterr().out)
     retrain, report = (find_run(pull.runs, name).expect("success") for name in ("retrain", "report"))
+    for run in (retrain, report):
+        assert (run.unused(), run.left) == ({}, []), "all that its token may was needed, and the token is nowhere"
     body = read_comment(pull)
     verdict = r"(Better|Not worse|Undecided, passes)"
     change = r"[+−]0\.\d{4} \[[+−]0\.\d{4}, [+−]0\.\d{4}\]"

@@ -30,6 +30,7 @@ def test_the_example_as_shipped_goes_from_an_untrained_push_to_a_model_that_anyb
     """The first steps, `make setup` and a commit, are those of `project`."""
     shipped = project.copy(tmp_path / project.path.name)
     repository = hub.create_repository(f"{OWNER}/{shipped.path.name}")
+    repository.looks = True
     repository.connect(shipped.path)
     hub.keep_bytecode(shipped.path / ".venv")
     assert not shipped.has_file("dvc.lock")
@@ -38,6 +39,8 @@ def test_the_example_as_shipped_goes_from_an_untrained_push_to_a_model_that_anyb
     conclusions = {run.name: run.conclusion for run in runs}
     done = dict.fromkeys(["checks", "keep", "publish"], "success")
     assert conclusions == done | {"deploy": "skipped"}, [run.log for run in runs]
+    for run in runs:
+        assert (run.unused(), run.left) == ({}, []), "all that its token may was needed, and the token is nowhere"
     (release,) = repository.releases()
     assert (release["tag_name"], release["name"]) == ("model@v1.0.0", "model v1.0.0")
     assert not release["draft"] and sorted(asset["name"] for asset in release["assets"]) == sorted([*ASSETS, PROOF])

@@ -43,6 +43,7 @@ PERMISSIONS = {
 CANCELS = {name: name in ("checks", "retrain") for name in PERMISSIONS}
 EXPLAINED = {"dangerous-triggers", "github-env"}
 ACTION = ".github/actions/setup/action.yml"
+SECURITY = TEMPLATE / "docs/security.md"
 ENGINE = TEMPLATE / "engine/pyproject.toml"
 
 
@@ -133,6 +134,24 @@ def test_a_workflow_may_do_nothing_and_each_job_only_what_it_needs(name: str, wo
     assert {job: content["permissions"] for job, content in workflow["jobs"].items()} == PERMISSIONS[name]
 
 
+def test_the_page_on_security_says_what_each_job_may_and_why(generated: Project) -> None:
+    rows = []
+    for name in sorted(PERMISSIONS):
+        job = ""
+        for line in generated.read(f".github/workflows/{name}.yml").splitlines():
+            if begins := re.fullmatch(r"  (\w+):", line):
+                job = begins[1]
+            if given := re.fullmatch(r"      ([\w-]+: (?:read|write)) # (.+)", line):
+                rows.append(f"| `{name}` | `{job}` | `{given[1]}` | {given[2]} |")
+    assert len(rows) == sum(len(scopes) for jobs in PERMISSIONS.values() for scopes in jobs.values())
+    assert [line for line in SECURITY.read_text().splitlines() if re.match(r"\| `\w+` \| `\w+` \| `", line)] == rows
+
+
+def test_every_test_that_the_page_on_security_names_is_there() -> None:
+    named = set(re.findall(r"`(test_\w+\.py)`", SECURITY.read_text()))
+    assert len(named) > 20 and named <= {path.name for path in (TEMPLATE / "tests").rglob("test_*.py")}
+
+
 def test_every_job_ends_in_time_and_every_workflow_has_its_turn(name: str, workflow: dict[str, Any]) -> None:
     assert all(0 < job["timeout-minutes"] < 360 for job in workflow["jobs"].values())
     assert workflow["concurrency"]["cancel-in-progress"] is CANCELS[name]
@@ -159,6 +178,7 @@ def test_no_checkout_leaves_credentials(generated: Project) -> None:
     checkouts = [step for step in all_steps(generated) if step.get("uses", "").startswith("actions/checkout@")]
     assert len(checkouts) == 11
     assert all(step["with"]["persist-credentials"] is False for step in checkouts)
+    assert not any("submodules" in step["with"] for step in checkouts)
 
 
 def test_no_secret_is_read_but_the_jobs_own_token(generated: Project) -> None:
@@ -176,6 +196,7 @@ def test_each_step_is_one_command_that_nothing_is_pasted_into(generated: Project
         assert "\n" not in command.strip(), command
         pasted = re.findall(r"\$\{\{\s*(.*?)\s*\}\}", command)
         assert set(pasted) <= {"github.action_path"}, command
+        assert "ingest" not in command, "which fetches from where params.yaml says"
     for name in PERMISSIONS:
         jobs = read_yaml(generated.read(f".github/workflows/{name}.yml"))["jobs"]
         commands = [step["run"] for step in jobs[name]["steps"] if "run" in step]
@@ -261,7 +282,8 @@ def test_the_job_that_may_push_images_holds_no_other_write_and_gets_one_version(
     (files,) = [step["id"] for step in jobs["publish"]["steps"] if step.get("run") == "mlops release --prepare dist"]
     assert jobs["publish"]["outputs"] == {"image": f"${{{{ steps.{files}.outputs.image }}}}"}
     assert (image["if"], image["needs"]) == ("needs.publish.outputs.image", ["publish"])
-    *_, login, build = image["steps"]
+    *_, login, build, logout = image["steps"]
+    assert (logout["run"], logout["if"]) == ("docker logout ghcr.io", "always()")
     assert login["run"].startswith("docker login ghcr.io ") and "--password-stdin" in login["run"]
     assert build["run"] == 'mlops image "$VERSION" --push'
     assert build["env"]["VERSION"] == "${{ needs.publish.outputs.image }}"

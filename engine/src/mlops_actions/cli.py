@@ -51,7 +51,7 @@ def stage(args: argparse.Namespace) -> int:
         args.name in STAGES and os.environ.get("PYTHONHASHSEED") != "0"
     ):  # the order of sets must not reach the model's bytes
         environment = {**os.environ, "PYTHONHASHSEED": "0"}
-        os.execve(sys.executable, [sys.executable, "-m", PACKAGE, *sys.argv[1:]], environment)
+        os.execve(sys.executable, [sys.executable, "-P", "-m", PACKAGE, *sys.argv[1:]], environment)
     from importlib import import_module
 
     from .core.config import load_config

@@ -68,3 +68,44 @@ def test_git_reads_revisions_and_files(repository: Callable[[str], Path], tmp_pa
 )
 def test_a_complaint_shows_no_login_and_names_the_cause(said: str, why: str) -> None:
     assert git.complaint(said.encode()) == why
+
+
+def test_what_is_checked_out_is_what_was_committed_whatever_its_attributes_say(
+    repository: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ada = repository("ada")
+    monkeypatch.chdir(ada)
+    files = {
+        ".gitattributes": b"* export-subst ident\nkept export-ignore\n",
+        "kept": b"1\r\n",
+        "src/ä b.py": b"$Format:%H$ $Id$",
+    }
+    for name, content in files.items():
+        (ada / name).parent.mkdir(exist_ok=True)
+        (ada / name).write_bytes(content)
+    (ada / "run").write_text("#!/bin/sh\n")
+    (ada / "run").chmod(0o755)
+    (ada / "src/link").symlink_to("../kept")
+    run_git("add", "--all", cwd=ada)
+    run_git("commit", "--quiet", "--message", "One", cwd=ada)
+    git.check_out("HEAD", tmp_path / "out")
+    assert {name: (tmp_path / "out" / name).read_bytes() for name in files} == files
+    assert (tmp_path / "out/run").stat().st_mode & 0o777 == 0o755
+    assert (tmp_path / "out/src/link").readlink() == Path("../kept")
+    with pytest.raises(UserError, match="^`git ls-tree` failed: "):
+        git.check_out("nothing", tmp_path / "none")
+
+
+@pytest.mark.parametrize("target", ["../../outside", "/etc/passwd"])
+def test_a_link_that_leads_out_of_a_project_is_not_checked_out(
+    repository: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str
+) -> None:
+    ada = repository("ada")
+    monkeypatch.chdir(ada)
+    (ada / "data").mkdir()
+    (ada / "data/link").symlink_to(target)
+    run_git("add", "--all", cwd=ada)
+    run_git("commit", "--quiet", "--message", "One", cwd=ada)
+    with pytest.raises(UserError, match=r"^data/link in HEAD is a link that leads out of the project"):
+        git.check_out("HEAD", tmp_path / "out")
+    assert not (tmp_path / "out/data").exists()

@@ -138,9 +138,21 @@ def test_an_engine_that_its_report_hides_is_named_by_what_github_says() -> None:
     assert first.startswith("### ➖ Nothing to retrain")
     assert second == (
         "⚠️ **This changes the engine, and its report does not say how:** `vendor/a'@acme'.whl`, `vendor/b.whl`, "
-        "`vendor/c.whl`"
+        "`vendor/c.whl` and 1 more"
     )
     assert write_body(None, RUN, None, files[1:2]).splitlines()[2].endswith("not say how:** `vendor/b.whl`")
     told = report_of(EngineUpdate(None, EngineVersion(OTHER, files[1], None), "unknown", "not verified here"))
     assert "does not say how" not in write_body(told, RUN, None, files)
     assert "does not say how" not in write_body(report_of(None), RUN, None, [])
+
+
+def test_what_jobs_that_may_write_will_obey_is_named_by_what_github_says() -> None:
+    """A lock's difference is folded on GitHub, and a workflow may stand between many files."""
+    warned = "⚠️ **Once merged, jobs that may write obey what this says:** "
+    harmless = ["docs/.github/x", "params.yaml", "src/uv.lock"]
+    for files in (["uv.lock"], [".github/workflows/publish.yml", "uv.lock"], [".dvc/config"]):
+        lines = write_body(report_of(None), RUN, None, sorted([*harmless, *files])).splitlines()
+        assert lines[2] == warned + ", ".join(f"`{name}`" for name in files)
+    assert warned not in write_body(report_of(None), RUN, None, harmless)
+    both = write_body(None, RUN, None, ["uv.lock", "vendor/a.whl"]).splitlines()
+    assert both[0].startswith("### ❌") and "changes the engine" in both[2] and both[4] == f"{warned}`uv.lock`"

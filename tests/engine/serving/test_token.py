@@ -12,6 +12,7 @@ from mlops_actions.core.config import Serving
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.server_report import SERVER_TOKEN, fetch_report
 from mlops_actions.serving.token import warning
+from serving import serve
 
 TOKEN = "secret-ä-7"
 BEARER = (b"authorization", b"Bearer " + TOKEN.encode())

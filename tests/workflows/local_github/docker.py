@@ -4,12 +4,16 @@ What it knows is kept where docker keeps it, in the runner's home. No image is m
 """
 
 import argparse
+import base64
 import hashlib
 import json
+import os
 import re
 import sys
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 STATE = Path.home() / ".docker" / "config.json"
 
@@ -40,14 +44,23 @@ def write_state(state: dict[str, Any]) -> None:
 
 
 def log_in(options: argparse.Namespace) -> None:
-    """Take a password from standard input, as GitHub's registry takes a job's token."""
+    """Take a password from standard input, as GitHub's registry takes a job's token, and keep it as docker does."""
     password = sys.stdin.read().strip()
     if not options.username or not password.startswith("ghs_"):
         fail("Error response from daemon: denied: denied")
     state = read_state()
-    state["auths"][options.registry] = options.username
+    auth = base64.b64encode(f"{options.username}:{password}".encode()).decode()
+    state["auths"][options.registry] = {"auth": auth}
     write_state(state)
     print("Login Succeeded")
+
+
+def log_out(options: argparse.Namespace) -> None:
+    """Forget a registry's password."""
+    state = read_state()
+    state["auths"].pop(options.registry, None)
+    write_state(state)
+    print(f"Removing login credentials for {options.registry}")
 
 
 def build(options: argparse.Namespace) -> None:
@@ -71,12 +84,19 @@ def build(options: argparse.Namespace) -> None:
 
 
 def push(options: argparse.Namespace) -> None:
-    """Send an image that was built here to a registry that somebody logged in to."""
+    """Send an image that was built here to a registry, with the token of who logged in, which may write packages."""
     state, (place, _, tag) = read_state(), options.image.rpartition(":")
     if options.image not in state["images"]:
         fail(f"An image does not exist locally with the tag: {place}")
-    if place.split("/")[0] not in state["auths"]:
+    login = state["auths"].get(place.split("/")[0])
+    if login is None:
         fail("denied: unauthenticated: User cannot be authenticated with the token provided.")
+    token = base64.b64decode(login["auth"]).decode().partition(":")[2]
+    address = f"{os.environ['GITHUB_API_URL']}/repos/{os.environ['GITHUB_REPOSITORY']}/packages"
+    try:
+        urlopen(Request(address, b"{}", {"Authorization": f"Bearer {token}"})).close()
+    except HTTPError:
+        fail("denied: permission_denied: write_package")
     print(f"The push refers to repository [{place}]")
     print(f"{tag}: digest: sha256:{hashlib.sha256(options.image.encode()).hexdigest()} size: 1")
 
@@ -90,6 +110,9 @@ def main() -> None:
     logging_in.add_argument("--username", "-u")
     logging_in.add_argument("--password-stdin", action="store_true", required=True)
     logging_in.set_defaults(run=log_in)
+    logging_out = verbs.add_parser("logout", allow_abbrev=False)
+    logging_out.add_argument("registry")
+    logging_out.set_defaults(run=log_out)
     building = verbs.add_parser("build", allow_abbrev=False)
     building.add_argument("--file", "-f", type=Path, required=True)
     building.add_argument("--tag", "-t", required=True)

@@ -1,6 +1,7 @@
 """The local GitHub itself: start it, make repositories, and let things happen."""
 
 import io
+import itertools
 import json
 import os
 import re
@@ -23,7 +24,7 @@ from .emulate import Emulate
 from .events import Event
 from .front import Front, Request, Response
 from .git_http import run_backend, wants_push
-from .permissions import BOT, Token, level
+from .permissions import BOT, Token, allows
 from .proxy import HOSTS, WEB, Proxy
 from .repository import Repository, raise_for
 from .run import Run
@@ -68,7 +69,7 @@ class LocalGitHub:
         self.artifacts: dict[int, Artifact] = {}
         self.sigstores = {private: Sigstore(logs=not private) for private in (False, True)}
         self.last_step: str | None = None
-        self.last_call: tuple[re.Pattern[str], bool] | None = None
+        self.last_call: tuple[re.Pattern[str], bool, Iterator[int]] | None = None
         self.repositories_root = root / "repositories"
         for name in ("repositories", "runs", "artifacts", "assets", "laptops", "bytecode"):
             (root / name).mkdir(parents=True)
@@ -209,14 +210,14 @@ class LocalGitHub:
 
     @contextmanager
     def killing_runs(
-        self, after_step: str | None = None, at_call: str | None = None, answered: bool = False
+        self, after_step: str | None = None, at_call: str | None = None, answered: bool = False, nth: int = 1
     ) -> Iterator[None]:
-        """Kill, in this block, each run that has finished a step, or that makes a call.
+        """Kill, in this block, each run that has finished a step, or that makes a call, or the nth of such calls.
 
         A call is a pattern for "METHOD /path?query"; `answered` says whether GitHub still does what it asks.
         """
         self.last_step = after_step
-        self.last_call = (re.compile(at_call), answered) if at_call else None
+        self.last_call = (re.compile(at_call), answered, itertools.count(1 - nth)) if at_call else None
         try:
             yield
         finally:
@@ -224,11 +225,12 @@ class LocalGitHub:
 
     def answer(self, request: Request) -> Response:
         """The response to any request that reaches this GitHub."""
-        run = next((run for run in self.runs.values() if request.token and request.token == run.token), None)
+        sent = request.token
+        run = next((run for run in self.runs.values() if sent and sent in (run.token, run.runtime_token)), None)
         if run is None or self.last_call is None:
             return self._answer(request)
-        pattern, answered = self.last_call
-        if not pattern.search(f"{request.method} {request.target}"):
+        pattern, answered, counted = self.last_call
+        if not pattern.search(f"{request.method} {request.target}") or next(counted) < 0:
             return self._answer(request)
         if answered:
             response = self._answer(request)
@@ -260,13 +262,13 @@ class LocalGitHub:
         if request.token and token is None:
             return ask
         private = repository.private if repository else True
-        allowed = level(token, name, private, "contents")
         push = wants_push(request.target)
-        if token is None and (push or not allowed):
+        reads = allows(token, name, private, ["contents"], "read")
+        if token is None and (push or not reads):
             return ask
-        if repository is None or not allowed:
+        if repository is None or not reads:
             return Response(404, b"Repository not found.\n")
-        if push and allowed < 2:
+        if push and not allows(token, name, private, ["contents"], "write"):
             return Response(403, f"Permission to {name}.git denied to {token.login if token else ''}.\n".encode())
         target = request.target.replace(request.path, f"/{name}.git/" + request.path.split("/", 3)[3])
         user = token.login if token else "anonymous"

@@ -1,6 +1,6 @@
 """Who may do what: the permissions of a token, as GitHub would judge them."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 BOT = "github-actions[bot]"
@@ -23,6 +23,7 @@ class Token:
     login: str
     repository: str | None = None
     permissions: Callable[[], Mapping[str, str]] = dict
+    note: Callable[[str, str], None] = lambda scope, access: None
 
 
 def read_permissions(block: object) -> dict[str, str]:
@@ -57,3 +58,13 @@ def level(token: Token | None, repository: str, private: bool, scope: str) -> in
     if token.repository != repository:
         return public
     return 1 if scope == "metadata" else LEVELS[token.permissions().get(scope, "none")]
+
+
+def allows(token: Token | None, repository: str, private: bool, scopes: Iterable[str], access: str) -> bool:
+    """Whether a token may read or write one of the scopes, which is noted as used where the token is a workflow's."""
+    for scope in scopes:
+        if level(token, repository, private, scope) >= LEVELS[access]:
+            if token is not None and token.repository == repository:
+                token.note(scope, access)
+            return True
+    return False

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Repository:
     """OWNER/NAME on the local GitHub; `hub.create_repository` and `fork` make one.
 
-    `disabled` names the workflows that its people have switched off.
+    `disabled` names the workflows that its people have switched off. Where `looks` is true, each run looks after every
+    step for its token on the runner.
     """
 
     def __init__(
@@ -36,6 +37,7 @@ class Repository:
         self.attestations: dict[str, dict[str, Any]] = {}
         self.protected: set[str] = set()
         self.disabled: set[str] = set()
+        self.looks = False
         body = {"name": self.short_name, "private": private, "auto_init": True}
         self.id: int = hub.emulate.call("POST", "/user/repos", self.owner, body)["id"]
         for login in hub.users:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from .api.actions import Artifact
 from .events import Event, now
-from .permissions import read_only
+from .look import NAME as LOOK_NAME
+from .look import forms_of
+from .permissions import LEVELS, read_only
 from .workflows import Workflow
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ class Step:
 class Run:
     """A run; `conclusion` is None until it is over, then GitHub's word for how it ended.
 
-    `kept` has the outputs of those jobs that this attempt does not run again.
+    `spent` is the token that it had, and `kept` has the outputs of those jobs that this attempt does not run again.
     """
 
     repository: "Repository"
@@ -47,6 +49,7 @@ class Run:
     directory: Path
     runtime_token: str
     token: str = field(default="", repr=False)
+    spent: str = field(default="", repr=False)
     attempt: int = 1
     conclusion: str = ""
     seconds: float = 0.0
@@ -55,6 +58,7 @@ class Run:
     jobs: dict[str, str] = field(default_factory=dict)
     kept: dict[str, dict[str, str]] = field(default_factory=dict)
     steps: list[Step] = field(default_factory=list)
+    used: dict[str, dict[str, str]] = field(default_factory=dict)
     cancelled: bool = False
     process: "subprocess.Popen[bytes] | None" = field(default=None, repr=False)
     started: str = field(default_factory=now)
@@ -114,6 +118,15 @@ class Run:
         return told
 
     @property
+    def left(self) -> list[str]:
+        """Where its token was: in which file after which step, if it looked, and in which line of its log.
+
+        act masks a secret in the log as it is, and knows nothing of base64.
+        """
+        forms = ["left on disk after ", "***", *(form.decode() for form in forms_of(self.spent))]
+        return [line for line in self.log.splitlines() if any(form in line for form in forms)]
+
+    @property
     def artifacts(self) -> dict[str, Artifact]:
         """What it uploaded, by name."""
         return {one.name: one for one in self.repository.hub.artifacts.values() if one.run == self.id}
@@ -143,6 +156,25 @@ class Run:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
+    def note(self, scope: str, access: str) -> None:
+        """Keep what the job that is under way used its token for."""
+        if self._job is not None:
+            used = self.used.setdefault(self._job, {})
+            used[scope] = max(access, used.get(scope, "read"), key=LEVELS.__getitem__)
+
+    def unused(self) -> dict[str, dict[str, str]]:
+        """What the jobs that succeeded were permitted and needed for nothing, by job."""
+        spare = {
+            job: {
+                scope: access
+                for scope, access in self._granted(job).items()
+                if self.used.get(job, {}).get(scope) != access
+            }
+            for job, outcome in self.jobs.items()
+            if outcome == "success" and job not in self.kept
+        }
+        return {job: scopes for job, scopes in spare.items() if scopes}
+
     def has_finished(self, step: str) -> bool:
         """Whether a step of that name is over."""
         text = self.journal.read_text()
@@ -164,9 +196,10 @@ class Run:
                     break
                 self._read += len(line)
                 self._job = json.loads(line).get("jobID", self._job) if line.startswith(b"{") else self._job
-        if self._job is None:
-            return {}
-        permissions = self.workflow.permissions(self._job)
+        return {} if self._job is None else self._granted(self._job)
+
+    def _granted(self, job: str) -> dict[str, str]:
+        permissions = self.workflow.permissions(job)
         return read_only(permissions) if self.fork else permissions
 
     @property
@@ -201,7 +234,7 @@ class Run:
             self.summary += entry["content"]
         if "jobResult" in entry:
             self.jobs[job] = min(entry["jobResult"], self.jobs.get(job, "skipped"), key=WORST.index)
-        outer = len(entry.get("stepID", [])) == 1 and entry.get("stage") == "Main"
+        outer = len(entry.get("stepID", [])) == 1 and entry.get("stage") == "Main" and entry["step"] != LOOK_NAME
         if entry.get("command") == "set-output" and outer:
             self._told[job, entry["stepID"][0], entry["name"]] = entry["arg"]
         if "stepResult" in entry and outer and job not in self.kept:

@@ -7,8 +7,9 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from .look import NAME as LOOK_NAME
 from .permissions import BOT, Token
 from .run import Run, find_descendants
 from .tools import find_program
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 # Seconds: between two steps, without a process of its own, act is at work for a second at most.
 STILL = 60.0
+LOOK = Path(__file__).with_name("look.py")
 LABELS = ("ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04", "ubuntu-24.04-arm", "ubuntu-slim")
 
 
@@ -68,7 +70,7 @@ def _run(run: Run, stand_ins: dict[str, Path], timeout: float) -> None:
         run.conclusion = "cancelled"
         return
     hub = run.repository.hub
-    run.token = hub.issue_token(Token("", BOT, run.repository.name, run.current_permissions)).value
+    run.token = hub.issue_token(Token("", BOT, run.repository.name, run.current_permissions, run.note)).value
     begun = time.monotonic()
     try:
         while (code := _play(run, stand_ins, begun + timeout)) is None:
@@ -76,7 +78,7 @@ def _run(run: Run, stand_ins: dict[str, Path], timeout: float) -> None:
     finally:
         run.kill()
         del hub.tokens[run.token]
-        run.runtime_token = run.token = ""
+        run.spent, run.runtime_token, run.token = run.token, "", ""
     run.finish(code, time.monotonic() - begun)
     _clear(run)
 
@@ -99,7 +101,7 @@ def _play(run: Run, stand_ins: dict[str, Path], deadline: float) -> int | None:
 
 
 def _clear(run: Run) -> None:
-    for name in ("act", "home", "source"):
+    for name in ("act", "home", "source", "temp"):
         shutil.rmtree(run.directory / name, ignore_errors=True)
 
 
@@ -138,14 +140,15 @@ def _make_command(run: Run, stand_ins: dict[str, Path]) -> list[str]:
     # act gives no turns, and refuses a `queue` in `concurrency`. JSON is YAML.
     workflow = {key: value for key, value in run.workflow.content.items() if key != "concurrency"}
     jobs = run.workflow.jobs.items()
-    workflow["jobs"] = {job: _kept(run, job) if job in run.kept else content for job, content in jobs}
+    workflow["jobs"] = {job: _kept(run, job) if job in run.kept else _play_job(run, content) for job, content in jobs}
     (source / run.path).write_text(json.dumps(workflow))
     (directory / "event.json").write_text(json.dumps(event.payload))
     secrets = {"GITHUB_TOKEN": run.token} | ({} if run.fork else repository.secrets)
     variables = {} if run.fork else repository.variables
     for name, values in {"secrets": secrets, "vars": variables}.items():
         (directory / name).write_text("".join(f"{key}={json.dumps(value)}\n" for key, value in values.items()))
-    (directory / "home").mkdir()
+    for name in ("home", "temp"):
+        (directory / name).mkdir()
     command = [str(find_program("act")), event.name, "--json", "--no-skip-checkout", "--concurrent-jobs", "1"]
     command += ["--no-cache-server", "--no-recurse", "--github-instance", repository.hub.host]
     command += ["--workflows", str(source / run.path), "--eventpath", str(directory / "event.json")]
@@ -164,6 +167,18 @@ def _make_command(run: Run, stand_ins: dict[str, Path]) -> list[str]:
     return command
 
 
+def _play_job(run: Run, job: dict[str, Any]) -> dict[str, Any]:
+    """The job itself, where the repository says so with a look for its token after each step."""
+    if not run.repository.looks:
+        return job
+    steps = []
+    for step in job["steps"]:
+        environment = {"LOOK_FOR": "${{ github.token }}", "AFTER": step.get("name", step.get("uses"))}
+        look = {"name": LOOK_NAME, "if": "always()", "run": f'"$LOCAL_GITHUB_PYTHON" -I "{LOOK}"', "env": environment}
+        steps += [step, look]
+    return job | {"steps": steps}
+
+
 def _kept(run: Run, job: str) -> dict[str, object]:
     """A job that does nothing and has the outputs that it had in an earlier attempt."""
     needed = sorted(run.workflow.needs()[job])
@@ -176,6 +191,7 @@ def _make_environment(run: Run) -> dict[str, str]:
     caches = [str(hub.root / "caches" / run.repository.name / scope) for scope in scopes]
     return hub.machine(home) | {
         "PATH": os.pathsep.join([str(hub.shell), str(hub.tools), hub.system_path]),
+        "TMPDIR": str(run.directory / "temp"),
         "RUNNER_ENVIRONMENT": "github-hosted",
         # act gives steps a terminal, GitHub does not.
         "NO_COLOR": "1",

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from . import api
 from .front import Request, Response
-from .permissions import level
+from .permissions import allows
 
 if TYPE_CHECKING:
     from .github import LocalGitHub
@@ -33,7 +33,7 @@ def _send_on_to_asset(hub: "LocalGitHub", request: Request, name: str, tag: str,
 def _may_read(hub: "LocalGitHub", request: Request, name: str) -> bool:
     repository = hub.repositories.get(name)
     token = hub.tokens.get(request.token) if request.token else None
-    return repository is not None and level(token, name, repository.private, "contents") > 0
+    return repository is not None and allows(token, name, repository.private, ["contents"], "read")
 
 
 def _send_on_to_raw(hub: "LocalGitHub", request: Request, name: str, commit: str, path: str) -> Response:

@@ -57,7 +57,7 @@ class Engine:
 
     def command(self, *words: str) -> list[str]:
         """Return the command line of a verb."""
-        return [self.python, "-m", PACKAGE, *words]
+        return [self.python, "-P", "-m", PACKAGE, *words]
 
     @property
     def variables(self) -> dict[str, str]:

@@ -6,7 +6,6 @@ import os
 import re
 import signal
 import subprocess
-import tarfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePath
 
@@ -19,6 +18,7 @@ PATIENCE = 60  # seconds without a byte, after which a server is left
 _ASKS_A_SERVER = ("clone", "fetch", "ls-remote", "push")
 _FULL = rb".*(No space left on device|Disk quota exceeded|Out of diskspace)"
 _FULL_HERE, _FULL_THERE = (re.compile(rb"^" + who + _FULL, re.MULTILINE) for who in (rb"(?!remote: )", rb"remote: "))
+_LINK = "120000"  # the mode of a symbolic link in a tree
 # What git sets for its hooks: a command started from a hook must find its repository by its directory.
 _HOOK_VARIABLES = (
     "GIT_DIR",
@@ -163,12 +163,30 @@ def read_blobs(names: list[str], cwd: Path | None = None) -> list[bytes | None]:
 
 
 def check_out(commit: str, directory: Path) -> None:
-    """Write the files of a commit into `directory`, which knows nothing of the repository."""
-    done = run("archive", "--format=tar", commit)
-    if done.returncode:
-        raise UserError(f"`git archive` failed: {complaint(done.stderr)}.")
-    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
-        archive.extractall(directory, filter="data")
+    """Write the files of a commit into `directory`, which knows nothing of the repository.
+
+    They are what was committed, byte for byte: `git archive` would leave out or edit what the commit's own attributes
+    (`export-ignore`, `export-subst`, `ident`) name.
+
+    Raises:
+        UserError: there is no such commit, or a link in it leads out of the project.
+    """
+    listed = (entry.split("\t", 1) for entry in git("ls-tree", "-r", "-z", commit).split("\0") if entry)
+    files = [(name, *about.split()) for about, name in listed]
+    blobs = [(name, mode, blob) for name, mode, kind, blob in files if kind == "blob"]
+    home = directory.resolve()
+    for (name, mode, _), content in zip(blobs, read_blobs([blob for _, _, blob in blobs]), strict=True):
+        assert content is not None  # the tree of a commit that is here names it
+        file = directory / name
+        leads = file.parent / os.fsdecode(content) if mode == _LINK else file
+        if not leads.resolve().is_relative_to(home):
+            raise UserError(f"{name} in {commit} is a link that leads out of the project: commit a file in its place.")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        if mode == _LINK:
+            file.symlink_to(os.fsdecode(content))
+        else:
+            file.write_bytes(content)
+            file.chmod(int(mode, 8) & 0o777)
 
 
 def list_files(rev: str | None = None, cwd: Path | None = None) -> list[str]:

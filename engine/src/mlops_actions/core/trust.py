@@ -53,7 +53,7 @@ def trust_cml_within(seconds: float) -> None:
     """
     if DIGESTS.exists() or not INSTALLER.exists():
         return
-    command = [sys.executable, "-m", PACKAGE, "trust", "cml"]
+    command = [sys.executable, "-P", "-m", PACKAGE, "trust", "cml"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=seconds)
         reason = done.stderr.strip().removeprefix("mlops trust: ")

@@ -45,7 +45,7 @@ def require_attested(bundle: Path, settings: "Attestation") -> None:
         return
     if beside(bundle).exists():
         words = [str(bundle), settings.repository, *([settings.trusted_root] if settings.trusted_root else [])]
-        done = subprocess.run([sys.executable, "-m", __name__, *words], capture_output=True)
+        done = subprocess.run([sys.executable, "-P", "-m", __name__, *words], capture_output=True)
         if done.returncode:
             raise UserError((done.stderr.decode(errors="replace").splitlines() or ["it was killed"])[-1])
     elif settings.required:

@@ -74,6 +74,8 @@ def take_handover(packed: Path | None = None) -> None:
     Raises:
         UserError: there is none, or anything in it is not what this commit's pipeline makes; then nothing is taken.
     """
+    if packed and not packed.is_file():
+        raise UserError(f"there is no {packed}: name the artifact's zip file, or none to have it fetched.")
     parent = Path(".dvc/tmp")
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="handover-", dir=parent) as directory:

@@ -6,13 +6,13 @@ further: it is made anew, and published once each of its files is there, byte fo
 
 import hashlib
 import os
-import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
 
 from ..core import github
 from ..core.errors import UserError
+from ..core.files import write_file
 from ..core.git import git
 from ..core.paths import BUNDLE
 from .assets import ASSETS, CARD, write_assets
@@ -118,7 +118,7 @@ def publish_release(ours: Version, directory: Path, attestation: str | None = No
     require_tagged(ours)
     if attestation:
         assets.append(directory / PROOF)
-        shutil.copyfile(attestation, assets[-1])
+        write_file(assets[-1], Path(attestation).read_bytes())
     for leftover in find_releases(ours):
         github.delete(f"releases/{leftover['id']}")
     name, body = f"{MODEL} {ours}", describe(directory / CARD)

@@ -24,7 +24,9 @@ TITLE = "model report"
 CML_PAGE = 30  # CML looks for its comment among the oldest 30 only
 REASON_LENGTH = 300
 NAMES = ("filename", "previous_filename")  # of a changed file, in GitHub's list
-ENGINE_FILES = 3  # named at most
+ENGINE = f"{VENDOR}/"
+OBEYED = (".dvc/config", ".github/", "uv.lock")  # besides it
+NAMED = 3  # at most
 # In what CML prints when it fails. Inside of a string the quotes have backslashes, so that none looks like these.
 MESSAGE = re.compile(r'"message":("(?:[^"\\]|\\["\\/bfnrt]|\\u[0-9a-f]{4})*")')
 STATUS = re.compile(r'"status":(\d{3}),"url":')
@@ -43,32 +45,40 @@ def comment() -> None:
     report = retrain.report
     pictures = addresses(retrain.artifact) if retrain.artifact else None
     for number in [report.pull_request] if report and report.pull_request else retrain.pulls:
-        post(number, write_body(report, retrain.run, pictures, engine_files(number)))
+        post(number, write_body(report, retrain.run, pictures, changed_files(number)))
 
 
-def engine_files(number: int) -> list[str]:
-    """Return the names of the engine's files that a pull request changes, as GitHub has them."""
-    names = {file[key] for file in github.api(f"pulls/{number}/files?per_page=100") for key in NAMES if key in file}
-    return sorted(name for name in names if name.startswith(f"{VENDOR}/"))
+def changed_files(number: int) -> list[str]:
+    """Return the names of the files that a pull request changes, as GitHub has them."""
+    return sorted(
+        {file[key] for file in github.api(f"pulls/{number}/files?per_page=100") for key in NAMES if key in file}
+    )
 
 
 def write_body(
     report: Report | None,
     run: dict[str, Any],
     pictures: Mapping[str, str] | None = None,
-    engine_files: Sequence[str] = (),
+    changed: Sequence[str] = (),
 ) -> str:
     """Return the comment's text.
 
-    What the run itself concluded, and which files of the engine change, is GitHub's word and stands above the report's,
-    which the changed engine may have written.
+    What the run itself concluded, and which files change that a job which may write will run or obey, is GitHub's word
+    and stands above the report's, which a changed engine may have written.
     """
-    text = _write_body(report, run, pictures)
-    if not engine_files or (report and report.engine):
-        return text
-    first, _, rest = text.partition("\n")
-    names = ", ".join(code(name) for name in engine_files[:ENGINE_FILES])
-    return f"{first}\n\n⚠️ **This changes the engine, and its report does not say how:** {names}\n{rest}"
+    first, _, rest = _write_body(report, run, pictures).partition("\n")
+    engine = [name for name in changed if name.startswith(ENGINE)]
+    obeyed = [name for name in changed if name.startswith(OBEYED)]
+    if engine and not (report and report.engine):
+        first += f"\n\n⚠️ **This changes the engine, and its report does not say how:** {_few(engine)}"
+    if obeyed:
+        first += f"\n\n⚠️ **Once merged, jobs that may write obey what this says:** {_few(obeyed)}"
+    return f"{first}\n{rest}"
+
+
+def _few(names: list[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(code(name) for name in names[:NAMED]) + more
 
 
 def _write_body(report: Report | None, run: dict[str, Any], pictures: Mapping[str, str] | None) -> str:
@@ -76,7 +86,7 @@ def _write_body(report: Report | None, run: dict[str, Any], pictures: Mapping[st
     link = f"[The run and its log]({run['html_url']})"
     if report is None:
         return f"### ❌ The retrain ended before a verdict\n\n{link} say why.\n"
-    room = COMMENT_LIMIT - 1_000  # for the watermark, and the warning
+    room = COMMENT_LIMIT - 2_000  # for the watermark and the warnings
     text = render(report, run_url=run["html_url"], commit=run["head_sha"], pictures=pictures, limit=room)
     if failed and report.passed:
         return f"### ❌ The run failed, although its report says it passes\n\n{link} say why.\n\n{text}"

@@ -129,7 +129,7 @@ async def feedback(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[i
 async def report_canary(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
     """Return the canary report, made by a process of its own, one at a time."""
     async with engine.reporting:
-        command = [sys.executable, "-m", PACKAGE, "canary", "report", "--json"]
+        command = [sys.executable, "-P", "-m", PACKAGE, "canary", "report", "--json"]
         pipe = asyncio.subprocess.PIPE
         process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
         try:

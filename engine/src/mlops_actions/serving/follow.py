@@ -68,7 +68,7 @@ class Follower(threading.Thread):
         if listed.returncode and listed.stderr:
             self._say(f"{complaint(listed.stderr)}.")
         elif listed.stdout != self._seen:
-            self._process = subprocess.Popen([sys.executable, "-m", __name__], stderr=subprocess.PIPE)
+            self._process = subprocess.Popen([sys.executable, "-P", "-m", __name__], stderr=subprocess.PIPE)
             _, errors = self._process.communicate()
             self._seen = None if self._process.returncode else listed.stdout
             self._say(errors.decode(errors="replace").strip() if self._process.returncode else "")

@@ -214,7 +214,7 @@ class ChildLane(Lane):
     async def _start(self) -> None:
         code = self.served.code
         engine = await asyncio.to_thread(engine_of, Path(code)) if code else Engine()
-        command = [engine.python, "-m", f"{__package__}.child", self.served.bundle]
+        command = [engine.python, "-P", "-m", f"{__package__}.child", self.served.bundle]
         if self._nice:
             command = ["nice", "-n", str(self._nice), *command]
         pipe = asyncio.subprocess.PIPE

@@ -48,8 +48,8 @@ def warning(settings: Serving) -> str:
     if os.environ.get(SERVER_TOKEN) or _is_loopback(settings.host):
         return ""
     return (
-        f"serve: {settings.host} can be reached from elsewhere and {SERVER_TOKEN} is not set: whoever reaches it may send "
-        "truths and read /metrics and /canary."
+        f"serve: {settings.host} can be reached from elsewhere and {SERVER_TOKEN} is not set: whoever reaches it may "
+        "send truths and read /metrics and /canary."
     )
 
 

@@ -75,8 +75,9 @@ def inputs(stages: list[Stage]) -> set[str]:
 
 
 def path_of(out: Output) -> str:
-    """Return the path of a dependency or an output, from the project's root."""
-    return Path(out.fs_path).relative_to(out.repo.root_dir).as_posix()
+    """Return the path of a dependency or an output, from the project's root; the whole path where it is not in it."""
+    path, root = Path(out.fs_path), out.repo.root_dir
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
 
 
 def is_source(stage: Stage) -> bool:

@@ -142,7 +142,7 @@ def _recorded_outs(sources: bool) -> list[Output]:
     """Return the sources or the outputs of which the record names the bytes, in the order of the stages.
 
     Raises:
-        UserError: a record is cut off, or has something else in the place of a digest.
+        UserError: a record is cut off, has something else in the place of a digest, or names a place outside.
     """
     if Path(LOCK).is_file() and not Path(LOCK).read_bytes().endswith(b"\n"):
         raise UserError(f"{LOCK} ends within a line: `git restore {LOCK}` brings it back.")
@@ -155,8 +155,10 @@ def _recorded_outs(sources: bool) -> list[Output]:
     outs = [out for stage in stages for out in stage.outs if out.hash_info or stage.is_data_source]
     outs = [out for out in outs if (out.hash_info.name or "md5").startswith("md5")]
     for out in outs:
+        record = _record_of(out)
+        if not out.is_in_repo:
+            raise UserError(f"{record} names {path_of(out)}, which is not in this project: name a place in it.")
         if not NAME.fullmatch(str(out.hash_info.value)):
-            record = _record_of(out)
             raise UserError(f"{record} names no digest of {path_of(out)}: `git restore {record}` brings it back.")
     return outs
 

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 from ..front import Request, Response
-from ..permissions import level
+from ..permissions import allows, level
 from .releases import list_all
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ def answer_query(hub: "LocalGitHub", request: Request) -> Response:
     asked = request.json()
     values = asked.get("variables", {})
     repository = hub.repositories.get(f"{values.get('owner')}/{values.get('name')}")
-    if repository is None or not level(token, repository.name, repository.private, "contents"):
+    if repository is None or not allows(token, repository.name, repository.private, ["contents"], "read"):
         return Response.of({"data": {"repository": None}, "errors": [{"type": "NOT_FOUND", "message": "Not found"}]})
     found: dict[str, Any] | None = None
     if "release(tagName:" in asked["query"]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ..front import Request, Response
-from ..permissions import BOT, LEVELS, level
+from ..permissions import BOT, allows, level
 
 if TYPE_CHECKING:
     from ..github import LocalGitHub
@@ -46,7 +46,7 @@ def answer_call(hub: "LocalGitHub", request: Request, path: str) -> Response:
         match = pattern.fullmatch(rest)
         if match is None or method != request.method:
             continue
-        if max(level(token, repository.name, repository.private, scope) for scope in scopes) < LEVELS[needs]:
+        if not allows(token, repository.name, repository.private, scopes, needs):
             if token is None:
                 return Response.error(401, "Requires authentication")
             by = "integration" if token.repository else "personal access token"

@@ -198,7 +198,7 @@ class Journal:
             self._sweeper.wait()
         if self._sweeper and self._sweeper.poll() is None:
             return
-        command = [sys.executable, "-m", f"{__package__}.log", str(self.folder)]
+        command = [sys.executable, "-P", "-m", f"{__package__}.log", str(self.folder)]
         if self.settings.days:
             command.append(str(self.settings.days))
         # Answers go first, but not alone: on a busy machine the lowest priority of all would starve.
