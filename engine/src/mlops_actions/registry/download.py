@@ -8,6 +8,7 @@ from urllib.error import HTTPError
 from urllib.parse import quote
 from urllib.request import Request, urlopen
 
+from ..bundle.parts import LARGEST
 from ..core.errors import UserError
 from ..core.git import remote_url, shown
 from ..core.github import server_url
@@ -72,4 +73,7 @@ def get(url: str, token: str | None = None, kind: str = "application/octet-strea
     if token:
         request.add_unredirected_header("Authorization", f"Bearer {token}")
     with urlopen(request, timeout=SECONDS) as answer:
-        return bytes(answer.read())
+        content = bytes(answer.read(LARGEST + 1))
+    if len(content) > LARGEST:
+        raise OSError(f"it is larger than {LARGEST:,} bytes")
+    return content

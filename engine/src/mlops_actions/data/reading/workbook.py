@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from ...core.config import Read
 from ...core.errors import UserError, need
+from ...core.files import open_zip
 from . import sheet
 from .kinds import check_unpacked
 
@@ -26,8 +27,11 @@ def read_workbook(file: Path, read: Read) -> Iterator[pa.Table]:
     """
     need("python_calamine", f"{file}: a workbook")
     if zipfile.is_zipfile(file):
-        with zipfile.ZipFile(file) as archive:
-            check_unpacked(file, sum(member.file_size for member in archive.infolist()))
+        try:
+            with open_zip(file) as archive:
+                check_unpacked(file, sum(member.file_size for member in archive.infolist()))
+        except zipfile.BadZipFile as error:
+            raise UserError(f"{file}: cannot be read as a workbook ({error}); save it again.") from None
     command = [sys.executable, "-P", "-m", sheet.__name__, str(file), read.sheet or "", str(MEMORY)]
     done = subprocess.run(command, capture_output=True)
     said = done.stderr.decode(errors="replace").strip().splitlines() or [""]
