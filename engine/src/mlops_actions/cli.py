@@ -558,6 +558,17 @@ def _percent(text: str) -> float:
     return share
 
 
+def _own_mistake(error: Exception) -> str | None:
+    """Return what to tell of an error that is the owner's to mend, in their code or for lack of memory; else None."""
+    from .core.owner import place_of, tell
+
+    if place_of(error):
+        return f"{tell(error)}; correct it."
+    if isinstance(error, MemoryError):
+        return f"the memory does not suffice ({tell(error)}); take fewer rows or columns, or more memory."
+    return None
+
+
 def main() -> int:
     """Run the verb on the command line and return the exit code."""
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # else ONNX Runtime tells its makers what it does
@@ -575,6 +586,10 @@ def main() -> int:
         print(f"mlops {args.verb}: interrupted", file=sys.stderr)
     except BrokenPipeError:  # whoever reads, such as `head`, has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if not (sentence := _own_mistake(error)):
+            raise
+        print(f"mlops {args.verb}: {sentence}", file=sys.stderr)
     return 0 if getattr(args, "hook", None) else 1  # what git did is done
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mlops_actions.bundle import parts
 from mlops_actions.bundle.archive import load_bundle
 from mlops_actions.bundle.fitted import check_types, dump_model, load_model, read_model, types_of
 from mlops_actions.bundle.parts import read_parts
@@ -158,15 +157,6 @@ def test_a_file_that_is_not_there_or_another_is_refused(logistic: Pipeline, tmp_
     release(tmp_path / "bundle.zip", logistic)
     with pytest.raises(UserError, match=f"refused, its SHA-256 is not {'0' * 64}; fetch it again"):
         read_parts(tmp_path / "bundle.zip", "0" * 64)
-
-
-def test_a_zip_that_would_fill_the_memory_is_refused(
-    logistic: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    release(tmp_path / "bundle.zip", logistic)
-    monkeypatch.setattr(parts, "LARGEST", 100)
-    with pytest.raises(UserError, match="is larger than a bundle may be"):
-        read_parts(tmp_path / "bundle.zip")
 
 
 def test_a_released_bundle_says_its_version(logistic: Pipeline, tmp_path: Path) -> None:

@@ -83,6 +83,12 @@ def test_a_file_twice_in_a_wheel_is_refused(wheel: Path) -> None:
         Wheel.of(wheel.name, content)
 
 
+def test_a_wheel_that_unpacks_without_end_is_refused(wheel: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mlops_actions.core.wheel.LARGEST", 2**16)
+    with pytest.raises(UserError, match="is not a wheel, or not a whole one"):
+        Wheel.of(wheel.name, wheel.read_bytes())
+
+
 def test_a_wheel_is_unpacked_once_for_each_digest(wheel: Path, patched: Path, tmp_path: Path) -> None:
     first, other = (unpack(Wheel.read(path), tmp_path) for path in (wheel, patched))
     assert first != other and (first / ERRORS).read_bytes() != (other / ERRORS).read_bytes()

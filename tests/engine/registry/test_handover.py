@@ -259,7 +259,7 @@ HOSTILE: dict[str, tuple[Callable[[Trained, Path], Any], str]] = {
         "not a model bundle",
     ),
     "a bundle that says nothing of its model": (by_manifest(task=None), "it lacks what a model card says"),
-    "a bundle with classes of another type": (by_manifest(classes=[["x"]]), "it lacks what a model card says"),
+    "a bundle with classes of another type": (by_manifest(classes=[["x"]]), "its manifest's classes is"),
 }
 
 
@@ -288,6 +288,17 @@ def test_what_is_no_whole_zip_file_is_refused(
     artifact.write_bytes(damage(artifact.read_bytes()))
     with pytest.raises(UserError, match="it is no whole zip file"):
         take_handover(artifact)
+    assert kept() == {}
+
+
+def test_a_zip_file_that_lists_files_without_end_is_refused_before_the_list_is_read(
+    unpublished: Path, trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlops_actions.core.files.LISTING", 2**16)
+    many = trained.files() | {f"objects/00/{number:030x}": b"" for number in range(999)}
+    monkeypatch.setattr(zipfile.ZipInfo, "_decodeExtra", lambda *_: pytest.fail("the list was read"))
+    with pytest.raises(UserError, match=r"is refused: it is no whole zip file .its list of files has 8.,... bytes"):
+        take_handover(pack(many, tmp_path / "artifact.zip"))
     assert kept() == {}
 
 

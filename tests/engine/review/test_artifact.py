@@ -95,3 +95,22 @@ def test_a_zip_bomb_is_not_unpacked() -> None:
     bomb = pack(("report.json", bytes(300 * 2**20)))
     with pytest.raises(artifact.UserError, match=r"larger than 1,048,576 bytes"):
         artifact.unpack(bomb)
+
+
+def test_a_zip_that_lists_files_without_end_is_refused(
+    written: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    packed = pack(("report.json", json.dumps(written).encode()), *((f"{number:030x}", b"") for number in range(999)))
+    assert artifact.unpack(packed)
+    monkeypatch.setattr("mlops_actions.core.files.LISTING", 2**16)
+    with pytest.raises(report.UserError, match="^the report artifact is no readable zip file: BadZipFile$"):
+        artifact.unpack(packed)
+
+
+def test_files_that_overlap_or_lie_about_their_size_are_read_within_the_limit(written: dict[str, Any]) -> None:
+    """All entries of a list may point at the same bytes, and say that they are few."""
+    packed = bytearray(pack(("report.json", bytes(artifact.MAX_REPORT + 1)), ("pictures.png", b"x")))
+    entry = packed.index(b"PK\x01\x02")
+    packed[entry + 24 : entry + 28] = (99).to_bytes(4, "little")
+    with pytest.raises(report.UserError, match=r"^the report artifact has no readable report\.json: BadZipFile$"):
+        artifact.unpack(bytes(packed))

@@ -1,5 +1,6 @@
 """Metrics of a project's own: the public functions and scorers of its metrics.py."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -106,14 +107,14 @@ def test_where_a_class_is_absent_a_metric_may_fail_of_that_and_of_nothing_else(o
     assert np.isnan(own["breaks"].compute(NO_YES, ONE_WRONG))
     with pytest.raises(UserError) as refused:
         own["mistakes"].compute(NO_YES, ONE_WRONG)
-    sentence = "The metric mistakes raised AttributeError: 'numpy.ndarray' object has no attribute 'values'."
-    assert str(refused.value) == sentence
+    sentence = f"The metric mistakes raised AttributeError: 'numpy.ndarray' object has no attribute 'values' in {FILE}:"
+    assert re.fullmatch(rf"{re.escape(sentence)}\d+\.", str(refused.value))
 
 
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("breaks", "The metric breaks raised KeyError: 'price'."),
+        ("breaks", f"The metric breaks raised KeyError: 'price' in {FILE}:14."),
         ("says", "The metric says returned str; it must return a number."),
     ],
 )
@@ -126,15 +127,16 @@ def test_a_function_that_fails_is_named_in_a_sentence(own: dict[str, Metric], na
 @pytest.mark.parametrize(
     ("statement", "sentence"),
     [
-        ("raise KeyError('price')", "The metric fails raised KeyError: 'price'."),
-        ("raise ValueError('no\\nway.')", "The metric fails raised ValueError: no."),
-        ("raise ValueError", "The metric fails raised ValueError."),
+        ("raise KeyError('price')", "The metric fails raised KeyError: 'price' in {place}."),
+        ("raise ValueError('no\\nway.')", "The metric fails raised ValueError: no in {place}."),
+        ("raise ValueError", "The metric fails raised ValueError in {place}."),
     ],
 )
 def test_a_scorer_that_fails_is_named_in_a_sentence(write: Write, statement: str, sentence: str) -> None:
     with pytest.raises(UserError) as refused:
         own_metrics(write(FAILS.format(statement=statement)))["fails"].compute(TRUTH, ONE_WRONG)
-    assert str(refused.value) == sentence
+    line = FAILS.partition("{statement}")[0].count("\n") + 1
+    assert str(refused.value) == sentence.format(place=f"{FILE}:{line}")
 
 
 def test_a_sentence_that_a_metric_raises_itself_stays(write: Write) -> None:
@@ -152,7 +154,7 @@ def test_a_number_of_the_file_is_no_metric(own: dict[str, Metric]) -> None:
     [
         ("def rmse(truth, predictions): return 0.0", "metrics.py: rmse is a built-in metric; give yours another name."),
         ("import nowhere", f"{FILE} needs nowhere, which is not installed: `uv add nowhere` adds it."),
-        ("1 / 0", f"{FILE} cannot be imported (ZeroDivisionError: division by zero); correct it."),
+        ("1 / 0", f"{FILE} cannot be imported (ZeroDivisionError: division by zero in {FILE}:1); correct it."),
     ],
 )
 def test_a_file_of_metrics_that_cannot_be_is_refused(write: Write, code: str, sentence: str) -> None:

@@ -53,6 +53,8 @@ def load_bundle(path: Path) -> Bundle:
     """Return a bundle ready to predict; anything in it that could run code is refused."""
     parts = read_parts(path)
     manifest = parts.manifest
+    if absent := [name for name in ("inputs", "classes", "trusted") if name not in manifest]:
+        raise UserError(f"{path}: its manifest lacks {absent[0]!r}; fetch it again or run `mlops train`.")
     if manifest["format"] == "onnx":
         inputs = manifest["inputs"]
         return Bundle(manifest, parts.schema, onnx_answer(parts.model, inputs["numbers"], inputs["categories"], path))
@@ -69,7 +71,11 @@ def onnx_answer(
     run = open_onnx(model, str(source))
 
     def answer(features: pd.DataFrame) -> np.ndarray:
-        outputs = run(features[numbers].to_numpy("float32"), features[categories].to_numpy(object))
+        try:
+            outputs = run(features[numbers].to_numpy("float32"), features[categories].to_numpy(object))
+        except Exception as error:  # onnxruntime raises its own classes, which share no base but this one
+            reason = " ".join(str(error).split())[:200]
+            raise UserError(f"{source}: its ONNX model cannot answer these rows ({reason}); fetch it again.") from None
         return outputs.reshape(-1) if outputs.shape[1] == 1 else outputs
 
     return answer

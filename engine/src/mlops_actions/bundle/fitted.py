@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..core.errors import UserError, need
-from ..core.files import pack
+from ..core.files import open_stored, pack
 
 LIBRARIES = ("sklearn", "numpy", "scipy")
 # Of XGBoost these alone: a booster is its trees, read by XGBoost itself.
@@ -85,11 +85,14 @@ def load_model(model: bytes, trusted: list[str], source: str) -> Any:
 
     check_types(trusted, source)
     try:
+        open_stored(model).close()
         return skops.io.loads(model, trusted=trusted)
     except skops.io.exceptions.UntrustedTypesFoundException as error:
         raise UserError(f"{source}: refused, it holds types that it does not list ({error}).") from None
     except Exception as error:  # a damaged file fails anywhere inside skops, with any class
-        raise UserError(f"{source}: its skops model cannot be read ({str(error)[:200]}); fetch it again.") from None
+        raise UserError(
+            f"{source}: its skops model cannot be read ({str(error)[:200] or type(error).__name__}); fetch it again."
+        ) from None
 
 
 def check_types(names: list[str], source: str) -> None:

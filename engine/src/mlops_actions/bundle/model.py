@@ -1,6 +1,7 @@
 """A bundle that answers rows."""
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -36,6 +37,8 @@ def open_onnx(model: bytes, source: str, threads: int = 0) -> Answer:
     options.log_severity_level = 3  # errors only
     options.intra_op_num_threads = threads
     options.enable_cpu_mem_arena = False  # it keeps what the largest batch ever took
+    # All of a model is in its bytes: no file is one of its weights, which would be looked for where the server runs.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises its own classes, which share no base but this one
@@ -63,16 +66,16 @@ class ReleasedModel:
         manifest = parts.manifest
         if why := needs_code(manifest):
             raise UserError(f"{source}: {why}")
-        inputs = manifest["inputs"]
-        self.contract = Contract(manifest["contract"], enforce)
-        self.classes: list[str] | None = ordered(manifest["classes"], manifest["positive"])
-        order = [manifest["classes"].index(name) for name in self.classes or []]
-        self._order = None if order == sorted(order) else order
         try:
+            inputs = manifest["inputs"]
+            self.contract = Contract(manifest["contract"], enforce)
+            self.classes: list[str] | None = ordered(manifest["classes"], manifest["positive"])
+            order = [manifest["classes"].index(name) for name in self.classes or []]
+            self._order = None if order == sorted(order) else order
             self._program = Program(
                 manifest["features"], inputs["numbers"], inputs["categories"], inputs["missing_category"]
             )
-        except (KeyError, TypeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             raise UserError(f"{source}: its features need {error}, which this version cannot do; update it.") from None
         self._answer = open_onnx(parts.model, source, threads=1)
         self._none = np.empty((0, len(self.classes)) if self.classes else 0)
@@ -111,13 +114,21 @@ def among(problems: dict[int, Problem], numbered: dict[int, Problem], rows: int)
 
 def check_reference(answer: Callable[[Sequence[Any]], Answers], parts: Parts, source: str) -> None:
     """Refuse a model that does not answer the reference rows as the pipeline did that the bundle was made from."""
-    reference = parts.reference
-    expected, within = np.array(reference["values"]), np.array(reference["within"])
-    classes, positive = parts.manifest["classes"], parts.manifest["positive"]
-    if classes:
-        expected = expected[:, [classes.index(name) for name in ordered(classes, positive) or []]]
-    values, problems = answer(reference["rows"])
-    worst = np.inf if problems else np.max(np.abs(values - expected).reshape(len(expected), -1).max(axis=1) / within)
+    try:
+        reference = parts.reference
+        expected, within = np.array(reference["values"]), np.array(reference["within"])
+        classes, positive = parts.manifest["classes"], parts.manifest["positive"]
+        if classes:
+            expected = expected[:, [classes.index(name) for name in ordered(classes, positive) or []]]
+        values, problems = answer(reference["rows"])
+        worst = (
+            np.inf if problems else np.max(np.abs(values - expected).reshape(len(expected), -1).max(axis=1) / within)
+        )
+    except UserError:
+        raise
+    except Exception as error:  # whatever a graph, a program or rows of anybody's make raise
+        reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+        raise UserError(f"{source}: refused, it fails its self-test here ({reason}); fetch it again.") from None
     if not worst <= 1:
         difference = f"row {min(problems) + 1} is refused" if problems else f"off by {worst:.2g} times the tolerance"
         raise UserError(

@@ -6,8 +6,11 @@ import shutil
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import IO
+
+LISTING = 2**24  # bytes of a zip file's list of what is in it: a hundred thousand files
 
 from .errors import FULL, disk_full
 
@@ -84,3 +87,28 @@ def pack(files: dict[str, bytes]) -> bytes:
             info.create_system = 3
             archive.writestr(info, files[name])
     return buffer.getvalue()
+
+
+def open_zip(file: Path | IO[bytes]) -> zipfile.ZipFile:
+    """Return a zip file, from wherever it is, whose list of files can be held.
+
+    Raises:
+        zipfile.BadZipFile: it is none, or lists too many files.
+    """
+    with open(file, "rb") if isinstance(file, Path) else nullcontext(file) as stream:
+        end = zipfile._EndRecData(stream)  # type: ignore[attr-defined]  # by which ZipFile reads the whole list
+    if end and end[5] > LISTING:
+        raise zipfile.BadZipFile(f"its list of files has {end[5]:,} bytes")
+    return zipfile.ZipFile(file)
+
+
+def open_stored(content: bytes) -> zipfile.ZipFile:
+    """Return a zip file that `pack` made: what is in it takes no more memory than it takes itself.
+
+    Raises:
+        zipfile.BadZipFile: it is none, or not so.
+    """
+    archive = open_zip(io.BytesIO(content))
+    if sum(member.file_size for member in archive.infolist()) > len(content):
+        raise zipfile.BadZipFile("it unpacks to more than its size")
+    return archive

@@ -1,8 +1,10 @@
 """The owner's package: the modules of a project that the engine calls, found by one line of its pyproject.toml."""
 
 import importlib
+import os
 import sys
 import tomllib
+import traceback
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -108,7 +110,7 @@ def _import(source: str, package: str, name: str, state: tuple[tuple[str, int, i
     except UserError:
         raise
     except Exception as error:  # the code is the owner's: whatever it fails with is told
-        raise UserError(f"{file} cannot be imported ({type(error).__name__}: {error}); correct it.") from error
+        raise UserError(f"{file} cannot be imported ({tell(error)}); correct it.") from error
 
 
 def loaded_package() -> str | None:
@@ -133,3 +135,17 @@ def _use(source: str, package: str, state: object) -> None:
     if source not in sys.path:
         sys.path.insert(0, source)
     _used = (source, package, state)
+
+
+def place_of(error: BaseException) -> str | None:
+    """Return the line of the owner's code that an error passed last, as `src/shop/features.py:12`, or None."""
+    top = f"{_used[0]}{os.sep}" if _used else ""
+    passed = [frame for frame in traceback.extract_tb(error.__traceback__) if top and frame.filename.startswith(top)]
+    return f"src/{passed[-1].filename.removeprefix(top)}:{passed[-1].lineno}" if passed else None
+
+
+def tell(error: BaseException) -> str:
+    """Return the type and the first line of an error, and the line of the owner's code that it passed last, if any."""
+    first = str(error).strip().splitlines()
+    words = f"{type(error).__name__}: {first[0].rstrip('.')}" if first else type(error).__name__
+    return f"{words} in {place}" if (place := place_of(error)) else words

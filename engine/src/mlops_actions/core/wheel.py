@@ -17,9 +17,11 @@ from functools import cached_property
 from pathlib import Path
 
 from .errors import UserError
+from .files import open_zip
 from .paths import DISTRIBUTION, PACKAGE
 
 PATTERN = f"{PACKAGE}-*.whl"
+LARGEST = 2**26  # bytes, unpacked
 FILE_NAME = re.compile(rf"{PACKAGE}-(?P<version>[0-9][A-Za-z0-9.!+_]*)-py3-none-any\.whl")
 UNPACKED = Path(".dvc/tmp/engines")  # by digest: what was unpacked is imported faster than a zip, and once compiled
 
@@ -95,7 +97,9 @@ class Wheel:
     @cached_property
     def files(self) -> dict[str, bytes]:
         """Return every file in it, by its path."""
-        with zipfile.ZipFile(io.BytesIO(self.content)) as archive:
+        with open_zip(io.BytesIO(self.content)) as archive:
+            if sum(member.file_size for member in archive.infolist()) > LARGEST:
+                raise ValueError("it is larger than any engine")
             names = [name for name in archive.namelist() if not name.endswith("/")]
             if len(set(names)) < len(names):
                 raise ValueError("a file is there twice")

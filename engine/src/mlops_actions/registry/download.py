@@ -7,6 +7,7 @@ from http.client import HTTPException
 from urllib.error import HTTPError
 from urllib.parse import quote
 
+from ..bundle.parts import LARGEST
 from ..core.errors import UserError
 from ..core.git import remote_url, shown
 from ..core.github import server_url
@@ -68,4 +69,7 @@ def api(host: str) -> str:
 def get(url: str, token: str | None = None, kind: str = "application/octet-stream") -> bytes:
     """Return the bytes behind an address; the token goes to its server alone, not to where that sends on."""
     with open_url(url, {"Accept": kind} | ({"Authorization": f"Bearer {token}"} if token else {})) as answer:
-        return answer.read()
+        content = bytes(answer.read(LARGEST + 1))
+    if len(content) > LARGEST:
+        raise OSError(f"it is larger than {LARGEST:,} bytes")
+    return content

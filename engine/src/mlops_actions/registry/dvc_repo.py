@@ -46,5 +46,10 @@ def readable_errors() -> Iterator[None]:
         if merge_conflict_marker.search(Path(path).read_text(errors="replace")):
             why = "has the marks of a merge that somebody has to settle"
         raise UserError(f"{path} {why}: `git restore {path}` brings it back as it was committed.") from error
+    except RecursionError as error:
+        raise UserError(
+            "a dvc.yaml, dvc.lock or .dvc file, or params.yaml, has lists in lists without end: `git status` shows "
+            "which one was changed, and `git restore` brings it back."
+        ) from error
     except DvcException as error:
         raise UserError(f"DVC: {error}") from error

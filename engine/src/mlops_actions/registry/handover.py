@@ -19,7 +19,7 @@ from typing import Any
 
 from ..core import github
 from ..core.errors import UserError
-from ..core.files import write_file
+from ..core.files import open_zip, write_file
 from ..core.paths import BUNDLE, LOCK, METRICS, RECORDED, SUMMARY
 from . import store
 from .card import read_facts, read_metrics, read_rows
@@ -81,7 +81,7 @@ def take_handover(packed: Path | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="handover-", dir=parent) as directory:
         file = packed or _fetch(Path(directory) / "artifact.zip")
         try:
-            with zipfile.ZipFile(file) as archive:
+            with open_zip(file) as archive:
                 record, objects = _check(_Archive(archive, Path(directory)))
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise refusal(f"it is no whole zip file ({error})") from None

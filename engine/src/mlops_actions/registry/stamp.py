@@ -1,12 +1,11 @@
 """What makes a bundle a version's: the stamp that says so, on the bytes that training made."""
 
 import hashlib
-import io
 import json
 import zipfile
 
 from ..bundle.parts import RELEASE
-from ..core.files import pack
+from ..core.files import open_stored, pack
 from .versions import Version
 
 
@@ -26,5 +25,5 @@ def is_stamped(bundle: bytes, version: Version, md5: str) -> bool:
 
 
 def _files(bundle: bytes) -> dict[str, bytes]:
-    with zipfile.ZipFile(io.BytesIO(bundle)) as archive:
+    with open_stored(bundle) as archive:
         return {name: archive.read(name) for name in archive.namelist()}

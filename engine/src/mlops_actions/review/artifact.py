@@ -13,6 +13,7 @@ from typing import Any
 
 from ..core import github
 from ..core.errors import UserError
+from ..core.files import open_zip
 from .report import Report, read_report
 
 ARTIFACT = "report"
@@ -103,7 +104,7 @@ def open_archive(packed: bytes) -> zipfile.ZipFile:
         UserError: it is none.
     """
     try:
-        return zipfile.ZipFile(io.BytesIO(packed))
+        return open_zip(io.BytesIO(packed))
     except Exception as error:  # hostile bytes make zipfile raise a dozen kinds
         raise UserError(f"the report artifact is no readable zip file: {type(error).__name__}") from error
 

@@ -14,7 +14,7 @@ from ..core.paths import METRICS, PIPELINE, PLOTS, TEST_FEATURES
 from ..data.table import read_typed
 from ..stats.curves import calibration, precision_recall, roc
 from ..stats.metrics import Predictions, compute_metrics, metrics_of, one_vs_rest
-from ..stats.own_metrics import named_metrics
+from ..stats.own_metrics import named_metrics, own_metrics
 
 POINTS = 1000
 
@@ -26,6 +26,9 @@ def run(config: Config) -> None:
     pipeline = read_model(config.path(PIPELINE))
     predictions = as_decided(config, answer_of(pipeline, table), classes_of(pipeline))
     metrics = compute_metrics(config.data.task, truth, predictions, named_metrics(config))
+    every_class = predictions.classes is None or {*predictions.classes} <= {*truth}
+    if every_class and (lost := [name for name in own_metrics(config) if name not in metrics]):
+        raise UserError(f"metrics.py: {lost[0]} is NaN or infinite on the {len(truth):,} test rows; return a number.")
     write_file(config.path(METRICS), (json.dumps(metrics, indent=2) + "\n").encode())
     for name, plot in _plots(truth, predictions):
         write_file(

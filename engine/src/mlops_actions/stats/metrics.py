@@ -16,6 +16,7 @@ import numpy as np
 
 from ..core.errors import UserError
 from ..core.nearest import did_you_mean
+from ..core.owner import tell
 from .weighted import Median, OneVsRest, Sums, Weighted
 
 ALIKE = 6  # digits of a probability: classes that are equal to these tie, and the first of them wins
@@ -228,9 +229,9 @@ def _scored(name: str, scorer: Any) -> Callable[[np.ndarray, Predictions], float
             except ValueError as error:
                 if classes is None or len(set(truth)) < len(classes):
                     return float("nan")  # not defined on these rows
-                raise UserError(f"The metric {name} raised {words_of(error)}.") from error
+                raise UserError(f"The metric {name} raised {tell(error)}.") from error
             except Exception as error:
-                raise UserError(f"The metric {name} raised {words_of(error)}.") from error
+                raise UserError(f"The metric {name} raised {tell(error)}.") from error
         return number_of(name, value)
 
     return compute
@@ -279,12 +280,6 @@ def number_of(name: str, value: Any) -> float:
         return float(value)
     except (TypeError, ValueError):
         raise UserError(f"The metric {name} returned {type(value).__name__}; it must return a number.") from None
-
-
-def words_of(error: Exception) -> str:
-    """Return the type and the first line of an exception."""
-    first = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {first[0].rstrip('.')}" if first else type(error).__name__
 
 
 def _built_in(

@@ -7,8 +7,8 @@ import numpy as np
 
 from ..core.config import PARAMS, Config
 from ..core.errors import UserError
-from ..core.owner import load_module, module_path
-from .metrics import METRICS, Metric, Predictions, find_metric, number_of, scorer_metric, words_of
+from ..core.owner import load_module, module_path, tell
+from .metrics import METRICS, Metric, Predictions, find_metric, number_of, scorer_metric
 
 
 def own_metrics(config: Config) -> dict[str, Metric]:
@@ -72,7 +72,7 @@ def _computed(name: str, function: Callable[..., Any]) -> Callable[[np.ndarray, 
             lacking = predictions.classes is not None and len(set(truth)) < len(predictions.classes)
             if lacking and isinstance(error, ValueError | LookupError | ArithmeticError):
                 return float("nan")  # not defined on rows that lack a class; anything else is a mistake in it
-            raise UserError(f"The metric {name} raised {words_of(error)}.") from error
+            raise UserError(f"The metric {name} raised {tell(error)}.") from error
         return number_of(name, value)
 
     return compute

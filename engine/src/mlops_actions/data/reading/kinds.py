@@ -3,9 +3,11 @@
 The standard library is enough to tell kinds: generating a project does so where nothing is installed.
 """
 
+import io
 import lzma
+from collections import Counter
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from ...core.errors import UserError
 
@@ -18,6 +20,9 @@ KINDS: dict[str, FileKind] = {
 }  # fmt: skip
 UNREADABLE = (OSError, EOFError, lzma.LZMAError)  # what damaged files raise
 COMPRESSED = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".xz": "xz"}
+# A file that is packed may become this many bytes, or so many times its size, whichever is more.
+UNPACKED, TIMES = 2**30, 200
+COLUMNS = 20_000  # of a table: the stages work on all columns of some rows at once
 # What begins so is no text, whatever its name says.
 NO_TEXT = {
     b"PK\x03\x04": "a workbook or an archive",
@@ -75,10 +80,36 @@ def kind_of(file: Path) -> FileKind:
 
 
 def check_names(file: Path, names: list[str]) -> None:
-    """Refuse a table in which a column cannot be told from another."""
-    twice = sorted({name for name in names if names.count(name) > 1})
+    """Refuse a table in which a column cannot be told from another, or that has too many of them to work on.
+
+    Raises:
+        UserError: it is so.
+    """
+    if len(names) > COLUMNS:
+        raise UserError(
+            f"{file}: has {len(names):,} columns, and a table may have {COLUMNS:,}; leave out those that do not matter."
+        )
+    twice = sorted((name, count) for name, count in Counter(names).items() if count > 1)
     if twice:
-        raise UserError(f"{file}: the column {twice[0]!r} appears {names.count(twice[0])} times; rename or remove one.")
+        raise UserError(f"{file}: the column {twice[0][0]!r} appears {twice[0][1]} times; rename or remove one.")
+
+
+def check_unpacked(file: Path, size: int) -> None:
+    """Refuse a packed file that is far larger once it is unpacked: it would take the machine's memory, or its day.
+
+    Args:
+        file: where it is.
+        size: how many bytes it becomes, or has become so far.
+
+    Raises:
+        UserError: they are too many.
+    """
+    packed = file.stat().st_size
+    if size > max(UNPACKED, TIMES * packed):
+        raise UserError(
+            f"{file}: unpacks to more than {TIMES} times its {packed:,} bytes; if that is meant, unpack it, save it as "
+            "text, and use that."
+        )
 
 
 def check_text(file: Path, head: bytes) -> None:
@@ -112,10 +143,32 @@ def compression_of(file: Path) -> str | None:
 
 
 def open_bytes(file: Path) -> IO[bytes]:
-    """Return the file's bytes, decompressed."""
+    """Return the file's bytes, decompressed; reading more of them than `check_unpacked` allows is a UserError."""
     import pyarrow as pa
 
     compression = compression_of(file)
     if compression == "xz":
-        return lzma.open(file)
-    return pa.input_stream(str(file), compression=compression)
+        return _Unpacked(lzma.open(file), file)
+    stream = pa.input_stream(str(file), compression=compression)
+    return _Unpacked(stream, file) if compression else stream
+
+
+class _Unpacked(io.RawIOBase, IO[bytes]):
+    """The bytes of a compressed file, counted while they are read."""
+
+    def __init__(self, stream: IO[bytes], file: Path) -> None:
+        self._stream, self._file, self._count = stream, file, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self._stream.read(len(buffer))
+        self._count += len(chunk)
+        check_unpacked(self._file, self._count)
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow as pa
 
 from ...core.errors import UserError
-from .kinds import UNREADABLE, compression_of, open_bytes
+from .kinds import UNREADABLE, check_names, compression_of, open_bytes
 from .text import read_head
 
 if TYPE_CHECKING:
@@ -30,11 +30,14 @@ def read_lines(file: Path) -> Iterator[pa.Table]:
     if compression in ("bz2", "xz"):
         raise UserError(f"{file}: JSON lines are read from .gz and .zst only; compress it as one of them.")
     read_head(file, 8)
+    if compression != "none":
+        _check_size(file)
     place = re.sub(r"([*?\[])", r"[\1]", str(file))  # DuckDB would take it for a pattern
     source = f"read_json_objects({_literal(place)}, format='newline_delimited', compression='{compression}')"
     with duckdb.connect() as database:
         try:
             names = _read_names(file, database, source)
+            check_names(file, names)
             keys = ", ".join(map(_pointer, names))
             values = ", ".join(f"v[{number}] AS c{number}" for number in range(1, len(names) + 1))
             parsed = f"SELECT json_extract_string(json, [{keys}]) AS v FROM {source}"
@@ -45,6 +48,8 @@ def read_lines(file: Path) -> Iterator[pa.Table]:
             line = _find_line(file)
             problem = f"cannot be read as JSON lines ({str(error).splitlines()[0].strip()}); write it again"
             raise UserError(f"{file}: {f'{line} is not JSON in UTF-8; correct it' if line else problem}.") from None
+        except RecursionError:
+            raise UserError(f"{file}: holds records in records without end; spread them over plain columns.") from None
 
 
 def _read_names(file: Path, database: "duckdb.DuckDBPyConnection", source: str) -> list[str]:
@@ -66,6 +71,16 @@ def _read_names(file: Path, database: "duckdb.DuckDBPyConnection", source: str) 
     return names + sorted(kinds.keys() - names)
 
 
+def _check_size(file: Path) -> None:
+    """Refuse a compressed file that is far larger than it looks, before DuckDB unpacks it."""
+    try:
+        with open_bytes(file) as stream:
+            while stream.read(2**20):
+                pass
+    except UNREADABLE:
+        pass  # damaged, as DuckDB says
+
+
 def _find_line(file: Path) -> str | None:
     """Return the first line that is no JSON object, found slowly, once it is known that there is one."""
     try:
@@ -74,7 +89,7 @@ def _find_line(file: Path) -> str | None:
                 try:
                     if line.strip() and not isinstance(json.loads(line.decode("utf-8-sig")), dict):
                         return f"line {number}"
-                except ValueError:
+                except (ValueError, RecursionError):
                     return f"line {number}"
     except UNREADABLE:
         pass  # damaged, as DuckDB has said

@@ -9,9 +9,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from ...core.errors import UserError
-from .kinds import check_names
+from .kinds import COLUMNS, check_names
 
 ROWS = 2**16  # of a table
+FOOTER = 2**27  # bytes
 BUFFER = 2**20  # bytes of each column chunk that are read at once, where the whole chunk may not fit the memory
 
 
@@ -19,6 +20,7 @@ def read_parquet(files: list[Path]) -> Iterator[tuple[Path, pa.Table]]:
     """Yield the rows of the files in order, in tables of any size, whose types fit all of the files."""
     schemas = {}
     for file in files:
+        _check_footer(file)
         with _open(file) as opened:
             check_names(file, opened.schema_arrow.names)
             schemas[file] = plain_schema(_without_index(opened.schema_arrow), str(file))
@@ -97,6 +99,18 @@ def _common(known: pa.DataType, field: pa.Field, file: Path, first: Path) -> pa.
         raise UserError(
             f"{file}: column {field.name!r} is of type {field.type}, in {first.name} of type {known}; write them alike."
         ) from None
+
+
+def _check_footer(file: Path) -> None:
+    """Refuse a file whose list of columns and row groups alone would take the memory; reading it takes ten times it."""
+    with file.open("rb") as stream:
+        stream.seek(-min(8, file.stat().st_size), 2)
+        size = int.from_bytes(stream.read(4), "little")
+    if FOOTER < size < file.stat().st_size:
+        raise UserError(
+            f"{file}: lists {size // 10**6:,} MB of columns and row groups; write it in fewer files, with at most "
+            f"{COLUMNS:,} columns and row groups of {ROWS:,} rows or more."
+        )
 
 
 def _open(file: Path) -> pa.parquet.ParquetFile:

@@ -13,7 +13,7 @@ import pyarrow.csv
 
 from ...core.config import Read
 from ...core.errors import UserError
-from .kinds import UNREADABLE, check_text, open_bytes, suffix_of
+from .kinds import UNREADABLE, check_names, check_text, open_bytes, suffix_of
 
 BLOCK = 2**23  # bytes: the longest row that can be read
 HEAD = 2**20  # bytes: the longest header
@@ -85,6 +85,14 @@ def _read_header(file: Path, delimiter: str, encoding: str) -> list[str]:
         ) from None
     except csv.Error as error:
         raise UserError(f"{file}: the header cannot be read as CSV ({error}).") from None
+    if "\0" in text:
+        raise UserError(
+            f"{file}: has NUL bytes, so it is no {_shown(encoding)} text; save it as UTF-8, correct data.read.encoding,"
+            " or give it the suffix of what it is."
+        )
+    if len(head) == HEAD and not re.search(r"[\r\n]", text):
+        raise UserError(f"{file}: its first line is longer than {HEAD // 2**20} MiB, which is no header; correct it.")
+    check_names(file, header)
     if not header:
         raise UserError(f"{file}: is empty; put a header and rows into it.")
     unnamed = [number for number, name in enumerate(header, 1) if not name.strip()]

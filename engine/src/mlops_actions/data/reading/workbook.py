@@ -1,45 +1,47 @@
 """A sheet of a workbook (Excel, OpenDocument), every cell as text."""
 
-import datetime as dt
+import os
+import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from ...core.config import Read
 from ...core.errors import UserError, need
+from ...core.files import open_zip
+from . import sheet
+from .kinds import check_unpacked
+
+MEMORY = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2  # bytes that reading a sheet may take
+DIED = ("MemoryError", "PanicException")  # how it ends where the memory, or a lying file, did not let it go on
 
 
 def read_workbook(file: Path, read: Read) -> Iterator[pa.Table]:
-    """Yield the rows of the sheet below its header, without empty ones, as one table."""
-    calamine = need("python_calamine", f"{file}: a workbook")
-    try:
-        with calamine.CalamineWorkbook.from_path(file) as workbook:
-            names = workbook.sheet_names
-            if read.sheet is not None and read.sheet not in names:
-                raise UserError(
-                    f"{file}: has no sheet {read.sheet!r}; set data.read.sheet to one of {', '.join(names)}."
-                )
-            header, *rows = workbook.get_sheet_by_name(read.sheet or names[0]).to_python() or [[]]
-    except (calamine.CalamineError, OSError) as error:
-        raise UserError(f"{file}: cannot be read as a workbook ({error}); save it again.") from None
-    cells = [[_as_text(cell) for cell in row] for row in rows]
-    columns = dict(enumerate(zip(*(row for row in cells if any(row)), strict=True)))
-    named = {number: _as_text(name).strip() for number, name in enumerate(header)}
-    kept = [number for number, name in named.items() if name or any(columns.get(number, []))]
-    if not kept:
-        raise UserError(f"{file}: its sheet is empty; put a header and rows into it.")
-    for number in kept:
-        if not named[number]:
-            raise UserError(f"{file}: column {number + 1} has no name in the header; name it or remove it.")
-    arrays = [pa.array(columns.get(number, []), pa.string()) for number in kept]
-    yield pa.table(arrays, [named[number] for number in kept])
+    """Yield the rows of the sheet below its header, without empty ones, as one table.
 
-
-def _as_text(cell: Any) -> str:
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
-        return str(int(cell))
-    if isinstance(cell, dt.datetime):
-        return cell.isoformat(" ") if cell.time() != dt.time() else cell.date().isoformat()
-    return str(cell)
+    Raises:
+        UserError: there is no such sheet, it is no table, or it is larger than the memory.
+    """
+    need("python_calamine", f"{file}: a workbook")
+    if zipfile.is_zipfile(file):
+        try:
+            with open_zip(file) as archive:
+                check_unpacked(file, sum(member.file_size for member in archive.infolist()))
+        except zipfile.BadZipFile as error:
+            raise UserError(f"{file}: cannot be read as a workbook ({error}); save it again.") from None
+    command = [sys.executable, "-P", "-m", sheet.__name__, str(file), read.sheet or "", str(MEMORY)]
+    done = subprocess.run(command, capture_output=True)
+    said = done.stderr.decode(errors="replace").strip().splitlines() or [""]
+    if done.returncode == sheet.REFUSED:
+        raise UserError(said[-1])
+    if done.returncode < 0 or any(word in said[-1] for word in DIED):
+        raise UserError(
+            f"{file}: reading its sheet takes more than {MEMORY / 1e9:.1f} GB, half of this machine's memory; delete "
+            "what stands far below or beside the rows, or save the sheet as .csv and use that."
+        )
+    if done.returncode:
+        raise RuntimeError("\n".join(said))
+    yield pa.ipc.open_stream(done.stdout).read_all()
