@@ -10,9 +10,9 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO
 
-LISTING = 2**24  # bytes of a zip file's list of what is in it: a hundred thousand files
-
 from .errors import FULL, disk_full
+
+LISTING = 2**24  # bytes of a zip file's list of what is in it: a hundred thousand files
 
 
 @contextmanager
