@@ -175,15 +175,23 @@ def fetch_attestation(version: Version, bundle: Path, settings: Attestation) -> 
         raise
 
 
+def is_written(state: State) -> bool:
+    """Return whether a state is the one that workers read; one that cannot be read is not."""
+    try:
+        return read_state() == state
+    except UserError:
+        return False
+
+
 def main() -> int:
     """Write the state; exit 1 where it could not be found out."""
     try:
         state = find_state()
+        if not is_written(state):
+            write_state(state)
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
-    if state != read_state():
-        write_state(state)
     served = {Path(version.bundle).name for version in (state.champion, state.canary, state.shadow) if version}
     kept = sorted((SERVING_STATE / "bundles").glob("*.zip"), key=lambda path: path.stat().st_mtime)[-KEPT:]
     for path in (SERVING_STATE / "bundles").glob("*.zip"):
