@@ -24,7 +24,7 @@ from mlops_actions.core.paths import BUNDLE
 from mlops_actions.data.prediction_log.log import read_predictions
 from mlops_actions.serving import follow
 from mlops_actions.serving.app import make_app
-from mlops_actions.serving.state import State, read_state, served_file, write_state
+from mlops_actions.serving.state import STATE, State, read_state, served_file, write_state
 from mlops_actions.serving.worker import ServedVersions
 from releases import mlops_in, retrain, tag_version
 from serving import STARTED, Server, children, command_of, serve, wait_until
@@ -344,6 +344,9 @@ def test_what_was_served_is_forgotten_once_an_attestation_is_required_that_it_la
 ) -> None:
     with chdir(cloned.path):
         assert follow.main() == 0
+        served = read_state()
+        STATE.write_text("{")
+        assert follow.main() == 0 and read_state() == served, "what cannot be read is written anew"
     sigstore, job = Sigstore(), Job("your-github-login/customer-churn")
     cloned.write("root.json", json.dumps(sigstore.trusted_root()))
     cloned.set(**{"serving.attestation.required": True, "serving.attestation.trusted_root": "root.json"})
