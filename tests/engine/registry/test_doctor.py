@@ -4,10 +4,15 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from contextlib import chdir
 from pathlib import Path
 
 import pytest
+from clones import give_version
+from mlops_actions.core.github import BOT
 from mlops_actions.registry import store
+from mlops_actions.registry.tags import annotate
+from mlops_actions.registry.versions import Version, message_of
 from stores import Project, forge, make_origin, sh, stored
 from verbs import Answer, call_verb
 
@@ -32,7 +37,7 @@ class Model(Project):
     def tag(self, version: str) -> None:
         sh("git", "add", "--all", cwd=self.path)
         sh("git", "commit", "--quiet", "--message", version, cwd=self.path)
-        sh("git", "tag", "--annotate", "--message", version, f"model@{version}", cwd=self.path)
+        give_version(self.path, version)
         sh("git", "push", "--quiet", "origin", f"model@{version}", cwd=self.path)
 
     def __call__(self, *words: str) -> Answer:
@@ -113,9 +118,7 @@ def test_a_listing_that_is_none_hides_nothing(ada: Model, origin: Path, listing:
     ada.publish("v1.0.0")
     if listing is None:  # it is what its name says, and no listing
         ada.put("images", b"[7]", ".dir")
-        sh("git", "commit", "--quiet", "--all", "--message", "Odd", cwd=ada.path)
-        sh("git", "tag", "--annotate", "--message", "Odd", "model@v1.0.1", cwd=ada.path)
-        sh("git", "push", "--quiet", "origin", "model@v1.0.1", cwd=ada.path)
+        ada.tag("v1.0.1")
         ada("push", "--all")
     else:
         store.push(ada.path)
@@ -125,19 +128,20 @@ def test_a_listing_that_is_none_hides_nothing(ada: Model, origin: Path, listing:
     assert done.code == 1 and "  not whole: images is damaged in the store\n" in done.out
 
 
-def test_a_version_that_names_no_bundle_or_cannot_be_read_stops_no_other(ada: Model) -> None:
+def test_a_version_that_cannot_be_read_stops_no_other(ada: Model) -> None:
     ada.publish("v1.0.0")
-    (ada.path / "dvc.lock").write_text("stages: {}")
-    ada.tag("v1.1.0")
-    (ada.path / "dvc.lock").write_text("<<<<<<< HEAD\na: [")
-    ada.tag("v1.2.0")
-    (ada.path / "dvc.lock").unlink()
+    (ada.path / "data.dvc").write_text("<<<<<<< HEAD\na: [")
+    sh("git", "add", "--all", cwd=ada.path)
+    sh("git", "commit", "--quiet", "--message", "v1.1.0", cwd=ada.path)
+    bundle = hashlib.md5(b"the bundle of v1.0.0").hexdigest()
+    with chdir(ada.path):
+        annotate("model@v1.1.0", "HEAD", message_of(Version("v1.1.0", "HEAD"), "why", bundle), BOT)
+    sh("git", "push", "--quiet", "origin", "model@v1.1.0", cwd=ada.path)
+    (ada.path / "data.dvc").unlink()
     sent = ada("push", "--all")
-    assert sent.code == 1 and "store: v1.2.0: dvc.lock at " in sent.err
-    done = ada("doctor")
-    third, second, first = done.out.splitlines()
-    assert third.startswith("v1.2.0  not whole: dvc.lock at ") and "is not valid YAML" in third
-    assert second == "v1.1.0  not whole: its dvc.lock names no models/bundle.zip"
+    assert sent.code == 1 and "store: v1.1.0: data.dvc at " in sent.err
+    second, first = ada("doctor").out.splitlines()
+    assert second.startswith("v1.1.0  not whole: data.dvc at ") and "is not valid YAML" in second
     assert first == "v1.0.0  whole: 4 objects"
 
 

@@ -24,16 +24,15 @@ class Finding:
     @property
     def whole(self) -> bool:
         """Return whether it can be restored from origin."""
-        return BUNDLE in self.objects.values() and not (self.lacking or self.damaged or self.unreadable)
+        return not (self.lacking or self.damaged or self.unreadable)
 
     def __str__(self) -> str:
         """Return it in words."""
         if self.whole:
             return f"whole: {count(self.objects)}"
-        names_none = [] if BUNDLE in self.objects.values() else [f"its dvc.lock names no {BUNDLE}"]
         lacking = [f"{first(self.lacking)} is not in the store"] if self.lacking else []
         damaged = [f"{first(self.damaged)} is damaged in the store"] if self.damaged else []
-        return "not whole: " + (self.unreadable.rstrip(".") or "; ".join(names_none + lacking + damaged))
+        return "not whole: " + (self.unreadable.rstrip(".") or "; ".join(lacking + damaged))
 
 
 def doctor(deep: bool = False) -> bool:
