@@ -40,7 +40,7 @@ def change(project: Project) -> None:
     """Put a change of the model on main, of which no workflow hears yet."""
     project.run("git", "switch", "--quiet", "main")
     project.run("git", "pull", "--quiet", "--ff-only", "origin", "main")
-    project.branch("tuned", "params.yaml", lambda text: text.replace("params: {}", "params: {max_iter: 20}", 1))
+    project.branch("tuned", "params.yaml", lambda text: text.replace("params: {}", "params: {max_iter: 150}", 1))
     project.run("git", "push", "--quiet", "--no-verify", "origin", "tuned:main")
     project.repository.disabled = {"checks", "deploy", "keep", "plain", "plain-uv"}
 
