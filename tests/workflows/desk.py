@@ -71,7 +71,7 @@ def delete_other_branches(repository: Repository) -> None:
             repository.bare.git("update-ref", "-d", name)
 
 
-def state(repository: Repository) -> dict[str, object]:
+def state(repository: Repository) -> dict[str, Any]:
     """What people find in a repository: its branches, its tags' objects, its store, its releases with their bytes."""
     releases = {
         release["tag_name"]: (release["draft"], {asset["name"]: digest_of(asset) for asset in release["assets"]})

@@ -71,5 +71,6 @@ def test_a_better_model_passes_and_its_pictures_can_be_looked_at_and_a_run_that_
     published.push(desk.path, "better")
     raising, body = review(pull)
     raising.expect("failure")
-    assert "The metric profit raised ValueError: no prices." in raising.log and not raising.artifacts
+    assert "The metric profit raised ValueError: no prices in src/customer_churn/metrics.py:" in raising.log
+    assert not raising.artifacts
     assert body.startswith("### ❌ The retrain ended before a verdict\n") and f"({raising.url}) say why." in body

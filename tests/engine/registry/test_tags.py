@@ -140,6 +140,7 @@ def test_what_imitates_a_version_in_part_is_none(tag: Tag) -> None:
     tag("model@v4.0.0", 0, "model v4.0.0: why", GIT_COMMITTER_DATE=f"@{10**17} +0000", **bot)  # of a year without end
     git("tag", "model@v5.0.0", "model@v1.0.0")  # the other tag's object
     git("tag", "--annotate", "--message=model v6.0.0: why", "model@v6.0.0", git("rev-parse", "HEAD:dvc.lock"), **bot)
+    git("tag", "--annotate", "--message=model v8.0.0: why", "model@v8.0.0", git("rev-parse", "HEAD^{tree}"), **bot)
     git("rm", "--quiet", "dvc.lock")
     git("commit", "--quiet", "--message", "Nothing was trained")
     git("tag", "--annotate", "--message=model v7.0.0: why", "model@v7.0.0", **bot)

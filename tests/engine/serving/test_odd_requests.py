@@ -66,13 +66,17 @@ HEAVY = {
     "objects": b"[" + b"{}," * 200_000 + b"{}]",
     "chains": b"[" + (b"[" * 100 + b"]" * 100 + b",") * 2000 + b"1]",
     "keys": b"{" + b",".join(b'"%d":0' % number for number in range(200_000)) + b"}",
-    "digits": b"[" + b"1" * 2 * DIGITS + b"," + b" " * SMALL + b"1]",
+    "digits": b"[" + b"1" * (DIGITS + 1) + b"," + b" " * SMALL + b"1]",
+    "exact numbers": b"[" + (b"0." + b"1" * 20 + b",") * 10_001 + b"1]",
     "behind an escape": b'["\\\\",' + b"1," * 200_000 + b'"' + b'\\"' * 5000 + b'"]',
 }
 LIGHT = {
     "commas in a text": b'["' + b"," * 300_000 + b'"]',
     "digits in a text": b'["' + b"1" * 300_000 + b'"]',
     "escaped quotes in a text": b'["' + b'\\"[,' * 100_000 + b'\\\\"]',
+    "exact numbers": b"[" + (b"0." + b"1" * 20 + b",") * 10_000 + b"1]",
+    "longest number": b"[" + b" " * SMALL + b"1" * DIGITS + b"]",
+    "nothing outside of texts": b'"' + b"[" * 200_000 + b'"',
     "as many as may be": b"[" + b"1," * 99_999 + b"1]",
 }
 
@@ -84,8 +88,21 @@ def test_a_body_that_holds_too_much_is_refused_before_it_is_read(name: str) -> N
 
 
 @pytest.mark.parametrize("name", LIGHT)
-def test_what_stands_in_texts_is_not_counted(name: str) -> None:
+def test_what_stands_in_texts_is_not_counted_and_bounds_are_sharp(name: str) -> None:
     assert read_json(LIGHT[name], 100_000) == json.loads(LIGHT[name])
+
+
+@pytest.mark.parametrize("path", ["/predict", "/v2/models/model/infer"])
+def test_a_key_is_no_longer_than_a_name(trained: Project, rows: list[dict[str, Any]], path: str) -> None:
+    columns = [
+        {"name": name, "shape": [1], "datatype": "BYTES" if isinstance(value, str) else "FP64", "data": [value]}
+        for name, value in rows[0].items()
+    ]
+    body = json.dumps(rows[0] if path == "/predict" else {"inputs": columns}).encode()
+    with application(trained.path / BUNDLE) as app:
+        assert app.ask(path, body, headers=[(b"x-request-key", b"k" * 256)]).status == 200
+        status, _, said = app.ask(path, body, headers=[(b"x-request-key", b"k" * 257)])
+    assert (status, json.loads(said)) == (400, {"error": "X-Request-Key has 257 characters, and may have 256"})
 
 
 def test_a_shape_is_judged_by_its_look_and_rows_before_their_values(

@@ -11,6 +11,7 @@ from in_process import application
 from mlops_actions.core.config import Serving
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.server_report import SERVER_TOKEN, fetch_report
+from mlops_actions.serving.server import serve as run_server
 from mlops_actions.serving.token import warning
 from serving import serve
 
@@ -54,9 +55,13 @@ def test_the_token_opens_as_a_bearer_and_as_a_browsers_password(bundle: Path, he
     assert 401 not in ask_all(bundle, (OPEN | KEPT) - {("GET", "/canary")}, header, protect="everything").values()
 
 
-@pytest.mark.parametrize(
-    "header", [b"", b"Bearer", b"Bearer secret", TOKEN.encode(), b"Basic !", b"Basic YWRh", b"Bearer \xff\xfe"]
-)
+OTHERS = [
+    *[b"", b"Bearer", b"Bearer secret", TOKEN.encode(), b"Token " + TOKEN.encode()],
+    *[b"Basic !", b"Basic YWRh", b"Bearer \xff\xfe"],
+]
+
+
+@pytest.mark.parametrize("header", OTHERS)
 def test_anything_else_is_refused_with_what_is_wanted(bundle: Path, header: bytes) -> None:
     with application(bundle) as app:
         said = app.ask("/metrics", method="GET", headers=[(b"authorization", header)])
@@ -68,6 +73,17 @@ def test_without_a_token_nothing_needs_one(trained: Project, monkeypatch: pytest
     monkeypatch.setenv(SERVER_TOKEN, "")
     asked = (OPEN | HEALTH | KEPT) - {("GET", "/canary")}
     assert 401 not in ask_all(trained.path / "models/bundle.zip", asked, protect="everything").values()
+
+
+def test_a_line_end_around_the_token_is_not_its_own(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SERVER_TOKEN, f" {TOKEN}\n")
+    assert ask_all(bundle, {("GET", "/metrics")}, BEARER) == {("GET", "/metrics"): 200}
+
+
+def test_a_server_that_is_to_ask_for_a_token_needs_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(SERVER_TOKEN, "\n")
+    with pytest.raises(UserError, match="serving.protect is everything, so set MLOPS_TOKEN"):
+        run_server(Serving(protect="everything"))
 
 
 def test_who_asks_for_the_report_brings_the_token(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,7 +142,7 @@ class _Known(dict[Any, Any]):
 
     def __missing__(self, value: Any) -> Any:
         typed = self._read(value)
-        if isinstance(value, str) and len(value) > LONG:
+        if not isinstance(value, str) or len(value) > LONG:  # numbers of one hash could be chosen
             return typed
         if len(self) >= SEEN:
             self.clear()

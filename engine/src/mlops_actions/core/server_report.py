@@ -24,7 +24,7 @@ def fetch_report(url: str) -> Any:
     if not address.startswith(("http://", "https://")):
         raise UserError(f"{shown(url)} is no address of a server: it must begin with http:// or https://.")
     try:
-        token = os.environ.get(SERVER_TOKEN)
+        token = os.environ.get(SERVER_TOKEN, "").strip()
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         with open_url(f"{url.rstrip('/')}/canary", headers) as response:
             body = response.read(LIMIT + 1)

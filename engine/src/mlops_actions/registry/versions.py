@@ -40,7 +40,7 @@ _NAME = re.compile(
     r"(?P<cancels>!?)(?:#(?P<number>\d{1,18}))?"
 )
 _DIGEST = re.compile(r"\n\nBundle: md5 ([0-9a-f]{32})$")
-_FIELDS = ("refname:lstrip=2", "*objectname", "taggerdate:unix", "taggername", "contents")
+_FIELDS = ("refname:lstrip=2", "*objectname", "*objecttype", "taggerdate:unix", "taggername", "contents")
 
 
 @dataclass(frozen=True)
@@ -278,10 +278,10 @@ def _text(field: str) -> str:
     return field.encode(errors="surrogateescape").decode(errors="replace").strip()
 
 
-def _tag(name: str, commit: str, time: str, author: str, message: str) -> Tag | None:
-    """Return the tag; None for one that is not annotated, has another name, or is of a year that there will not be."""
+def _tag(name: str, commit: str, kind: str, time: str, author: str, message: str) -> Tag | None:
+    """Return the tag; None for one of another form: name, kind, what it is on, or a year that there will not be."""
     parsed = _NAME.fullmatch(name)
-    if parsed is None or not commit:
+    if parsed is None or kind != "commit":
         return None
     try:
         when = dt.datetime.fromtimestamp(int(time or 0), dt.UTC)

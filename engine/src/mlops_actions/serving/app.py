@@ -27,7 +27,7 @@ from ..core.paths import PACKAGE
 from ..data.prediction_log.journal import Journal, Truth
 from . import inference, openapi
 from .feedback import read_truths
-from .http import JSON, Gone, Receive, Refused, Scope, Send, encode, header, read_body, read_json, send_bytes
+from .http import JSON, Gone, Receive, Refused, Scope, Send, encode, read_body, read_json, request_key, send_bytes
 from .lanes import Broken, Overloaded
 from .prometheus import Metrics
 from .state import STATE, State, read_state
@@ -98,7 +98,7 @@ async def predict(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[in
     if not rows:
         raise Refused(422, "the list has no rows; send one at least")
     engine.require_few(len(rows))
-    exchange = await engine.predict(rows, header(scope, b"x-request-key"))
+    exchange = await engine.predict(rows, request_key(scope))
     answers = [problem(outcome) if isinstance(outcome, Problem) else outcome for outcome in exchange.outcomes]
     if all(isinstance(outcome, Problem) for outcome in exchange.outcomes):
         return 422, {"predictions": answers} if content is rows else answers[0]

@@ -16,6 +16,13 @@ encode = msgspec.json.Encoder().encode
 
 SMALL = 2**16  # bytes: a smaller body cannot hold more than takes a moment
 DIGITS = 400  # in a row: more than a float can have, and reading a number takes time by their square
+EXACT = 20  # digits in a row from which on a number may be read by arithmetic of any precision, a thousand times slower
+MANY = 10_000  # such numbers
+LONGEST_KEY = 256  # characters
+WHY = (
+    "the body holds more than {most:,} values, "
+    f"a number of more than {DIGITS} digits, or more than {MANY:,} numbers of {EXACT} digits or more"
+)
 MARKS = b"[{,"  # one of them stands before every key, and before every value that has none, but the first
 
 
@@ -76,7 +83,7 @@ def read_json(body: bytes, most: int) -> Any:
         text = np.frombuffer(body, np.uint8)
         # What stands in texts is left out only where it matters.
         if _is_heavy(text, most) and _is_heavy(_without_texts(body), most):
-            raise Refused(422, f"the body holds more than {most:,} values, or a number of more than {DIGITS} digits")
+            raise Refused(422, WHY.format(most=most))
     try:
         return decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -86,13 +93,19 @@ def read_json(body: bytes, most: int) -> Any:
 def _is_heavy(text: np.ndarray, most: int) -> bool:
     if sum(np.count_nonzero(text == mark) for mark in MARKS) > most:
         return True
-    blocks = text[: len(text) // DIGITS * DIGITS].reshape(-1, DIGITS)
-    blocks = blocks[_are_digits(blocks[:, 0])]
-    return bool(_are_digits(blocks).all(axis=1).any())
+    exact = _in_a_row(text - ord("0") < 10, EXACT)  # what is below wraps around
+    numbers = np.count_nonzero(exact[1:] & ~exact[:-1]) + np.count_nonzero(exact[:1])
+    return bool(numbers > MANY) or (bool(numbers) and bool(_in_a_row(exact, DIGITS - EXACT + 2).any()))
 
 
-def _are_digits(text: np.ndarray) -> np.ndarray:
-    return text - ord("0") < 10  # what is below wraps around
+def _in_a_row(marked: np.ndarray, count: int) -> np.ndarray:
+    """Return at which places so many that are marked begin."""
+    length = 1
+    while length < count:
+        step = min(length, count - length)
+        marked = marked[step:] & marked[:-step]
+        length += step
+    return marked
 
 
 def _without_texts(body: bytes) -> np.ndarray:
@@ -108,6 +121,18 @@ def header(scope: Scope, name: bytes) -> str | None:
         if key == name:
             return value.decode("latin-1")
     return None
+
+
+def request_key(scope: Scope) -> str | None:
+    """Return whose request it is, where the client says so.
+
+    Raises:
+        Refused: it says more than a name: the key stands in the log beside each row.
+    """
+    key = header(scope, b"x-request-key")
+    if key is not None and len(key) > LONGEST_KEY:
+        raise Refused(400, f"X-Request-Key has {len(key):,} characters, and may have {LONGEST_KEY}")
+    return key
 
 
 async def send_bytes(send: Send, content: bytes, status: int, headers: tuple[tuple[bytes, bytes], ...]) -> None:

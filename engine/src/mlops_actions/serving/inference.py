@@ -13,7 +13,7 @@ import numpy as np
 
 from ..bundle.contract import Problem, shown
 from ..registry.versions import MODEL
-from .http import Refused, Scope, encode, header, read_json
+from .http import Refused, Scope, encode, header, read_json, request_key
 from .worker import ServedVersions
 
 KINDS = {"number": "FP64", "boolean": "BOOL", "datetime": "BYTES", "category": "BYTES", "text": "BYTES"}
@@ -80,7 +80,7 @@ async def infer(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int,
     request, binary = _split(scope, body, engine.most_values())
     rows = _rows(request, binary, engine)
     wanted = _wanted(request, OUTPUTS if engine.lane().classes else tuple(each for each in OUTPUTS if each != LIKELY))
-    exchange = await engine.predict(rows, header(scope, b"x-request-key"))
+    exchange = await engine.predict(rows, request_key(scope))
     answers: list[dict[str, Any]] = []
     for number, outcome in enumerate(exchange.outcomes):
         if isinstance(outcome, Problem):

@@ -206,9 +206,10 @@ def serve(settings: Serving, bundle: Path | None = None) -> None:
     """Answer requests until a signal ends it: with `bundle` that one version, else those in a role.
 
     Raises:
-        UserError: the address cannot be had, or the bundle is refused.
+        UserError: the address cannot be had, the bundle is refused, or a token is asked for that there is not.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn ends in peace first, then sends it again
+    alarm = warning(settings)
     if bundle:
         require_attested(bundle, settings.attestation)
     elif settings.attestation.required:
@@ -235,8 +236,8 @@ def serve(settings: Serving, bundle: Path | None = None) -> None:
         )
         host, port = listening.getsockname()[:2]
         print(f"serve: http://{host}:{port}/docs with {settings.workers} worker(s)", flush=True)
-        if line := warning(settings):
-            print(line, flush=True)
+        if alarm:
+            print(alarm, flush=True)
         config.seconds = settings.limits.seconds
         follower = None if fixed else Follower(settings.follow_seconds)
         if follower:
