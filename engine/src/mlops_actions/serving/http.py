@@ -110,7 +110,11 @@ def _in_a_row(marked: np.ndarray, count: int) -> np.ndarray:
 
 def _without_texts(body: bytes) -> np.ndarray:
     """Return what of JSON stands outside its texts."""
-    text = np.frombuffer(body.replace(b"\\\\", b"").replace(b'\\"', b""), np.uint8)
+    if b"\\" in body:
+        body = body.replace(b"\\\\", b"").replace(b'\\"', b"")
+    text = np.frombuffer(body, np.uint8)
+    if b'"' not in body:
+        return text
     inside = np.cumsum(text == ord('"'), dtype=np.uint8) & 1
     return text[inside == 0]
 
