@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.fields import FieldInfo
-from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from . import plain_yaml
 from .errors import UserError
 from .nearest import did_you_mean
 
@@ -70,7 +70,7 @@ def parse_yaml(text: str, source: str) -> Any:
 
 @lru_cache(maxsize=16)  # a command reads params.yaml and schema.yaml again and again, 10 ms each time
 def _content(text: str) -> Any:
-    return YAML(typ="safe", pure=True).load(text)
+    return plain_yaml.load(text)
 
 
 def parse(model: type[S], values: Any, where: str) -> S:

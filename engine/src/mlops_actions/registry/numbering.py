@@ -13,7 +13,7 @@ from typing import Any
 
 from ..core.paths import LOCK
 from .objects import load_yaml, wanted
-from .versions import Version, is_taken
+from .versions import Version, taken_names
 
 SCHEMA = "schema.yaml"
 FIRST = [1, 0, 0]
@@ -37,8 +37,8 @@ def next_version(newest: Version | None, commit: str) -> Bump:
         numbers = [int(number) for number in newest.name.removeprefix("v").split(".")]
         part, reason = change_since(newest.commit)
         numbers = _raised(numbers, part)
-    passed = []
-    while is_taken((version := Version("v" + ".".join(map(str, numbers)), commit)).tag):
+    passed, taken = list[Version](), taken_names()
+    while (version := Version("v" + ".".join(map(str, numbers)), commit)).tag in taken:
         passed.append(version)
         numbers = _raised(numbers, part)
     return Bump(version, reason, passed)

@@ -13,10 +13,9 @@ from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from ..core import git
+from ..core import git, plain_yaml
 from ..core.errors import UserError
 
 STORE = Path(".dvc/store/files/md5")
@@ -174,7 +173,7 @@ def parse_yaml(text: bytes) -> Any:
 
 @cache
 def _parsed(text: bytes) -> Any:
-    return YAML(typ="safe").load(text)
+    return plain_yaml.load(text)
 
 
 def _not_for_dvc(pipeline: Any) -> re.Pattern[str]:

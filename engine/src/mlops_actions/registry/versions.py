@@ -33,6 +33,7 @@ PATIENCE = 10  # seconds that origin has to tell its tags where they are wanted,
 
 NAMED = 10  # ignored tags, in one sentence
 HUGE = 10**9  # a number that is not counted on from
+AHEAD = dt.timedelta(days=1)  # no clock is so far behind: a later tag is a mistake, and would be the last for good
 
 _NUMBER = r"(?:0|[1-9]\d{0,8})"
 _NAME = re.compile(
@@ -222,9 +223,10 @@ def message_of(version: Version, reason: str, md5: str) -> str:
     return f"{_opening(version.name)}{' '.join(reason.split())}\n\nBundle: md5 {md5}"
 
 
-def is_taken(tag: str) -> bool:
-    """Return whether no tag of this name can be made, whoever made the one that is in the way."""
-    return bool(git("for-each-ref", "--count=1", f"refs/tags/{tag}"))
+def taken_names() -> set[str]:
+    """Return the names that no tag can be given, whoever took them: those of tags, and of the folders they are in."""
+    names = (name.split("/") for name in git("for-each-ref", "--format=%(refname:lstrip=2)", "refs/tags/").split())
+    return {"/".join(parts[:depth]) for parts in names for depth in range(1, len(parts) + 1)}
 
 
 def next_tag(role: str, gets: bool) -> str:
@@ -232,7 +234,8 @@ def next_tag(role: str, gets: bool) -> str:
     names = (_NAME.fullmatch(name) for name in _tags())
     numbers = (int(parsed["number"]) for parsed in names if parsed and parsed["number"])
     number = max((number for number in numbers if number < HUGE), default=0) + 1
-    while is_taken(tag := f"{MODEL}#{role}{'' if gets else '!'}#{number}"):
+    taken = taken_names()
+    while (tag := f"{MODEL}#{role}{'' if gets else '!'}#{number}") in taken:
         number += 1
     return tag
 
@@ -279,13 +282,15 @@ def _text(field: str) -> str:
 
 
 def _tag(name: str, commit: str, kind: str, time: str, author: str, message: str) -> Tag | None:
-    """Return the tag; None for one of another form: name, kind, what it is on, or a year that there will not be."""
+    """Return the tag; None for one of another form: name, kind, what it is on, or a day that has not come."""
     parsed = _NAME.fullmatch(name)
     if parsed is None or kind != "commit":
         return None
     try:
         when = dt.datetime.fromtimestamp(int(time or 0), dt.UTC)
     except (ValueError, OverflowError, OSError):
+        return None
+    if when > dt.datetime.now(dt.UTC) + AHEAD:
         return None
     return Tag(name, commit, when, author, message, parsed["version"], parsed["role"], bool(parsed["cancels"]))
 

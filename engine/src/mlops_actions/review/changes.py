@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from ruamel.yaml import YAML
-
+from ..core import plain_yaml
 from ..core.config import PARAMS, Config, Params
 from ..core.engine import engine_of
 from ..core.errors import UserError
@@ -131,7 +130,7 @@ def _seconds(file: Path) -> float | None:
 def content_of(path: str, commit: str | None = None) -> Any:
     """Return what a YAML or JSON file holds, in the working tree or at `commit`; nothing where it is not there."""
     text = (show_file(commit, path) if commit else Path(path).read_bytes()) or b"{}"
-    return json.loads(text) if path.endswith(".json") else YAML(typ="safe").load(text)
+    return json.loads(text) if path.endswith(".json") else plain_yaml.load(text)
 
 
 def _differences(before: Any, after: Any) -> list[ValueChange]:

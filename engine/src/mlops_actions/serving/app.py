@@ -127,20 +127,26 @@ async def feedback(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[i
 
 
 async def report_canary(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:
-    """Return the canary report, made by a process of its own, one at a time."""
-    async with engine.reporting:
-        command = [sys.executable, "-P", "-m", PACKAGE, "canary", "report", "--json"]
-        pipe = asyncio.subprocess.PIPE
-        process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
-        try:
-            async with asyncio.timeout(REPORTED):
-                report, problem = await process.communicate()
-        finally:
-            if process.returncode is None:
-                process.kill()
+    """Return the canary report, which all who ask while it is made get."""
+    if engine.report is None or engine.report.done():
+        engine.report = asyncio.create_task(make_report())
+    return 200, await asyncio.shield(engine.report)
+
+
+async def make_report() -> bytes:
+    """Return the canary report, made by a process of its own."""
+    command = [sys.executable, "-P", "-m", PACKAGE, "canary", "report", "--json"]
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+    try:
+        async with asyncio.timeout(REPORTED):
+            report, problem = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
     if process.returncode:
         raise Refused(409, problem.decode(errors="replace").strip().splitlines()[-1])
-    return 200, report
+    return report
 
 
 async def show_metrics(engine: ServedVersions, scope: Scope, body: bytes) -> tuple[int, Any]:

@@ -24,6 +24,8 @@ def keep_truths(config: Config, file: Path, folder: str | None, replace: bool = 
     folder = folder or config.serving.log.path
     if folder is None:
         raise UserError(f"{PARAMS}: serving.log.path is null, so no prediction is kept; name a folder.")
+    if not file.exists():
+        raise UserError(f"{file}: not found; name a file with the columns id and truth.")
     table = read_table(file, config.data.read)
     for name in ("id", "truth"):
         if name not in table:

@@ -61,7 +61,7 @@ class ServedVersions:
         self.why = "the server is starting"
         self.problems: dict[str, str] = {}  # role: why its version is not served
         self._ids, self._said = draw_ids(), set[str]()
-        self.reporting = asyncio.Lock()
+        self.report: asyncio.Task[bytes] | None = None  # that is being made, or was
         self._closing: set[asyncio.Task[None]] = set()
 
     async def apply(self, state: State) -> None:
@@ -299,6 +299,8 @@ class ServedVersions:
 
     async def close(self) -> None:
         """Answer what waits, and end every lane."""
+        if self.report:
+            self.report.cancel()
         for lane in (self.champion, self.canary.lane if self.canary else None, self.shadow):
             self._retire(lane, None)
         if self._closing:

@@ -15,8 +15,8 @@ from dvc.repo import Repo
 from dvc.stage import PipelineStage, Stage
 from dvc.stage.loader import StageLoader
 from dvc_data.hashfile.hash_info import HashInfo
-from ruamel.yaml import YAML
 
+from ..core import plain_yaml
 from ..core.config import PARAMS
 from ..core.errors import UserError
 from ..core.paths import RECIPES
@@ -37,7 +37,7 @@ def outdated_stages(lock: bytes | None = None) -> list[Stage]:
         if not any(writes_recipes(stage) for stage in graph):
             raise UserError("dvc.yaml lacks the stage recipes: `git restore dvc.yaml` brings back what was committed.")
         if lock is not None:
-            _replace_lock(graph, YAML(typ="safe").load(lock)["stages"])
+            _replace_lock(graph, plain_yaml.load(lock)["stages"])
         changed = _changed(graph)
     return list(changed.union(*(networkx.ancestors(graph, stage) for stage in changed)))
 

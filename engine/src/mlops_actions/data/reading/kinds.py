@@ -44,7 +44,7 @@ def find_files(path: Path) -> list[Path]:
             raise UserError(
                 f"{path}: not found; put the dataset there, run `mlops pull`, or correct its path in params.yaml."
             )
-        kind_of(path)
+        check_alike([path])
         return [path]
     files = sorted(file for file in path.iterdir() if is_data(file))
     if not files:
@@ -59,7 +59,7 @@ def is_data(file: Path) -> bool:
 
 
 def check_alike(files: list[Path]) -> None:
-    """Refuse files of several kinds, and folders among them.
+    """Refuse files of several kinds, folders among them, and what is no file.
 
     Raises:
         UserError: there is one.
@@ -67,6 +67,8 @@ def check_alike(files: list[Path]) -> None:
     for file in files:
         if file.is_dir():
             raise UserError(f"{file}: is a folder in a folder of data; move its files up, or remove it.")
+        if not file.is_file():
+            raise UserError(f"{file}: is a pipe or a device, whose end nobody knows; write what it gives into a file.")
         if kind_of(file) != kind_of(files[0]):
             raise UserError(f"{file}: is of another kind than {files[0].name}; a folder holds files of one kind.")
 
