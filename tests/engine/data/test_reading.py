@@ -5,6 +5,7 @@ import datetime as dt
 import decimal
 import gzip
 import lzma
+import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -217,6 +218,9 @@ REFUSED: dict[str, tuple[Files, dict[str, str], str]] = {
     "Parquet, compressed": ({"a.parquet.gz": text_of("x")}, {}, "its name says no kind of table"),
     "empty folder": ({"a/.hidden": text_of("")}, {}, "a: is an empty folder"),
     "folder in a folder": ({"a/b/c.csv": text_of("")}, {}, "a/b: is a folder in a folder of data"),
+    "pipe": ({"a.csv": os.mkfifo}, {}, "a.csv: is a pipe or a device, whose end nobody knows"),
+    "pipe in a folder": ({"a/1.csv": text_of("a\n1\n"), "a/2.csv": os.mkfifo}, {}, "a/2.csv: is a pipe or a device"),
+    "device": ({"a.csv": lambda path: path.symlink_to("/dev/zero")}, {}, "a.csv: is a pipe or a device"),
     "kinds mixed": ({"a/1.csv": text_of("a\n1\n"), "a/2.jsonl": text_of("{}")}, {},
         "a/2.jsonl: is of another kind than 1.csv"),
     "column lacking in a file": ({"a/1.csv": text_of("a,b\n1,2\n"), "a/2.csv": text_of("a\n1\n")}, {},

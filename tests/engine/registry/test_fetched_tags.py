@@ -37,7 +37,7 @@ def test_the_champion_is_the_one_that_origin_has_now_and_no_tag_of_ones_own_goes
     assert versions.refresh_tags()
     assert laptop.versions() == ["model@v0.9.0", "model@v1.0.0", "model@v1.1.0"]
     assert versions.champion_version().name == "v1.1.0"
-    assert capfd.readouterr().err.startswith("model@v0.9.0: ignored, for a version is what `mlops version` tags")
+    assert capfd.readouterr().err.startswith("model@v0.9.0: ignored, for `mlops version` did not make it.")
 
 
 def test_an_origin_that_is_gone_is_one_line_that_names_the_champion_of_the_last_fetch(

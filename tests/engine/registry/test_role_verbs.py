@@ -484,9 +484,13 @@ def test_tags_made_by_hand_are_named_once_and_move_and_stop_nothing(desk: Desk) 
     made = ("model#prod#2", "model@v2.0.1-rc1", "model@v8.0.0")
     desk.git("commit", "--quiet", "--allow-empty", "--message", "Something else")
     for name in made:
-        desk.git("tag", "-a", name, "-m", "by hand", GIT_COMMITTER_DATE="2099-01-01T00:00:00Z")
+        date = {"GIT_COMMITTER_DATE": "2099-01-01T00:00:00Z"} if "#" in name else {}
+        desk.git("tag", "-a", name, "-m", "by hand", **date)
         desk.git("push", "--quiet", "origin", f"refs/tags/{name}")
-    named = f"{', '.join(made)}: ignored, for a version is what `mlops version` tags"
+    named = (
+        "model#prod#2: ignored, for its day, 2099-01-01, has not come; model@v2.0.1-rc1: ignored, for so no version "
+        "and no role is named; model@v8.0.0: ignored, for `mlops version` did not make it."
+    )
     said = desk("roles", "--json").expect(0, named)
     assert json.loads(said.out)["prod"]["version"] == "v1.0.0" and said.err.count("\n") == 1
     known = "There is no version v8.0.0. There are v2.0.0, v1.1.0, v1.0.0."
@@ -494,7 +498,7 @@ def test_tags_made_by_hand_are_named_once_and_move_and_stop_nothing(desk: Desk) 
     said = desk("canary", "start", "--reason", "newest").expect(
         0, named, "v2.0.0 is canary with 10% of the traffic now."
     )
-    assert said.err.count("ignored") == 1
+    assert said.err.count(named) == 1
     assert desk.published() == ["model#prod#1", "model#prod#2", "model#canary#3"]
 
 

@@ -1,14 +1,19 @@
 """Tags are written and read by git alone, and mean what GTO takes them for, but those made by hand."""
 
+import datetime as dt
 import os
+import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from clones import git, lock_bundle
 from gto.api import show
 from mlops_actions.core.errors import UserError
 from mlops_actions.core.github import BOT
+from mlops_actions.registry.numbering import next_version
 from mlops_actions.registry.publish import tag_version
 from mlops_actions.registry.tags import annotate
 from mlops_actions.registry.versions import (
@@ -21,6 +26,10 @@ from mlops_actions.registry.versions import (
 )
 
 Tag = Callable[..., None]
+
+
+def day(seconds: int) -> str:
+    return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%Y-%m-%d}"
 
 
 @pytest.fixture
@@ -106,30 +115,66 @@ def test_what_the_tags_say_is_what_gto_says_of_them(tag: Tag) -> None:
     assert by_git()[1]["prod"] == by_gto()[1]["prod"] == ["v1.9.0"]
 
 
+TOMORROW = int(time.time()) + 7 * 86_400
+MADE = "for `mlops version` did not make it"
+NAME = "for so no version and no role is named"
+LIGHT = "for it is lightweight: nobody signs and no day is in it"
+# The tag, its message, how it is made, and why it is nothing.
 BY_HAND = {
-    "lightweight": ("model@v8.0.0", "", "--no-sign"),
-    "annotated": ("model@v8.0.0", "a big one"),
-    "with the words of a version": ("model@v8.0.0", "model v8.0.0: new data, the same recipe"),
-    "a release candidate": ("model@v2.0.0-rc1", "try it"),
-    "a number without end": (f"model@v{'9' * 20}.0.0", "huge"),
-    "of GTO": ("model@v8.0.0#3", "Registering artifact model version v8.0.0"),
-    "a role of what is no version": ("model#prod#9", "a champion", "of a commit between"),
-    "a role without a reason": ("model#prod#9", "", "--no-sign"),
-    "a role whose number has no end": (f"model#prod#{'9' * 30}", "huge"),
+    "lightweight": ("model@v8.0.0", "", "--no-sign", LIGHT),
+    "annotated": ("model@v8.0.0", "a big one", "", MADE),
+    "with the words of a version": ("model@v8.0.0", "model v8.0.0: new data, the same recipe", "", MADE),
+    "a release candidate": ("model@v2.0.0-rc1", "try it", "", NAME),
+    "a number without end": (f"model@v{'9' * 20}.0.0", "huge", "", NAME),
+    "of GTO": ("model@v8.0.0#3", "Registering artifact model version v8.0.0", "", MADE),
+    "a role of what is no version": ("model#prod#9", "a champion", "of a commit between", "for no version is there"),
+    "a role without a reason": ("model#prod#9", "", "--no-sign", LIGHT),
+    "a role whose number has no end": (f"model#prod#{'9' * 30}", "huge", "", NAME),
+    "a role of a day to come": ("model#prod#9", "too early", "later", f"for its day, {day(TOMORROW)}, has not come"),
+    "a version of a day to come": ("model@v8.0.0", "early", "later", f"for its day, {day(TOMORROW)}, has not come"),
 }
 
 
-@pytest.mark.parametrize(("name", "message", "how"), [(*case, "")[:3] for case in BY_HAND.values()], ids=BY_HAND)
-def test_what_somebody_tagged_by_hand_is_named_and_is_nothing(tag: Tag, name: str, message: str, how: str) -> None:
+@pytest.mark.parametrize(("name", "message", "how", "why"), BY_HAND.values(), ids=BY_HAND)
+def test_what_somebody_tagged_by_hand_is_named_and_is_nothing(
+    tag: Tag, name: str, message: str, how: str, why: str
+) -> None:
     tag("model@v1.0.0", 0)
     tag("model@v1.1.0", 2)
     before = current_roles(), list_versions()
-    tag(name, 1 if how == "of a commit between" else 2, message, *([how] if how.startswith("-") else []))
+    dated = {"GIT_COMMITTER_DATE": f"{TOMORROW} +0000"} if how == "later" else {}
+    options = [how] if how.startswith("-") else []
+    tag(name, 1 if how == "of a commit between" else 2, message, *options, **dated)
     assert (current_roles(), list_versions()) == before and list_assignments() == []
     assert next_tag("prod", True) in ("model#prod#1", "model#prod#4", "model#prod#10")
-    assert describe_ignored() == (
-        f"{name}: ignored, for a version is what `mlops version` tags, and a role counts on such a version alone."
-    )
+    assert describe_ignored() == f"{name}: ignored, {why}."
+
+
+def test_a_role_is_given_after_one_of_a_day_to_come(tag: Tag) -> None:
+    tag("model@v1.0.0", 0)
+    tag("model@v1.1.0", 2)
+    tag("model#prod#1", 2, GIT_COMMITTER_DATE=f"{TOMORROW} +0000")
+    annotate(next_tag("prod", True), git("rev-parse", "model@v1.0.0^{}"), "why", BOT)
+    assert current_roles()["prod"].tag == "model#prod#2" and current_roles()["prod"].version == "v1.0.0"
+
+
+def test_git_is_not_asked_for_each_number_that_is_taken(tag: Tag, monkeypatch: pytest.MonkeyPatch) -> None:
+    tag("model@v1.0.0", 0)
+    commit = git("rev-parse", "HEAD")
+    for number in range(1, 60):
+        git("update-ref", f"refs/tags/model@v1.0.{number}", commit)
+        git("update-ref", f"refs/tags/model@v1.{number}.0", commit)
+    started: list[object] = []
+    real = subprocess.Popen.__init__
+
+    def count(self: Any, *args: Any, **options: Any) -> None:
+        started.append(args)
+        real(self, *args, **options)
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", count)
+    bump = next_version(list_versions()[0], commit)
+    assert len(bump.passed) == 59 and bump.version.name in ("v1.0.60", "v1.60.0")
+    assert len(started) < 30
 
 
 def test_what_imitates_a_version_in_part_is_none(tag: Tag) -> None:
@@ -156,8 +201,11 @@ def test_what_imitates_a_version_in_part_is_none(tag: Tag) -> None:
 def test_many_tags_by_hand_are_named_in_one_line(tag: Tag) -> None:
     for number in range(12):
         tag(f"model@v0.0.{number}-rc", 0, "by hand")
-    told = describe_ignored()
-    assert told.startswith("model@v0.0.0-rc, ") and " and 2 more: ignored, for " in told and "\n" not in told
+    tag("model@v9.0.0", 0, "by hand")
+    assert describe_ignored() == (
+        f"model@v0.0.0-rc, model@v0.0.1-rc, model@v0.0.10-rc and 9 more: ignored, {NAME}; "
+        f"model@v9.0.0: ignored, {MADE}."
+    )
 
 
 def test_a_role_gets_a_number_that_no_tag_has(tag: Tag) -> None:

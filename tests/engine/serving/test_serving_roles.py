@@ -300,7 +300,7 @@ def test_tags_made_by_hand_serve_nobody_and_are_told_when_they_come(
         for name in ("model@v8.0.0", "model#prod#999"):
             cloned.run("git", "tag", "--annotate", "--message=by hand", name)
             cloned.run("git", "push", "--quiet", "--no-verify", "origin", name)
-        told = "serve: model#prod#999, model@v8.0.0: ignored, for a version is what `mlops version` tags"
+        told = "serve: model#prod#999: ignored, for no version is there; model@v8.0.0: ignored, for `mlops version` did"
         wait_until(lambda: told in server.said())
         assert roles(server) == {"champion": "v1.0.0"}
         origin("canary", "start", "v1.1.0", "--share", "50", "--reason", "to try it")

@@ -47,6 +47,11 @@ def test_truths_come_as_a_file_all_or_none(known: Project) -> None:
     assert set(kept(known)["truth"]) == {"yes"}
 
 
+def test_a_file_that_is_not_there_is_named(known: Project) -> None:
+    with pytest.raises(UserError, match=r"none.csv: not found; name a file with the columns id and truth\."):
+        keep_truths(load_config(known.path), known.path / "none.csv", None)
+
+
 def test_a_truth_that_contradicts_another_stands_beside_it_unless_it_replaces_it(known: Project) -> None:
     keep(known, f"id,truth\n{IDS[0]},yes\n{EARLIER},yes\n")
     keep(known, f"id,truth\n{IDS[0]},no\n{EARLIER},yes\n")

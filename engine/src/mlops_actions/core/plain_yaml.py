@@ -1,49 +1,34 @@
-"""YAML as plain values, whose merge keys unfold to no more than a file could hold."""
+"""YAML as plain values, whose aliases unfold to no more than a file could hold."""
 
 from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, SequenceNode
+from ruamel.yaml.nodes import CollectionNode, Node
 
-MOST = 100_000  # entries of a mapping: ten lines that merge each other nine times would have three thousand million
-_MERGE = "tag:yaml.org,2002:merge"
+MOST = 100_000  # values: ten lines that repeat each other nine times would have three thousand million
 
 
 def load(text: str | bytes) -> Any:
     """Return the content of a YAML text.
 
     Raises:
-        YAMLError: it is no YAML, or its merge keys (`<<`) unfold to more than any file holds.
+        YAMLError: it is no YAML, or its aliases unfold to more values than `MOST` and than it has characters.
         RecursionError: it is nested too deeply.
     """
-    if ("<<" if isinstance(text, str) else b"<<") in text:
-        _require_few(YAML(pure=True).compose(text))
+    anchor: Any = "&" if isinstance(text, str) else b"&"
+    if anchor in text:
+        root = YAML(pure=True).compose(text)
+        if root is not None and _count(root, {}) > max(MOST, len(text)):
+            raise YAMLError(f"its aliases unfold to more than {MOST:,} values")
     return YAML(typ="safe", pure=True).load(text)
 
 
-def _require_few(root: Node | None) -> None:
-    """Raise a YAMLError where a mapping would have too many entries, which is told without making them."""
-    entries: dict[int, float] = {}
-
-    def count(node: Node) -> float:
-        """Return how many entries a node brings where it is merged."""
-        if id(node) in entries:
-            return entries[id(node)]
-        entries[id(node)] = MOST + 1  # what merges itself has no end
-        if isinstance(node, SequenceNode):
-            found = sum(map(count, node.value))
-        elif isinstance(node, MappingNode):
-            found = 0
-            for key, value in node.value:
-                inside = count(value)
-                found += inside if key.tag == _MERGE else 1
-        else:
-            found = 0
-        entries[id(node)] = found
-        if isinstance(node, MappingNode) and found > MOST:
-            raise YAMLError(f"its merge keys (<<) unfold to more than {MOST:,} entries")
-        return found
-
-    if root is not None:
-        count(root)
+def _count(node: Node, counted: dict[int, float]) -> float:
+    """Return how many values a node has with all that its aliases repeat, which are not made to be counted."""
+    if id(node) not in counted:
+        counted[id(node)] = float("inf")  # what is within itself has no end
+        children = node.value if isinstance(node, CollectionNode) else []
+        pairs = (child if isinstance(child, tuple) else (child,) for child in children)
+        counted[id(node)] = 1 + sum(_count(child, counted) for pair in pairs for child in pair)
+    return counted[id(node)]

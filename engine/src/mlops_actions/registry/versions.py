@@ -31,7 +31,7 @@ ROLES = (CHAMPION_ROLE, CANARY_ROLE, SHADOW_ROLE)
 TAGS = (f"refs/tags/{MODEL}@*", f"refs/tags/{MODEL}#*")
 PATIENCE = 10  # seconds that origin has to tell its tags where they are wanted, not needed
 
-NAMED = 10  # ignored tags, in one sentence
+NAMED = 3  # ignored tags of one reason, in the sentence about them
 HUGE = 10**9  # a number that is not counted on from
 AHEAD = dt.timedelta(days=1)  # no clock is so far behind: a later tag is a mistake, and would be the last for good
 
@@ -143,10 +143,16 @@ def _bring_tags(remote: str) -> bool:
 
 def describe_ignored() -> str:
     """Return the sentence that names the tags which look like a version or a role and are none, or ""."""
-    ignored = _divide_tags()[1]
-    names = ", ".join(ignored[:NAMED]) + (f" and {len(ignored) - NAMED} more" if len(ignored) > NAMED else "")
-    why = "a version is what `mlops version` tags, and a role counts on such a version alone"
-    return f"{names}: ignored, for {why}." if ignored else ""
+    names: dict[str, list[str]] = {}
+    for name, why in _divide_tags()[1].items():
+        names.setdefault(why, []).append(name)
+    parts = (f"{_several(tags)}: ignored, {why}" for why, tags in names.items())
+    return f"{'; '.join(parts)}." if names else ""
+
+
+def _several(names: list[str]) -> str:
+    rest = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _name_ignored() -> None:
@@ -240,13 +246,14 @@ def next_tag(role: str, gets: bool) -> str:
     return tag
 
 
-def _divide_tags() -> tuple[list[Tag], list[str]]:
-    """Return the tags that count, the oldest first, and the names of those that do not."""
+def _divide_tags() -> tuple[list[Tag], dict[str, str]]:
+    """Return the tags that count, the oldest first, and of each that does not the name and why, as half a sentence."""
     layout = "".join(f"%({field})%00" for field in _FIELDS)
     fields = git("for-each-ref", f"--format={layout}", *TAGS).split("\0")
     rows = [fields[at : at + len(_FIELDS)] for at in range(0, len(fields) - len(_FIELDS) + 1, len(_FIELDS))]
     texts = [[*map(_text, row)] for row in rows]
-    tags = sorted(filter(None, (_tag(*row) for row in texts)), key=lambda tag: (tag.time, tag.cancels))
+    read = {row[0]: _tag(*row) for row in texts}
+    tags = sorted((tag for tag in read.values() if isinstance(tag, Tag)), key=lambda tag: (tag.time, tag.cancels))
     claims = [tag for tag in tags if _has_words(tag)]
     locks = read_blobs([f"{tag.commit}:./{LOCK}" for tag in claims])
     made = {tag for tag, lock in zip(claims, locks, strict=True) if lock and _names_bundle(lock, tag)}
@@ -257,7 +264,13 @@ def _divide_tags() -> tuple[list[Tag], list[str]]:
         if tag in made or (tag.cancels and tag.version in versions) or (tag.role and tag.commit in commits)
     ]
     names = {tag.name for tag in counted}
-    return counted, [name for name, *_ in texts if name not in names]
+    return counted, {name: _why_ignored(tag) for name, tag in read.items() if name not in names}
+
+
+def _why_ignored(tag: Tag | str) -> str:
+    if isinstance(tag, str):
+        return tag
+    return "for no version is there" if tag.role else "for `mlops version` did not make it"
 
 
 def _has_words(tag: Tag) -> bool:
@@ -281,17 +294,19 @@ def _text(field: str) -> str:
     return field.encode(errors="surrogateescape").decode(errors="replace").strip()
 
 
-def _tag(name: str, commit: str, kind: str, time: str, author: str, message: str) -> Tag | None:
-    """Return the tag; None for one of another form: name, kind, what it is on, or a day that has not come."""
+def _tag(name: str, commit: str, kind: str, time: str, author: str, message: str) -> Tag | str:
+    """Return the tag, or why there is none that could count, as half a sentence."""
     parsed = _NAME.fullmatch(name)
-    if parsed is None or kind != "commit":
-        return None
+    if parsed is None:
+        return "for so no version and no role is named"
+    if kind != "commit":
+        return f"for it is on a {kind}" if kind else "for it is lightweight: nobody signs and no day is in it"
     try:
         when = dt.datetime.fromtimestamp(int(time or 0), dt.UTC)
     except (ValueError, OverflowError, OSError):
-        return None
+        return "for its day will never come"
     if when > dt.datetime.now(dt.UTC) + AHEAD:
-        return None
+        return f"for its day, {when:%Y-%m-%d}, has not come"
     return Tag(name, commit, when, author, message, parsed["version"], parsed["role"], bool(parsed["cancels"]))
 
 
