@@ -242,6 +242,37 @@ def test_a_client_may_ask_for_the_head_alone_or_wait_before_its_body(
         assert server.ask("/nowhere").status == 404
 
 
+def test_who_would_rather_speak_another_protocol_is_answered_in_this_one(
+    server: Server, rows: list[dict[str, Any]]
+) -> None:
+    """Java's own client asks so on each connection that it opens."""
+    body = json.dumps(rows[0]).encode()
+    wish = b"Host: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+    row = b"POST /predict HTTP/1.1\r\n" + wish + b"Content-Length: %d\r\n\r\n%s" % (len(body), body)
+    chunked = (
+        b"POST /predict HTTP/1.1\r\n"
+        + wish
+        + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    )
+    live = b"GET /v2/health/live HTTP/1.1\r\n" + wish + b"\r\n"
+    last = b"GET /v2/health/ready HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    before = server.said()
+    for pieces in ([row + live + chunked + live * 2000 + last], [bytes([one]) for one in row + chunked + last]):
+        with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+            for piece in pieces:
+                connection.sendall(piece)
+            said = b"".join(iter(lambda: connection.recv(100_000), b""))
+        assert said.count(b"HTTP/1.1 200 ") == said.count(b"HTTP/1.1 ") == (2004 if len(pieces) == 1 else 3)
+        assert said.count(b'"predictions"') + said.count(b'"prediction"') >= 2
+    with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+        connection.sendall(b"CONNECT example.org:443 HTTP/1.1\r\nHost: example.org\r\n\r\n")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 405 ")
+    with socket.create_connection(("127.0.0.1", server.port), 30) as connection:
+        connection.sendall(b"\x16\x03\x01\x02\x00\x01")  # TLS begins so
+        assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
+    assert server.said() == before, "and nothing is said in the log"
+
+
 def test_slow_clients_are_left_behind_and_nobody_waits_for_them(
     copied: Callable[..., Project], serving: Serve, rows: list[dict[str, Any]]
 ) -> None:

@@ -14,6 +14,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+import httptools
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import multiprocess
@@ -32,6 +33,7 @@ from .token import warning
 BACKLOG = 2048
 DRAINED = 2.0  # seconds in which a client may end its side after this one has ended
 LARGEST_HEAD = 2**16  # bytes of a request before its body
+UPGRADING = (b"connection", b"upgrade", b"http2-settings")  # headers of a wish for another protocol
 REFUSAL = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s"
 
 
@@ -65,12 +67,36 @@ class Protocol(HttpToolsProtocol):
         if self._hung_up:
             return
         self._unseen += len(data)
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._parse(memoryview(data))
+        except httptools.HttpParserError:
+            self._refuse(b"400 Bad Request", "this is no HTTP/1.1 request")
         if self._unseen > LARGEST_HEAD and not self.transport.is_closing():
             self._refuse(b"431 Request Header Fields Too Large", f"the head has more than {LARGEST_HEAD:,} bytes")
 
+    def _parse(self, data: memoryview) -> None:
+        """Take a request in; one that would rather speak another protocol is taken as if it had not said so.
+
+        The parser stops behind the head of such a one, as what follows would be of the other protocol: so another
+        parser goes on there, which got the head without the wish.
+        """
+        while data:
+            try:
+                return self.parser.feed_data(data)
+            except httptools.HttpParserUpgrade as wish:
+                data = data[wish.args[0] :]
+            method, url = self.parser.get_method(), self.url
+            if method == b"CONNECT":
+                return self._refuse(b"405 Method Not Allowed", "this server is no proxy")
+            kept = [b"%s: %s\r\n" % header for header in self.headers if header[0] not in UPGRADING]
+            self.parser = httptools.HttpRequestParser(self)
+            self.parser.feed_data(b"%s %s HTTP/1.1\r\n%s\r\n" % (method, url, b"".join(kept)))
+
     def on_headers_complete(self) -> None:
         """Have the answer closed as this side ends: by hanging up."""
+        if self.parser.should_upgrade():
+            return
         self._unseen = 0
         super().on_headers_complete()
         self.cycle.keep_alive &= not self.ending
@@ -83,6 +109,8 @@ class Protocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Stop counting, unless this is the rest of a request that was answered before it was there."""
+        if self.parser.should_upgrade():
+            return
         super().on_message_complete()
         if not self.cycle.response_complete:
             self._watch.cancel()
