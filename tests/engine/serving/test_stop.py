@@ -1,5 +1,8 @@
 """The end of a server that many ask: what has arrived is answered, and no connection is reset."""
 
+import json
+import socket
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,3 +22,26 @@ def test_a_server_that_is_stopped_answers_what_has_arrived_and_resets_nothing(
         assert server.process.wait(60) == 0
     assert (crowd.reset, crowd.lost) == ([], 0), crowd
     assert set(crowd.answers) == {200} and crowd.closing + crowd.late == CLIENTS
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_the_rest_of_a_body_is_waited_for_a_moment_when_a_server_is_stopped(
+    trained: Project, rows: list[dict[str, Any]], workers: str, tmp_path: Path
+) -> None:
+    patient = trained.copy(tmp_path / "patient")
+    patient.set(**{"serving.limits.seconds": 100})
+    body = json.dumps(rows[0]).encode()
+    begun = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body) + body[:9]
+    with serve(patient, "--bundle", "models/bundle.zip", "--workers", workers) as server:
+        clients = [socket.create_connection(("127.0.0.1", server.port), 60) for _ in range(6)]
+        for client in clients:
+            client.sendall(begun)
+        assert server.ask("/predict", rows[0]).status == 200
+        server.process.terminate()
+        for client in clients[:3]:
+            client.sendall(body[9:])
+        for client, status in zip(clients, [200, 200, 200, 503, 503, 503], strict=True):
+            said = b"".join(iter(lambda client=client: client.recv(10_000), b""))
+            assert said.startswith(b"HTTP/1.1 %d " % status)
+            client.close()
+        assert server.process.wait(30) == 0

@@ -124,12 +124,16 @@ class Protocol(HttpToolsProtocol):
         self._watch = self.loop.call_later(self._seconds + self.timeout_keep_alive, self._give_up)
 
     def shutdown(self) -> None:
-        """Answer what has arrived, whether it was read or not, and hang up."""
+        """Answer what has arrived, whether it was read or not, and hang up; the rest of a body may come a moment."""
         self.ending = True
-        if self.cycle and not self.cycle.response_complete:
+        begun = self.cycle and not self.cycle.response_complete
+        if begun:
             self.cycle.keep_alive = False
         elif not self._has_unread():
-            self.hang_up()
+            return self.hang_up()
+        if not begun or self.cycle.more_body:
+            self._watch.cancel()
+            self._watch = self.loop.call_later(DRAINED, self._give_up)
 
     def hang_up(self) -> None:
         """Say that nothing more is said, and listen for the client's end a moment."""
@@ -157,10 +161,12 @@ class Protocol(HttpToolsProtocol):
         return waiting[0] > 0
 
     def _give_up(self) -> None:
-        if self.cycle and self.cycle.more_body and not self.cycle.response_started:
-            self._refuse(b"408 Request Timeout", f"the body was not complete within {self._seconds:g} s")
-        else:
+        if not (self.cycle and self.cycle.more_body and not self.cycle.response_started):
             self.hang_up()
+        elif self.ending:
+            self._refuse(b"503 Service Unavailable", "the server ends, and the body was not complete")
+        else:
+            self._refuse(b"408 Request Timeout", f"the body was not complete within {self._seconds:g} s")
 
     def _refuse(self, status: bytes, reason: str) -> None:
         """Answer what is no whole request."""
