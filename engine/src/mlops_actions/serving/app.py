@@ -27,7 +27,7 @@ from ..core.paths import PACKAGE
 from ..data.prediction_log.journal import Journal, Truth
 from . import inference, openapi
 from .feedback import read_truths
-from .http import JSON, Gone, Receive, Refused, Scope, Send, encode, read_body, read_json, request_key, send_bytes
+from .http import JSON, Gone, Receive, Refused, Scope, Send, encode, read_json, request_key, send_bytes
 from .lanes import Broken, Overloaded
 from .prometheus import Metrics
 from .state import STATE, State, read_state
@@ -52,7 +52,6 @@ class Endpoint:
         """`path` is what metrics call it, `kind` the content type; where there is a token, it must be brought."""
         self.engine, self.path, self._answer, self._token = engine, path, answer, token
         self._kind = (b"content-type", kind.encode())
-        self._largest = engine.settings.limits.body_mb * 1e6
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -61,7 +60,7 @@ class Endpoint:
         try:
             if self._token:
                 require_token(scope, self._token)
-            body = await read_body(receive, self._largest)
+            body = await self.engine.bodies.read(receive)
             status, answer = await self._answer(self.engine, scope, body)
         except Gone:
             self.engine.metrics.ended(self.path, LEFT, time.perf_counter() - started)

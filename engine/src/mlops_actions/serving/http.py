@@ -14,6 +14,7 @@ JSON = (b"content-type", b"application/json")
 decode = msgspec.json.Decoder().decode
 encode = msgspec.json.Encoder().encode
 
+TOGETHER = 8  # of the largest bodies: so much of what is not complete is held
 SMALL = 2**16  # bytes: a smaller body cannot hold more than takes a moment
 DIGITS = 400  # in a row: more than a float can have, and reading a number takes time by their square
 EXACT = 20  # digits in a row from which on a number may be read by arithmetic of any precision, a thousand times slower
@@ -38,34 +39,53 @@ class Gone(Exception):
     """The client left."""
 
 
-async def read_body(receive: Receive, largest: float) -> bytes:
-    """Return the body of a request.
+class Bodies:
+    """The bodies that a worker takes in, of which those that are not complete hold no more than so much together.
 
-    Raises:
-        Refused: it is larger than `largest` bytes; what is left of it was read and dropped, for the client to listen.
-        Gone: the client left before it was complete.
+    What is over it is refused where it is large, so that a small one always gets in, whoever holds the rest.
     """
-    message = await receive()
-    body = message.get("body", b"")
-    if message["type"] == "http.disconnect":
-        raise Gone
-    if not message.get("more_body"):
-        if len(body) > largest:
-            raise too_large(largest)
-        return body
-    chunks, size = [body], len(body)
-    while message.get("more_body"):
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Gone
-        size += len(message.get("body", b""))
-        if size <= largest:
-            chunks.append(message.get("body", b""))
-        else:
-            chunks.clear()
-    if size > largest:
-        raise too_large(largest)
-    return b"".join(chunks)
+
+    def __init__(self, largest: float) -> None:
+        """Refuse a body of more than `largest` bytes."""
+        self._largest, self._held = largest, 0
+
+    async def read(self, receive: Receive) -> bytes:
+        """Return the body of a request.
+
+        Raises:
+            Refused: there is no room for it; what is left of it was read and dropped, for the client to listen.
+            Gone: the client left before it was complete.
+        """
+        chunks, size, refused = list[bytes](), 0, None
+        more = True
+        try:
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise Gone
+                more = message.get("more_body", False)
+                if not refused:
+                    chunks.append(message.get("body", b""))
+                    size += len(chunks[-1])
+                    self._held += len(chunks[-1])
+                    refused = self._refuse(size)
+                if refused:
+                    chunks.clear()
+                    self._held -= size
+                    size = 0
+        finally:
+            self._held -= size
+        if refused:
+            raise refused
+        return b"".join(chunks)
+
+    def _refuse(self, size: int) -> Refused | None:
+        if size > self._largest:
+            return too_large(self._largest)
+        if size > SMALL and self._held > TOGETHER * self._largest:
+            reason = f"bodies of {self._held / 1e6:.0f} MB are on their way already; send it again, or fewer rows"
+            return Refused(503, reason, (b"retry-after", b"1"))
+        return None
 
 
 def too_large(largest: float) -> Refused:

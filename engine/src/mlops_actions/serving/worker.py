@@ -12,7 +12,7 @@ from ..core.errors import UserError
 from ..data.prediction_log.cut_off import cut_off, read_cut_off
 from ..data.prediction_log.journal import Journal, Prediction
 from .canary import Canary
-from .http import Refused, encode
+from .http import Bodies, Refused, encode
 from .lanes import Broken, Lane, Outcome, Overloaded, open_lane
 from .prometheus import Metrics
 from .shadow import Shadow
@@ -55,6 +55,7 @@ class ServedVersions:
     def __init__(self, settings: Serving, journal: Journal | None, metrics: Metrics) -> None:
         """Without a journal no prediction is kept."""
         self.settings, self.journal, self.metrics = settings, journal, metrics
+        self.bodies = Bodies(settings.limits.body_mb * 1e6)
         self.champion: Lane | None = None
         self.canary: Canary | None = None
         self.shadow: Shadow | None = None
