@@ -11,6 +11,7 @@ from ..core.config import CanaryLimits as Limits
 from .lanes import Lane
 
 LOOKED_BACK = 10  # times the requests that a judgement takes
+BESIDE = 9  # the champion's last answers, against which one of the canary's is held
 
 
 def is_drawn(key: str, version: str, share: float) -> bool:
@@ -30,8 +31,10 @@ class Canary:
         self.lane, self.limits, self.key = lane, limits, key
         self.cut_off: str | None = None  # why
         size = limits.requests * LOOKED_BACK
+        self._requests = 0
         self._failed: deque[bool] = deque(maxlen=size)
-        self._seconds: dict[str, deque[float]] = {role: deque(maxlen=size) for role in ("champion", "canary")}
+        self._champion: deque[float] = deque(maxlen=BESIDE)
+        self._ratios: deque[float] = deque(maxlen=size)  # of a row's seconds to the champion's at that time
 
     def pick(self, rows: Sequence[Any], key: str | None) -> list[int]:
         """Return the numbers of the rows that are the canary's."""
@@ -42,11 +45,17 @@ class Canary:
         return [number for number, own in enumerate(keys) if is_drawn(own, version, share)]
 
     def note(self, role: str, seconds: float) -> None:
-        """Take into account how long a row took."""
-        self._seconds[role].append(seconds)
+        """Take into account how long a row took: each against its neighbours, as a burst slows both."""
+        if role == "champion":
+            self._champion.append(seconds)
+        elif len(self._champion) == BESIDE:
+            self._ratios.append(seconds / max(statistics.median(self._champion), 1e-9))
 
     def judge(self, failed: bool) -> str | None:
-        """Take a request of the canary's into account; the reason, where it is one too many."""
+        """Take a request of the canary's into account; the reason, where it is the one that is too many."""
+        if self.cut_off:
+            return None  # requests that were on their way
+        self._requests += 1
         self._failed.append(failed)
         limits, requests, failures = self.limits, len(self._failed), sum(self._failed) if failed else 0
         if failures > limits.max_error_rate * max(requests, limits.requests):
@@ -54,11 +63,11 @@ class Canary:
                 f"{failures} of its last {requests} requests failed, "
                 f"and serving.canary.max_error_rate is {limits.max_error_rate:g}"
             )
-        elif requests % limits.requests == 0 and min(map(len, self._seconds.values())) >= limits.requests:
-            ours, theirs = (statistics.median(self._seconds[role]) for role in ("canary", "champion"))
-            if ours > limits.max_latency_ratio * theirs:
+        elif self._requests % limits.requests == 0 and len(self._ratios) >= limits.requests:
+            ratio = statistics.median(self._ratios)
+            if ratio > limits.max_latency_ratio:
                 self.cut_off = (
-                    f"it takes {1000 * ours:.3g} ms a row where the champion takes {1000 * theirs:.3g} ms, "
+                    f"a row takes it {ratio:.3g} times what the champion takes at the same time, "
                     f"and serving.canary.max_latency_ratio is {limits.max_latency_ratio:g}"
                 )
         return self.cut_off
