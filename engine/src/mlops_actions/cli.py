@@ -272,7 +272,7 @@ def feedback(args: argparse.Namespace) -> int:
     from .core.config import load_config
     from .serving.truths import keep_truths
 
-    print(f"{keep_truths(load_config(), args.file, args.log, args.replace)} truths are kept.")
+    print(keep_truths(load_config(), args.file, args.log, args.replace))
     return 0
 
 

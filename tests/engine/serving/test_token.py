@@ -92,7 +92,10 @@ def test_who_asks_for_the_report_brings_the_token(trained: Project, monkeypatch:
         with pytest.raises(UserError, match="409: .*canary"):
             fetch_report(server.url)
         monkeypatch.setenv(SERVER_TOKEN, "another")
-        with pytest.raises(UserError, match="401: .*this needs the server's MLOPS_TOKEN"):
+        with pytest.raises(UserError, match="/canary asks for a token, and it does not take the one that is set; set"):
+            fetch_report(server.url)
+        monkeypatch.delenv(SERVER_TOKEN)
+        with pytest.raises(UserError, match="/canary asks for a token, and none is set; set MLOPS_TOKEN to the"):
             fetch_report(server.url)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+from http import HTTPStatus
 from http.client import HTTPException
 from typing import Any
 from urllib.error import HTTPError
@@ -29,6 +30,9 @@ def fetch_report(url: str) -> Any:
         with open_url(f"{url.rstrip('/')}/canary", headers) as response:
             body = response.read(LIMIT + 1)
     except HTTPError as error:
+        if error.code == HTTPStatus.UNAUTHORIZED:
+            how = "it does not take the one that is set" if token else "none is set"
+            raise UserError(f"{address} asks for a token, and {how}; set {SERVER_TOKEN} to the server's.") from error
         answer = error.read(LIMIT).decode(errors="replace").strip()
         raise UserError(f"{address} does not answer with a report: {error.code}: {answer or error.reason}") from error
     except (OSError, HTTPException, ValueError) as error:

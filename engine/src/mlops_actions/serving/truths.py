@@ -1,20 +1,41 @@
 """Ground truth that comes as a file: a table with the columns id and truth."""
 
 from pathlib import Path
+from typing import NamedTuple
 
 import pandas as pd
 
 from ..core.config import PARAMS, Config
 from ..core.errors import UserError
-from ..data.prediction_log.log import write_truths
+from ..data.prediction_log.log import read_predictions, read_truths, write_truths
 from ..data.schema import SCHEMA, load_schema
 from ..data.table import read_table
 from ..data.values import as_text, parse_values
 from .feedback import ID
 
+NAMED = 3  # ids, in a sentence
 
-def keep_truths(config: Config, file: Path, folder: str | None, replace: bool = False) -> int:
-    """Keep the truths in a file of any kind beside the prediction log, all of them or none; how many there are.
+
+class Kept(NamedTuple):
+    """How many truths were kept, and the ids of those that say something else than another, or of no prediction."""
+
+    truths: int
+    contradicting: list[str]
+    unknown: list[str]
+
+    def __str__(self) -> str:
+        """Return a sentence a line."""
+        lines = ["1 truth is kept." if self.truths == 1 else f"{self.truths:,} truths are kept."]
+        if self.contradicting:
+            ids = _several(self.contradicting)
+            lines.append(f"{ids}: told otherwise before; the first counts, `--replace` has these count in its place.")
+        if self.unknown:
+            lines.append(f"{_several(self.unknown)}: not in this log; they count when a log that has them is read.")
+        return "\n".join(lines)
+
+
+def keep_truths(config: Config, file: Path, folder: str | None, replace: bool = False) -> Kept:
+    """Keep the truths in a file of any kind beside the prediction log, all of them or none.
 
     With `replace` they count in place of those that came before.
 
@@ -39,8 +60,18 @@ def keep_truths(config: Config, file: Path, folder: str | None, replace: bool = 
     else:
         known = target.values or []
         _refuse(file, "truth", table["truth"], ~truths.isin(known), f"one of {', '.join(known[:20])}")
-    write_truths(config.path(folder), pd.DataFrame({"id": ids, "truth": truths}), replace)
-    return len(table)
+    told, log = pd.DataFrame({"id": ids, "truth": truths}), config.path(folder)
+    before = read_truths(log)[["id", "truth"]]
+    all_told = told if replace else pd.concat([before[before["id"].isin(ids)], told])
+    differ = all_told.groupby("id", sort=False)["truth"].nunique() > 1
+    unknown = ids[~ids.isin(read_predictions(log, ["id"])["id"])]
+    write_truths(log, told, replace)
+    return Kept(len(table), differ[differ].index.tolist(), unknown.drop_duplicates().tolist())
+
+
+def _several(ids: list[str]) -> str:
+    rest = len(ids) - NAMED
+    return ", ".join(ids[:NAMED]) + (f" and {rest:,} more" if rest > 0 else "")
 
 
 def _refuse(file: Path, name: str, values: pd.Series, wrong: pd.Series, what: str) -> None:
