@@ -351,6 +351,27 @@ def test_a_forged_member_of_a_directory_is_told_and_a_damaged_one_here_is_not_bl
         store.push(ada.path)
 
 
+@pytest.mark.parametrize("kind", ["blob", "tree", "tag"])
+def test_a_ref_that_is_no_store_is_named_and_can_be_left(project, origin, kind):
+    ada = project("ada")
+    md5 = ada.put("a.bin", b"a")
+    store.push(ada.path)
+    commit = sh("git", "rev-parse", "refs/dvc/store", cwd=origin)
+    other = {
+        "blob": ["git", "hash-object", "-w", "--stdin"],
+        "tree": ["git", "rev-parse", f"{commit}^{{tree}}"],
+        "tag": ["git", "mktag"],
+    }[kind]
+    text = f"object {commit}\ntype commit\ntag x\ntagger A <a@example.com> 1 +0000\n\nx\n"
+    sh("git", "update-ref", "refs/dvc/store", sh(*other, cwd=origin, input=text), cwd=origin)
+    for command in (lambda: store.push(ada.path), lambda: store.fetch({"f" * 32: "b.bin"}, ada.path)):
+        with refuses(f"refs/dvc/store on file:.* is a {kind} and no store.*`git push origin :refs/dvc/store`"):
+            command()
+    sh("git", "push", "--quiet", "origin", ":refs/dvc/store", cwd=ada.path)
+    assert store.push(ada.path) == 1
+    assert set(stored(origin)) == {md5}
+
+
 def test_a_second_path_to_one_name_is_no_object(project, origin):
     """It would hide the good one, and outlive each `--replace`."""
     ada, bob = project("ada"), project("bob")

@@ -106,7 +106,11 @@ def push(root: Path = Path(), replace: bool = False, versions: Mapping[str, str]
         return 0
     with open_ref(url, root) as ref:
         named = _named({"": None, **(versions or {})}, ref, tell)
-        names = {md5: name for objects in reversed(named.values()) for md5, name in objects.items()}
+        names = {
+            md5: f"{name} of {version}" if version else name
+            for version, objects in reversed(named.items())
+            for md5, name in objects.items()
+        }
         local = stored | {md5: file for md5 in names if (file := find(md5, root))}
         for version, objects in named.items():
             if lost := [name for md5, name in objects.items() if md5 not in local and md5 not in ref.listing]:
@@ -130,7 +134,7 @@ def push(root: Path = Path(), replace: bool = False, versions: Mapping[str, str]
                 f"`mlops push{option} --replace` sends those that are here."
             )
     if told:
-        raise UserError("the store lacks what the lines above name: run this again where that is.")
+        raise UserError("the store is not whole: each line above says of what, and what to do.")
     return len(new)
 
 
@@ -197,10 +201,14 @@ def _unfit(objects: Mapping[str, Path], names: Mapping[str, str]) -> dict[str, s
         md5: _too_large(names[md5], size) if md5 in names else "" for md5, size in sizes.items() if size > MAX_FILE
     }
     return large | {
-        md5: f"{file} is damaged: delete it and run `mlops push` where the data is good."
+        md5: f"{file}{_holding(md5, names)} is damaged: delete it and run `mlops push` where the data is good."
         for md5, file in objects.items()
         if md5 not in large and digest(file) != md5[:32]
     }
+
+
+def _holding(md5: str, names: Mapping[str, str]) -> str:
+    return f" (of {names[md5]})" if md5 in names else ""
 
 
 def _too_large(name: str, size: int) -> str:

@@ -83,6 +83,11 @@ class StoreRef:
         if fetched.returncode and not unborn:
             raise UserError(f"The store on {self.name} was not reached: {git.complaint(fetched.stderr)}.")
         self.tip = "" if unborn else self._git("rev-parse", REF)
+        if self.tip and (kind := self._git("cat-file", "-t", self.tip)) != "commit":
+            raise UserError(
+                f"{REF} on {self.name} is a {kind} and no store, as somebody pushed something else there: delete it "
+                f"with `git push origin :{REF}`, then `mlops push --all` sends what this machine has."
+            )
         self.listing: dict[str, str] = {}
         entries = self._git("ls-tree", "-r", "-z", self.tip, "files/md5/").split("\0") if self.tip else []
         for entry in filter(None, entries):
