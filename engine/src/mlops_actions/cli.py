@@ -6,6 +6,7 @@ works in a job that installs no third-party package.
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -253,6 +254,9 @@ def deploy_manifests(args: argparse.Namespace) -> int:
 
 def serve(args: argparse.Namespace) -> int:
     """Answer requests with the versions in the roles prod, canary and shadow, or with one bundle."""
+    # At once: a container's first process, which this is, hears no signal that it has not asked for.
+    for stop in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop, lambda *_: sys.exit(0))
     from .core.config import load_config
     from .registry.outputs import place_recorded
     from .serving.server import serve

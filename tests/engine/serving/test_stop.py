@@ -1,14 +1,16 @@
 """The end of a server that many ask: what has arrived is answered, and no connection is reset."""
 
 import json
+import signal
 import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
-from baked import Project
+from baked import Project, environment
 from crowd import stop_under
-from serving import serve
+from serving import serve, wait_until
 
 CLIENTS = 200
 
@@ -22,6 +24,31 @@ def test_a_server_that_is_stopped_answers_what_has_arrived_and_resets_nothing(
         assert server.process.wait(60) == 0
     assert (crowd.reset, crowd.lost) == ([], 0), crowd
     assert set(crowd.answers) == {200} and crowd.closing + crowd.late == CLIENTS
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_a_server_that_is_told_so_again_and_again_ends_in_peace(trained: Project, workers: str) -> None:
+    with serve(trained, "--bundle", "models/bundle.zip", "--workers", workers) as server:
+        for told in (signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
+            server.process.send_signal(told)
+        assert server.process.wait(60) == 0
+        assert "Traceback" not in server.said() and "interrupted" not in server.said()
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_a_server_that_is_stopped_before_it_has_started_ends_in_peace(trained: Project, told: signal.Signals) -> None:
+    command = ["mlops", "serve", "--bundle", "models/bundle.zip", "--port", "0"]
+    with subprocess.Popen(command, cwd=trained.path, env=environment(), stderr=subprocess.PIPE) as process:
+        wait_until(lambda: handles(process.pid, signal.SIGTERM))
+        process.send_signal(told)
+        assert process.wait(60) == 0 and process.stderr and process.stderr.read() == b""
+
+
+def handles(pid: int, told: signal.Signals) -> bool:
+    """Return whether a process has a handler for a signal; the first process of a container hears no other."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    caught = next(int(line.split()[1], 16) for line in lines if line.startswith("SigCgt"))
+    return bool(caught >> (told - 1) & 1)
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])

@@ -3,9 +3,7 @@
 import asyncio
 import fcntl
 import os
-import signal
 import socket
-import sys
 import tempfile
 import termios
 from array import array
@@ -13,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from types import FrameType
 
 import httptools
 import uvicorn
@@ -190,6 +189,10 @@ class Line:
 class Server(uvicorn.Server):
     """A server that ends without resetting a connection."""
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End in peace, however often and by whichever signal it is told to."""
+        self.should_exit = True
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take in the clients that have connected already, listen no more, then answer what has arrived."""
         connected = [client for listening in sockets or [] for client in _accept_all(listening)]
@@ -242,7 +245,6 @@ def serve(settings: Serving, bundle: Path | None = None) -> None:
     Raises:
         UserError: the address cannot be had, the bundle is refused, or a token is asked for that there is not.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn ends in peace first, then sends it again
     alarm = warning(settings)
     if bundle:
         require_attested(bundle, settings.attestation)
