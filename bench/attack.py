@@ -81,6 +81,8 @@ def ask(method: str, path: str, body: bytes | None = None) -> int:
 def hostile_bodies(row: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
     """Return bodies of at most 10 MB, each by what it has too much of, and the path where that hurts."""
     known = next(iter(row))
+    category = next(key for key, value in row.items() if isinstance(value, str))
+    number = next(key for key, value in row.items() if not isinstance(value, str))
 
     def many(one: bytes, path: str = "/predict") -> tuple[str, bytes]:
         return path, b"[" + b",".join([one] * (LARGEST // (len(one) + 1))) + b"]"
@@ -88,6 +90,9 @@ def hostile_bodies(row: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
     def tensor(shape: bytes, data: bytes) -> tuple[str, bytes]:
         named = b'{"inputs":[{"name":%b,"datatype":"FP64",' % json.dumps(known).encode()
         return INFER, named + b'"shape":%b,"data":[%b]}]}' % (shape, data)
+
+    def named(key: str, text: str) -> bytes:
+        return json.dumps({**row, key: text}).encode()
 
     wide = json.dumps({**row, **{f"unknown {number}": number for number in range(40)}}).encode()
     return {
@@ -101,6 +106,14 @@ def hostile_bodies(row: dict[str, Any]) -> dict[str, tuple[str, bytes]]:
         "texts without a letter": many(b'""'),
         "escapes": ("/predict", b'["' + b"\\\\" * (LARGEST // 2) + b'"]'),
         "one long text": ("/predict", json.dumps({**row, known: "x" * (LARGEST - 2000)}).encode()),
+        "a category of nothing but zeros": ("/predict", named(category, "0" * (LARGEST - 3000))),
+        "a number with commas": ("/predict", named(number, "1" + ",000" * (LARGEST // 4 - 1000) + "x")),
+        "long categories": many(named(category, "N" + "0" * 4000)),
+        "texts of a tensor": (
+            INFER,
+            b'{"inputs":[{"name":%b,"datatype":"BYTES","shape":[2000],"data":[%b]}]}'
+            % (json.dumps(category).encode(), b",".join([b'"' + b"x" * 4900 + b'"'] * 2000)),
+        ),
         "as many values as may be": ("/predict", b"[" + b",".join([b"1"] * 130_000) + b"]"),
         "as many rows as may be": ("/predict", b"[" + b",".join([json.dumps(row).encode()] * 2000) + b"]"),
         "as many rows, and wide": ("/predict", b"[" + b",".join([wide] * 2000) + b"]"),

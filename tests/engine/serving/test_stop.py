@@ -27,12 +27,30 @@ def test_a_server_that_is_stopped_answers_what_has_arrived_and_resets_nothing(
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_a_server_that_is_told_so_again_and_again_ends_in_peace(trained: Project, workers: str) -> None:
+def test_a_server_that_is_told_so_again_still_ends_in_peace(
+    trained: Project, rows: list[dict[str, Any]], workers: str
+) -> None:
+    body = json.dumps(rows[0]).encode()
+    begun = b"POST /predict HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(body)
     with serve(trained, "--bundle", "models/bundle.zip", "--workers", workers) as server:
-        for told in (signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGTERM):
-            server.process.send_signal(told)
+        with socket.create_connection(("127.0.0.1", server.port), 60) as client:
+            client.sendall(begun)
+            server.process.send_signal(signal.SIGINT)
+            wait_until(lambda: not listens(server.port))
+            server.process.send_signal(signal.SIGINT)
+            server.process.send_signal(signal.SIGTERM)
+            client.sendall(body)
+            assert client.recv(100).startswith(b"HTTP/1.1 200 ")
         assert server.process.wait(60) == 0
         assert "Traceback" not in server.said() and "interrupted" not in server.said()
+
+
+def listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 10).close()
+    except ConnectionRefusedError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])

@@ -2,8 +2,9 @@
 
 import base64
 import json
+import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from baked import Project
@@ -67,6 +68,58 @@ def test_anything_else_is_refused_with_what_is_wanted(bundle: Path, header: byte
         said = app.ask("/metrics", method="GET", headers=[(b"authorization", header)])
     assert said.status == 401 and b"www-authenticate" in said.headers
     assert json.loads(said.body) == {"error": "this needs the server's MLOPS_TOKEN, as `Authorization: Bearer …`"}
+
+
+TRICKS = [
+    *[b"//feedback", b"/FEEDBACK", b"/x/../feedback", b"/./feedback", b"/%66eedback", b"/%2e/feedback", b"/feedback/"],
+    *[b"/feedback;x", b"/feedback?token=1", b"/feedback%00", b"/feedback%2f", b"/predict/../feedback", b"\\feedback"],
+    *[
+        b"/predict%2f..%2ffeedback",
+        b"http://a/feedback",
+        b"http://a:1@b/feedback",
+        b"feedback",
+        b"*",
+        b"/live/../metrics",
+    ],
+    *[b"/live/../metrics", b"/metrics/ready", b"/metrics?/live", b"/metrics#/live", b"/v2/models/live"],
+    *[b"/v2/models/model/versions/ready", b"/canary/predict", b"/docs/assets/../../metrics"],
+    *[b"/docs/assets/..%2f..%2fmetrics", b"/v2/models/ready/infer"],
+]
+HEADERS = [
+    [],
+    [b"Authorization: Bearer x", b"Authorization: Bearer " + TOKEN.encode()],
+    [b"Authorization: Bearer " + b"x" * 60_000],
+    [b"Authorization: Basic " + b"\xff" * 100],
+    [b"X-Original-URL: /predict", b"X-Forwarded-For: 127.0.0.1", b"X-HTTP-Method-Override: GET"],
+]
+
+
+def test_no_path_and_no_header_leads_around_the_token(trained: Project, rows: list[dict[str, Any]]) -> None:
+    """The first of two tokens counts, as any other rule would let whoever adds a header choose."""
+    with serve(trained, "--bundle", "models/bundle.zip", MLOPS_TOKEN=TOKEN) as server:
+        id = server.ask("/predict", rows[0]).body["id"]
+        truth = json.dumps({"id": id, "truth": "no"}).encode()
+        for headers in HEADERS:
+            for target in (*TRICKS, b"/feedback", b"/metrics"):
+                for method in (b"GET", b"POST", b"HEAD", b"OPTIONS", b"get"):
+                    said = ask_raw(server.port, method, target, headers, truth)
+                    assert said.status in (307, 400, 401, 404, 405), (method, target, headers, said)
+        said = ask_raw(server.port, b"POST", b"/feedback", [b"Authorization: Bearer " + TOKEN.encode()], truth)
+        assert said.status == 202
+
+
+class Raw(NamedTuple):
+    status: int
+    head: bytes
+
+
+def ask_raw(port: int, method: bytes, target: bytes, headers: list[bytes], body: bytes) -> Raw:
+    """What a request is answered whose target no client would send."""
+    lines = [b"%b %b HTTP/1.1" % (method, target), b"Host: a", b"Connection: close", b"Content-Length: %d" % len(body)]
+    with socket.create_connection(("127.0.0.1", port), 30) as connection:
+        connection.sendall(b"\r\n".join([*lines, *headers, b"", body]))
+        said = b"".join(iter(lambda: connection.recv(100_000), b""))
+    return Raw(int(said.split()[1]), said.partition(b"\r\n\r\n")[0])
 
 
 def test_without_a_token_nothing_needs_one(trained: Project, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,7 +21,7 @@ SHOWN = 60  # characters of a value in a sentence
 
 _MISSING = frozenset(MISSING_WORDS)
 _MOMENT = re.compile(MOMENT)
-_WHOLE = re.compile(WHOLE)
+_WHOLE = re.compile(WHOLE.replace("+", "++"))  # which goes through a text once, however long it is
 _EPOCH = dt.datetime(1970, 1, 1)
 _US = dt.timedelta(microseconds=1)
 _400_YEARS = 146_097 * 86_400_000_000  # microseconds

@@ -32,8 +32,13 @@ from .token import warning
 BACKLOG = 2048
 DRAINED = 2.0  # seconds in which a client may end its side after this one has ended
 LARGEST_HEAD = 2**16  # bytes of a request before its body
+PIPELINED = 100  # requests of a client that wait behind one: each is made at once, while everybody else waits
 UPGRADING = (b"connection", b"upgrade", b"http2-settings")  # headers of a wish for another protocol
 REFUSAL = b"HTTP/1.1 %s\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s"
+
+
+class Enough(Exception):
+    """No more is read of a connection."""
 
 
 class Settings(uvicorn.Config):
@@ -45,13 +50,16 @@ class Settings(uvicorn.Config):
 class Protocol(HttpToolsProtocol):
     """HTTP with clients that must get on with it, and to whom a server that ends says so before it hangs up.
 
-    A connection that sends no whole request in time, or a head without an end, is closed. Closing a socket that holds
+    A connection that sends no whole request in time, a head without an end or too many requests at once is closed, and
+    so is one that takes no answer. Closing a socket that holds
     what was not read resets the connection, and with it an answer on its way: so an end is the end of writing, then
     what still comes is read and dropped until the client has left.
     """
 
     ending = False  # no request is taken after those that have arrived
     _hung_up = False
+    _deaf = False  # what comes is dropped
+    _stuck: asyncio.TimerHandle | None = None
     _unseen = 0  # bytes since the last that were a whole head or part of a body
 
     def connection_made(self, transport) -> None:  # type: ignore[no-untyped-def]
@@ -63,14 +71,15 @@ class Protocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read, unless this side has hung up."""
-        if self._hung_up:
+        if self._hung_up or self._deaf:
             return
         self._unseen += len(data)
         self._unset_keepalive_if_required()
         try:
             self._parse(memoryview(data))
-        except httptools.HttpParserError:
-            self._refuse(b"400 Bad Request", "this is no HTTP/1.1 request")
+        except httptools.HttpParserError as error:
+            if not isinstance(error.__context__, Enough):
+                self._refuse(b"400 Bad Request", "this is no HTTP/1.1 request")
         if self._unseen > LARGEST_HEAD and not self.transport.is_closing():
             self._refuse(b"431 Request Header Fields Too Large", f"the head has more than {LARGEST_HEAD:,} bytes")
 
@@ -98,6 +107,8 @@ class Protocol(HttpToolsProtocol):
             return
         self._unseen = 0
         super().on_headers_complete()
+        if len(self.pipeline) > PIPELINED:
+            self._take_no_more()
         self.cycle.keep_alive &= not self.ending
         self.cycle.transport = Line(self)  # type: ignore[assignment]
 
@@ -121,6 +132,17 @@ class Protocol(HttpToolsProtocol):
         super().on_response_complete()
         self._watch.cancel()
         self._watch = self.loop.call_later(self._seconds + self.timeout_keep_alive, self._give_up)
+
+    def pause_writing(self) -> None:
+        """Wait for a client that does not read what it asked for, as long as it may take."""
+        super().pause_writing()
+        self._stuck = self.loop.call_later(self._seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        if self._stuck:
+            self._stuck.cancel()
+        super().resume_writing()
 
     def shutdown(self) -> None:
         """Answer what has arrived, whether it was read or not, and hang up; the rest of a body may come a moment."""
@@ -151,7 +173,17 @@ class Protocol(HttpToolsProtocol):
     def connection_lost(self, exc) -> None:  # type: ignore[no-untyped-def]
         """Stop counting."""
         self._watch.cancel()
+        if self._stuck:
+            self._stuck.cancel()
         super().connection_lost(exc)
+
+    def _take_no_more(self) -> None:
+        """Leave out the newest request, and hang up with the answer to the one before it."""
+        self.pipeline.popleft()
+        self.cycle, _ = self.pipeline[0]
+        self.cycle.keep_alive = False
+        self._deaf = True
+        raise Enough
 
     def _has_unread(self) -> bool:
         """Return whether the system holds something of this client's that was not read yet."""
