@@ -15,6 +15,7 @@ import pytest
 import yaml
 from baked import TEMPLATE, Project, environment, run
 from records import add_data, train_here
+from stores import forge
 from verbs import call_verb
 
 DATA = "data/raw/dataset.csv"
@@ -486,6 +487,61 @@ def test_training_interrupted_or_killed_in_a_stage_and_a_second_one_beside_it_en
     assert yaml.safe_load(project.read("dvc.lock")) == yaml.safe_load(lock)
     project.write("dvc.lock", lock)  # in which the stages have another order
     assert_whole(project)
+
+
+def spoil(team: Team, *paths: str) -> Path:
+    """Put other bytes under the names of objects of main into a copy of origin's store; return the copy."""
+    origin = Path(shutil.copytree(team.origin, team.folder / f"spoilt-{len(paths)}.git"))
+    for path in paths:
+        md5 = recorded(Project(team.before))[path]
+        forge(origin, f"files/md5/{md5[:2]}/{md5[2:]}", b"spoilt")
+    return origin
+
+
+def test_what_is_damaged_in_the_store_is_mended_by_what_each_sentence_says(team: Team) -> None:
+    """By whoever has the good bytes, and by whoever can make them again; all else is placed meanwhile."""
+    spoilt = ("models/bundle.zip", "data/features/train.parquet")
+    origin = spoil(team, *spoilt)
+    run("git", "clone", "--quiet", f"file://{origin}", team.folder / "makes", cwd=team.folder)
+    maker = Project(team.folder / "makes")
+    code, _, errors = call_verb(maker.path, "pull")
+    assert code == 1 and "(and 1 more) is damaged in the store on file:" in errors
+    assert "run `mlops push --replace` where the good data is. Where nobody has it: `mlops train --lost`" in errors
+    for path, md5 in recorded(maker).items():
+        assert path in ("recipes.yaml", *spoilt) or digest(maker.path / path) == md5, path
+    code, _, errors = call_verb(maker.path, "push", "--replace")
+    assert code == 1 and "and not on this machine, so it was not replaced" in errors and "`mlops pull` says" in errors
+    code, _, errors = call_verb(maker.path, "train", "--lost")
+    assert code == 0, errors
+    assert_whole(maker)
+    code, _, errors = call_verb(maker.path, "push")
+    assert code == 1 and "`mlops push --replace` sends those that are here." in errors
+
+    keeper = team.user("keeps")
+    for project in (maker, keeper):
+        project.run("git", "remote", "set-url", "origin", f"file://{origin}")
+        code, said, _ = call_verb(project.path, "doctor")
+        assert code == 1 and "v1.0.0  not whole: models/bundle.zip is damaged in the store\n" in said
+        assert "`mlops push --all --replace` sends what is damaged again" in said
+        assert "`git switch --detach model@v1.0.0`, `mlops train --lost`" in said
+        assert call_verb(project.path, "push", "--all", "--replace").code == 0
+        assert call_verb(project.path, "doctor", "--deep").code == 0
+        shutil.rmtree(origin)
+        spoil(team, *spoilt)
+
+
+def test_data_that_is_damaged_in_the_store_and_on_no_machine_is_recorded_anew(team: Team) -> None:
+    origin = spoil(team, DATA)
+    run("git", "clone", "--quiet", f"file://{origin}", team.folder / "lacks", cwd=team.folder)
+    project = Project(team.folder / "lacks")
+    code, _, errors = call_verb(project.path, "pull")
+    assert code == 1 and f"Where nobody has it: put the data at {DATA}, and `uv run dvc add {DATA}` records" in errors
+    assert (project.path / "models/bundle.zip").exists()
+    assert (call_verb(project.path, "train").code, call_verb(project.path, "train", "--lost").code) == (0, 0)
+    (project.path / DATA).write_text((team.folder / "before" / DATA).read_text() + "\n")
+    add_data(project, DATA)
+    assert call_verb(project.path, "push").code == 0
+    assert call_verb(project.path, "pull").code == 0
 
 
 LEFT_OUT = {"the data": DATA, "the results": "models/bundle.zip"}

@@ -42,7 +42,7 @@ def train(args: argparse.Namespace) -> int:
     """Rerun the stages that changed (dvc repro), after fetching only what they need."""
     from .stages.retrain import train
 
-    train(run_cache=args.run_cache)
+    train(run_cache=args.run_cache, lost=args.lost)
     return 0
 
 
@@ -437,12 +437,14 @@ def parser() -> argparse.ArgumentParser:
     setting_up.add_argument("--target", default="", metavar="COLUMN", help="which column to predict, instead")
     setting_up.add_argument("--task", default="", choices=["guess", "classification", "regression"], help="instead")
     verb(ingest)
-    verb(train).add_argument(
+    training = verb(train)
+    training.add_argument(
         "--no-run-cache",
         dest="run_cache",
         action="store_false",
         help="train even if an identical run is cached",
     )
+    training.add_argument("--lost", action="store_true", help="make again those results that are in no store")
     verb(stage).add_argument("name", choices=["recipes", *STAGES, "ingest"])
     verb(tune)
     verb(test).add_argument("arguments", nargs=argparse.REMAINDER, help="passed on to pytest")

@@ -106,8 +106,9 @@ def test_only_the_blobs_that_are_wanted_travel(project, origin, monkeypatch, tmp
     take = store_ref.StoreRef.take
 
     def take_and_look(bare, objects):
-        take(bare, objects)
+        damaged = take(bare, objects)
         seen.append(bare._git("cat-file", "--batch-all-objects", "--batch-check").splitlines())
+        return damaged
 
     monkeypatch.setattr(store_ref.StoreRef, "take", take_and_look)
     store.fetch({md5: names[md5]}, bob.path)
@@ -331,10 +332,65 @@ def test_a_damaged_object_is_refused_and_can_be_mended(project, origin):
     with refuses(r"^a.bin has other bytes in the store on file:\S+ than its name says: `mlops push --replace` sends"):
         store.push(ada.path)
     assert other in stored(origin), "the rest is sent"
-    assert store.push(ada.path, replace=True) == 2
+    assert store.push(ada.path, replace=True) == 1
     assert store.push(ada.path) == 0
     store.fetch({md5: "a.bin"}, bob.path)
     assert bob.object(md5).read_bytes() == b"good"
+
+
+def test_all_but_the_damaged_is_taken_and_another_source_may_have_that(project, origin, tmp_path):
+    upstream = make_origin(tmp_path / "upstream.git")
+    ada, bob = project("ada"), project("bob")
+    bad, good = ada.put("a.bin", b"a"), ada.put_directory("images", {"a.png": b"b", "b.png": b"c"})
+    objects = store.wanted(ada.path)
+    store.push(ada.path)
+    sh("git", "push", "--quiet", f"file://{upstream}", "+refs/dvc/store", cwd=origin)
+    for md5 in (bad, hashlib.md5(b"b").hexdigest()):
+        forge(origin, f"files/md5/{md5[:2]}/{md5[2:]}", b"forged")
+    lost = {"0" * 32: "lost.csv"}
+    with refuses(r"^a.bin \(and 1 more\) is damaged in .* lost.csv is not in the store of origin: run `mlops push`"):
+        store.fetch(objects | lost, bob.path)
+    assert bob.objects == {good, hashlib.md5(b"c").hexdigest()}
+    sh("git", "remote", "add", "upstream", f"file://{upstream}", cwd=bob.path)
+    store.fetch(objects, bob.path)
+    assert bob.objects == ada.objects
+
+
+def test_what_replace_cannot_mend_is_said(project, origin):
+    """The good bytes of one are not here: whoever has the others must not believe that all is mended."""
+    ada, bob = project("ada"), project("bob")
+    ada.put_directory("images", {"a.png": b"a", "b.png": b"b"})
+    ada.put("c.bin", b"c")
+    store.push(ada.path)
+    for data in (b"a", b"c"):
+        md5 = hashlib.md5(data).hexdigest()
+        forge(origin, f"files/md5/{md5[:2]}/{md5[2:]}", b"forged")
+    for name in ("images.dvc", "c.bin.dvc"):
+        shutil.copy(ada.path / name, bob.path)
+    bob.put("c.bin", b"c")
+    with refuses(
+        "^images/a.png is damaged in .* and not on this machine, so it was not replaced: .* `mlops pull` says"
+    ):
+        store.push(bob.path, replace=True)
+    assert stored(origin)[hashlib.md5(b"c").hexdigest()] == sh("git", "hash-object", "--stdin", cwd=origin, input="c")
+    assert store.push(ada.path, replace=True) == 1
+
+
+def test_a_push_says_what_it_did(project, origin, capsys):
+    ada = project("ada")
+
+    def said(**options) -> str:
+        store.push(ada.path, **options)
+        return capsys.readouterr().err.splitlines()[-1]
+
+    assert said() == "store: nothing to push: no dvc.lock or .dvc file names an object"
+    ada.put("a.bin", b"a")
+    assert said() == "store: pushed 1 object, 0.0 kB"
+    assert said() == "store: nothing new: the one object is there"
+    ada.put("b.bin", b"b")
+    assert said() == "store: pushed 1 object, 0.0 kB"
+    assert said(versions={}) == "store: nothing new: all 2 objects are there"
+    assert said(replace=True) == "store: nothing to replace: all 2 objects are there"
 
 
 def test_a_forged_member_of_a_directory_is_told_and_a_damaged_one_here_is_not_blamed_on_the_store(project, origin):

@@ -9,7 +9,7 @@ from ..core.paths import BUNDLE
 from .objects import members, wanted
 from .store import uses_store
 from .store_ref import StoreRef, count, first, open_ref
-from .versions import fetch_tags, list_versions
+from .versions import MODEL, fetch_tags, list_versions
 
 
 @dataclass
@@ -70,6 +70,11 @@ def doctor(deep: bool = False) -> bool:
         print("`mlops push --all` sends what is lacking, on a machine that has it in .dvc/store or .dvc/cache.")
     if any(finding.damaged for finding in findings.values()):
         print("`mlops push --all --replace` sends what is damaged again, on a machine that has it.")
+    if broken := [name for name, finding in findings.items() if finding.lacking or finding.damaged]:
+        print(
+            f"What no machine has: after `git switch --detach {MODEL}@{broken[0]}`, `mlops train --lost` makes results "
+            "again and `mlops push --replace` sends them; data is lost."
+        )
     return all(finding.whole for finding in findings.values())
 
 

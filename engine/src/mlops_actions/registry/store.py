@@ -8,7 +8,7 @@ run-cache stays local: its entries are not named by their content, so nobody cou
 import configparser
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,6 +20,10 @@ from .store_ref import StoreRef, count, first, open_ref, say
 MAX_FILE = 95 * 2**20  # GitHub refuses a file over 100 MiB,
 MAX_PUSH = 2**28  # and a push over 2 GiB; of less, no server is silent for as long as git waits (git.PATIENCE).
 TRIES = 10
+
+
+class NotStored(UserError):
+    """Objects that were asked for are in no store, or in other bytes than their names say."""
 
 
 def uses_store(root: Path = Path()) -> bool:
@@ -49,13 +53,17 @@ def fetch(objects: Mapping[str, str], root: Path = Path(), sources: Iterable[str
 
     A source is a remote's name or a URL, and it is asked for nothing that is on this machine already: origin,
     upstream and the fork that a pull request comes from, unless they are named. A directory's members come with
-    it; what no source has is a UserError.
+    it.
+
+    Raises:
+        NotStored: no source has an object, or its bytes; all the others are here then.
     """
     if not uses_store(root):
         return
     lacking = absent(objects, root)
     asked = []
-    taken: list[str] = []
+    taken: set[str] = set()
+    damaged: dict[str, str] = {}
     for source in sources or filter(None, ["origin", "upstream", github.fork_url()]):
         url = _url(source, root)
         if not lacking or url is None:
@@ -63,30 +71,37 @@ def fetch(objects: Mapping[str, str], root: Path = Path(), sources: Iterable[str
         asked.append(git.shown(source))
         with open_ref(url, root) as ref:
             # A second round brings the members of the directories that the first one brought.
-            while listed := {md5: name for md5, name in lacking.items() if md5 in ref.listing}:
-                ref.take(listed)
-                taken += listed
+            refused: set[str] = set()
+            while listed := {md5: lacking[md5] for md5 in lacking if md5 in ref.listing and md5 not in refused}:
+                refused |= {*ref.take(listed)}
+                taken |= listed.keys() - refused
                 lacking = absent(objects, root)
+            damaged |= {md5: ref.name for md5 in refused}
     if taken:
         say(f"fetched {measure(place(root / STORE, md5) for md5 in taken)}")
-    if lacking:
+    problems = []
+    if bad := [name for md5, name in lacking.items() if md5 in damaged]:
+        problems.append(_refusal(bad, next(iter(damaged.values()))))
+    if gone := [name for md5, name in lacking.items() if md5 not in damaged]:
         where = f"the store of {' or '.join(asked)}" if asked else "a store, as there is no remote"
-        raise UserError(f"{first([*lacking.values()])} is not in {where}: run `mlops push` where the data is.")
+        problems.append(f"{first(gone)} is not in {where}: run `mlops push` where the data is.")
+    if problems:
+        raise NotStored(" ".join(problems))
 
 
 def push(root: Path = Path(), replace: bool = False, versions: Mapping[str, str] | None = None) -> int:
     """Add to the ref on origin what this machine has and the ref lacks; how many objects that was.
 
-    That is what is in `.dvc/store`, and of DVC's cache what the working tree names. `replace` sends every object
-    again, which mends a damaged one.
+    That is what is in `.dvc/store`, and of DVC's cache what the working tree names. `replace` also sends what has other
+    bytes there, and compares what is there alone with its name.
 
     Args:
         versions: their commits by their names, to send what these name as well. What of it cannot be sent stops
             nothing then: each is told in a line, and the error comes last.
 
     Raises:
-        UserError: an object that is named is neither here nor there, or there in other bytes than here; or it is
-            damaged here, or too large; or origin took nothing.
+        UserError: an object that is named is neither here nor there, or there in other bytes than here or, with
+            `replace`, than its name says; or it is damaged here, or too large; or origin took nothing.
     """
     if not uses_store(root):
         return 0
@@ -101,11 +116,13 @@ def push(root: Path = Path(), replace: bool = False, versions: Mapping[str, str]
         told.append(problem)
         say(problem)
 
+    option = "" if versions is None else " --all"
     stored = _stored(root)
     if not (stored or versions or wanted(root)):
+        say("nothing to push: no dvc.lock or .dvc file names an object")
         return 0
     with open_ref(url, root) as ref:
-        named = _named({"": None, **(versions or {})}, ref, tell)
+        named = _named({"": None, **(versions or {})}, ref, tell, replace)
         names = {
             md5: f"{name} of {version}" if version else name
             for version, objects in reversed(named.items())
@@ -115,38 +132,65 @@ def push(root: Path = Path(), replace: bool = False, versions: Mapping[str, str]
         for version, objects in named.items():
             if lost := [name for md5, name in objects.items() if md5 not in local and md5 not in ref.listing]:
                 where = f"{first(lost)} is neither on this machine nor in the store on {ref.name}"
-                tell(f"{version}: {where}." if version else f"{where}: run `mlops train`.")
-        new = {md5: file for md5, file in local.items() if replace or md5 not in ref.listing}
-        for md5, problem in _unfit(new, names).items():
-            del new[md5]
+                tell(f"{version}: {where}." if version else f"{where}: `mlops pull` says what helps.")
+        known = {md5: file for md5, file in local.items() if md5 in ref.listing and (replace or md5 in names)}
+        differing = {md5: known[md5] for md5 in ref.differing(known)}
+        new = {md5: file for md5, file in local.items() if md5 not in ref.listing} | (differing if replace else {})
+        for md5, problem in _unfit(local if replace else new, names).items():
+            new.pop(md5, None)
             if problem:
                 tell(problem)
-        known = {} if replace else {md5: local[md5] for md5 in names if md5 in local and md5 in ref.listing}
-        differing = {md5: known[md5] for md5 in ref.differing(known)}
         _send(new, ref, replace)
-        damaged = _unfit(differing, names)
-        for problem in damaged.values():
-            tell(problem)
-        if forged := [names[md5] for md5 in differing if md5 not in damaged]:
-            option = "" if versions is None else " --all"
-            tell(
-                f"{first(forged)} has other bytes in the store on {ref.name} than its name says: "
-                f"`mlops push{option} --replace` sends those that are here."
-            )
+        if replace:
+            _tell_of_damaged({md5: names[md5] for md5 in names if md5 not in local}, ref, tell, option)
+        else:
+            _tell_of_differing(differing, names, ref, tell, option)
+        if not (new or told):
+            say(f"nothing {'to replace' if replace else 'new'}: {_total({**names, **local})} there")
     if told:
         raise UserError("the store is not whole: each line above says of what, and what to do.")
     return len(new)
 
 
-def _named(versions: Mapping[str, str | None], ref: StoreRef, tell: Callable[[str], None]) -> dict[str, dict[str, str]]:
+def _tell_of_damaged(names: Mapping[str, str], ref: StoreRef, tell: Callable[[str], None], option: str) -> None:
+    """Tell which objects, none of which is on this machine, the ref has in other bytes than their names say."""
+    damaged = ref.damaged({md5: name for md5, name in names.items() if md5 in ref.listing})
+    if damaged:
+        tell(
+            f"{first([names[md5] for md5 in damaged])} is damaged in the store on {ref.name} and not on this machine, "
+            f"so it was not replaced: `mlops push{option} --replace` sends it where the good data is, and `mlops "
+            f"{'doctor' if option else 'pull'}` says what else helps."
+        )
+
+
+def _tell_of_differing(
+    files: Mapping[str, Path], names: Mapping[str, str], ref: StoreRef, tell: Callable[[str], None], option: str
+) -> None:
+    """Tell which of the objects that are here in other bytes than in the ref are damaged, here or there."""
+    damaged = _unfit(files, names)
+    for problem in damaged.values():
+        tell(problem)
+    if forged := [names[md5] for md5 in files if md5 not in damaged]:
+        tell(
+            f"{first(forged)} has other bytes in the store on {ref.name} than its name says: "
+            f"`mlops push{option} --replace` sends those that are here."
+        )
+
+
+def _named(
+    versions: Mapping[str, str | None], ref: StoreRef, tell: Callable[[str], None], replace: bool
+) -> dict[str, dict[str, str]]:
     """Return by version the objects that its commit names, or the working tree; tell what cannot be read."""
     named: dict[str, dict[str, str]] = {}
     for version, commit in versions.items():
         try:
             objects = wanted(ref.root, commit)
-            if commit:  # of a directory whose listing is there alone, members may be here
+            if commit or replace:  # of a directory whose listing is there alone, members may be here
                 lacking = absent(objects, ref.root).items()
-                ref.take({md5: name for md5, name in lacking if md5.endswith(".dir") and md5 in ref.listing})
+                listings = {md5: name for md5, name in lacking if md5.endswith(".dir") and md5 in ref.listing}
+                damaged = ref.take(listings)
+                if damaged and not replace:  # which tells of them among all others
+                    tell(f"{version}: {_refusal([listings[md5] for md5 in damaged], ref.name)}")
             named[version] = expand(objects, ref.root)
         except UserError as error:
             tell(f"{version}: {error}" if version else str(error))
@@ -182,6 +226,14 @@ def missing(objects: Mapping[str, str], root: Path = Path()) -> dict[str, str]:
         return dict(objects)
     with open_ref(url, root) as ref:
         return {md5: name for md5, name in objects.items() if md5 not in ref.listing}
+
+
+def _refusal(names: list[str], where: str) -> str:
+    """Return in words that objects were not taken, and what helps."""
+    return (
+        f"{first(names)} is damaged in the store on {where}, so it was not taken: "
+        "run `mlops push --replace` where the good data is."
+    )
 
 
 def _url(source: str, root: Path) -> str | None:
@@ -230,6 +282,10 @@ def _batches(objects: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
         size += file.stat().st_size
     if batch:
         yield batch
+
+
+def _total(objects: Sized) -> str:
+    return f"all {len(objects)} objects are" if len(objects) != 1 else "the one object is"
 
 
 def measure(files: Iterable[Path]) -> str:

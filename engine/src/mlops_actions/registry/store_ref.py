@@ -96,17 +96,21 @@ class StoreRef:
             if kind == "blob" and NAME.fullmatch(md5) and path == _path(md5):  # of other paths several make one name
                 self.listing[md5] = blob
 
-    def take(self, objects: Mapping[str, str]) -> None:
-        """Bring the listed `objects` into `.dvc/store`, if each is what its name says."""
+    def take(self, objects: Mapping[str, str]) -> list[str]:
+        """Bring the listed `objects` into `.dvc/store`; return those that are damaged, which stay there."""
+        damaged = []
         for md5, file, sound in self.receive(objects):
-            if not sound:
-                raise UserError(
-                    f"{objects[md5]} is damaged in the store on {self.name}, so it was not taken: "
-                    "run `mlops push --replace` where the good data is."
-                )
-            target = place(self.root / STORE, md5)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            file.replace(target)
+            if sound:
+                target = place(self.root / STORE, md5)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                file.replace(target)
+            else:
+                damaged.append(md5)
+        return damaged
+
+    def damaged(self, objects: Mapping[str, str]) -> list[str]:
+        """Return those of the listed `objects` that are not what their names say; none of them is kept."""
+        return [md5 for md5, _, sound in self.receive(objects) if not sound]
 
     def receive(self, objects: Mapping[str, str]) -> Iterator[tuple[str, Path, bool]]:
         """Yield the listed `objects`, which come in one request: a file with the bytes, and if its name says them."""

@@ -4,7 +4,7 @@ The record is dvc.lock and the `.dvc` files. What stages made need not be here, 
 it decides nothing.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,14 @@ def inputs(stages: list[Stage]) -> set[str]:
     feeding = {source for stage in stages for source in graph.successors(stage)}.difference(stages)
     feeding |= {source for stage in changed for source in graph.successors(stage)} - changed
     return {path_of(out) for source in feeding for out in source.outs}
+
+
+def in_order(stages: Iterable[Stage]) -> list[Stage]:
+    """Return stages of one project so that each comes after those that feed it."""
+    by_name = {stage.addressing: stage for stage in stages}
+    graph = next(iter(by_name.values())).repo.index.graph if by_name else networkx.DiGraph()
+    names = [stage.addressing for stage in networkx.topological_sort(graph)]
+    return [by_name[name] for name in reversed(names) if name in by_name]
 
 
 def path_of(out: Output) -> str:

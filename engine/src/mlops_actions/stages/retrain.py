@@ -16,13 +16,15 @@ from ..registry.outputs import locked, place_output
 from ..registry.versions import refresh_tags
 from ..stats.own_metrics import named_metrics
 from .lock import start_from_best_lock
-from .outdated import frozen_and_changed, inputs
+from .outdated import frozen_and_changed, in_order, inputs
 from .transfer import pull
 from .workspace import place_outputs, settle_inputs
 
 
-def train(run_cache: bool = True) -> None:
+def train(run_cache: bool = True, lost: bool = False) -> None:
     """Rerun the stages that changed; with `run_cache=False` even those whose result for the same inputs is cached.
+
+    With `lost`, bring every result here, and make again what is in no store.
 
     Raises:
         UserError: a stage failed, an object that it needs is in no store, or data was edited and not recorded.
@@ -34,13 +36,16 @@ def train(run_cache: bool = True) -> None:
     if frozen_and_changed():
         print("The source of the data was edited since the snapshot: `mlops ingest` fetches what it has now.")
     outdated = start_from_best_lock()
-    lost = place_outputs(outdated)
-    if not outdated and not lost:
+    again = _place_inputs(outdated, every=lost)
+    if lost and not outdated and not again:
+        print("Nothing to make again: every result is here.")
+        return
+    if not outdated and not again:
         refresh_tags()
         print(f"Nothing to retrain: every stage is up to date.{_where_results_are()}")
         return
     options = [] if run_cache else ["--no-run-cache"]
-    _make_again(lost, *options)
+    _make_again(again, *options)
     _reproduce(outdated, *options)
 
 
@@ -54,12 +59,25 @@ def make(target: str, *paths: str) -> None:
     named_metrics(config)
     settle_inputs(config)
     outdated = start_from_best_lock()
-    _make_again(place_outputs(outdated))
+    _make_again(_place_inputs(outdated))
     later = STAGES[STAGES.index(target) + 1 :]
     _reproduce([stage for stage in outdated if stage.addressing not in later], target)
     absent = [path for path in paths if not Path(path).exists()]
     if absent:
         pull(only=absent)
+
+
+def _place_inputs(outdated: list[Stage], every: bool = False) -> list[Stage]:
+    """Place what feeds stages that will run, or every result; return the stages that have to run before them.
+
+    These are the stages whose results are nowhere. What feeds them may be nowhere as well.
+    """
+    lost: dict[str, Stage] = {}
+    running = outdated
+    while more := place_outputs(running, needed=inputs(running), every=every):
+        lost |= {stage.addressing: stage for stage in more}
+        running = [*outdated, *lost.values()]
+    return in_order(lost.values())
 
 
 def _where_results_are() -> str:

@@ -63,9 +63,17 @@ def pull(source: str | None = None, only: list[str] | None = None) -> None:
     """Fetch the objects that dvc.lock and the .dvc files name, all or those of the paths `only`, and place them.
 
     Raises:
-        UserError: an object is in no store, or data was edited and not recorded.
+        UserError: an object is in no store, or its bytes, and the others are placed; or data was edited and not
+            recorded.
     """
-    store.fetch(wanted(only=only), sources=[source] if source else None)
+    try:
+        store.fetch(wanted(only=only), sources=[source] if source else None)
+    except store.NotStored as error:
+        if only is not None:
+            raise
+        from .workspace import place_kept
+
+        raise UserError(f"{error} {place_kept()} All else is placed.") from error
     if only is None:
         from .workspace import place_sources, require_outputs
 

@@ -22,7 +22,7 @@ from ..core.files import write_file
 from ..core.paths import LOCK
 from ..registry import store
 from ..registry.dvc_repo import open_repo, readable_errors
-from ..registry.objects import NAME, STORE, digest, drop_damaged, find, wanted
+from ..registry.objects import NAME, STORE, absent, digest, drop_damaged, find, wanted
 from ..registry.versions import newest_version
 from .outdated import is_source, path_of, writes_recipes
 from .recipes import write_recipes
@@ -85,10 +85,16 @@ def require_outputs(fetch: bool = True) -> None:
         raise UserError(f"what {LOCK} records of {_names(lost)} is nowhere: run `mlops train`, which makes it again.")
 
 
-def place_outputs(outdated: Collection[Stage] = (), fetch: bool = True) -> list[Stage]:
+def place_outputs(
+    outdated: Collection[Stage] = (), fetch: bool = True, needed: Collection[str] = (), every: bool = False
+) -> list[Stage]:
     """Place what the record names of every output where something else lies, or nothing though it is on this machine.
 
     Of a stage that will run, what is here and not recorded goes. Without `fetch`, what is not on this machine is left.
+
+    Args:
+        needed: the paths of outputs that are fetched where nothing lies either.
+        every: fetch each of them; one that lies here and not in DVC's cache is kept there.
 
     Returns:
         The stages that have to run because what the record names of them is nowhere, in their order.
@@ -103,6 +109,8 @@ def place_outputs(outdated: Collection[Stage] = (), fetch: bool = True) -> list[
     for out in outs:
         here = Path(out.fs_path).exists()
         if here and out.get_hash() == out.hash_info:
+            if every and out.use_cache and out.changed_cache():
+                _keep(out)
             continue
         if not out.use_cache:
             if not _restore(out) and out.stage.addressing not in running:
@@ -110,15 +118,35 @@ def place_outputs(outdated: Collection[Stage] = (), fetch: bool = True) -> list[
         elif out.stage.addressing in running:
             if here:
                 out.remove()
-        elif _kept(out, out.hash_info.value) or (here and fetch):
+        elif _kept(out, out.hash_info.value) or (here and fetch) or every or path_of(out) in needed:
             placed.append(out)
     try:
-        _place(placed)
+        _bring(placed)
     except UserError as reason:
         print(reason, file=sys.stderr)
         lost += [out for out in placed if out.changed_cache()]
-        _place([out for out in placed if out not in lost])
+    _check_out([out for out in placed if out not in lost])
     return list({out.stage.addressing: out.stage for out in outs if out in lost}.values())
+
+
+def place_kept() -> str:
+    """Place what is on this machine of all that the record names; return what helps with the rest, in words."""
+    place_outputs(fetch=False)
+    sources, results = ([out for out in _recorded_outs(kind) if out.use_cache] for kind in (True, False))
+    lost = [out for out in sources + results if absent({str(out.hash_info.value): path_of(out)}, Path())]
+    _place([out for out in sources if out not in lost and not Path(out.fs_path).exists()])
+    helps = [_renewal(out) for out in sources if out in lost]
+    if made := [path_of(out) for out in results if out in lost]:
+        helps.append(f"`mlops train --lost` makes {_few(made)} again")
+    return f"Where nobody has it: {'; '.join(helps)}." if helps else ""
+
+
+def _renewal(out: Output) -> str:
+    """Return in words how data is replaced whose recorded bytes nobody has any more."""
+    path = path_of(out)
+    if not _record_of(out).endswith(".dvc"):
+        return f"`mlops ingest` fetches {path} anew"
+    return f"put the data at {path}, and `uv run dvc add {path}` records it"
 
 
 def normalise_line_ends() -> None:
@@ -216,21 +244,40 @@ def _place(outs: list[Output]) -> None:
     Raises:
         UserError: the bytes of one are in no store.
     """
+    _bring(outs)
+    _check_out(outs)
+
+
+def _bring(outs: list[Output]) -> None:
+    """Bring the recorded bytes of `outs` into DVC's cache, fetched where they are not on this machine.
+
+    Raises:
+        UserError: the bytes of one are in no store; those of the others are here then.
+    """
     for out in outs:
         drop_damaged({str(out.hash_info.value): path_of(out)}, (STORE, Path(out.cache.path)))
-    paths = [path_of(out) for out in outs if out.changed_cache()]
-    if paths:
-        store.fetch(wanted(only=paths))
-        paths = [path_of(out) for out in outs if out.changed_cache()]
+    lost: UserError | None = None
+    if paths := [path_of(out) for out in outs if out.changed_cache()]:
+        try:
+            store.fetch(wanted(only=paths))
+        except UserError as error:
+            lost = error
+            paths = [path for path in paths if not absent(wanted(only=[path]), Path())]
     if paths:
         with readable_errors():
             outs[0].repo.fetch(targets=paths)
+    if lost:
+        raise lost
     for out in outs:
         if out.changed_cache():
             raise UserError(
                 f"{path_of(out)} is not placed: what {_record_of(out)} names of it ({_short(out)}) is neither here nor "
                 "in the DVC remote, or that was not reached. Run `mlops push` where the data is, then this again."
             )
+
+
+def _check_out(outs: list[Output]) -> None:
+    """Put the bytes of `outs` in their places, which DVC's cache has."""
     if outs:
         write_file(PLACING, "".join(f"{_entry(out)}\n" for out in outs).encode())
         with readable_errors(), outs[0].repo.lock:
