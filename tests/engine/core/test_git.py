@@ -64,6 +64,11 @@ def test_git_reads_revisions_and_files(repository: Callable[[str], Path], tmp_pa
         ),
         ("remote: fatal: write error: No space left on device\nfatal: x", "the server's disk is full"),
         ("fatal: git@host:o/r, http://a/b?c=d@e", "git@host:o/r, http://a/b?c=d@e"),
+        (
+            "ssh: connect to host h port 22: refused\nfatal: Could not read from remote repository.\n\nPlease make sure",
+            "ssh: connect to host h port 22: refused",
+        ),
+        ("fatal: Could not read from remote repository.\n\nPlease make sure", "Could not read from remote repository"),
     ],
 )
 def test_a_complaint_shows_no_login_and_names_the_cause(said: str, why: str) -> None:

@@ -3,6 +3,9 @@
 import hashlib
 import json
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
@@ -10,7 +13,7 @@ from pathlib import Path
 import pytest
 from clones import give_version
 from mlops_actions.core.github import BOT
-from mlops_actions.registry import store
+from mlops_actions.registry import store, store_ref
 from mlops_actions.registry.tags import annotate
 from mlops_actions.registry.versions import Version, message_of
 from stores import Project, forge, make_origin, sh, stored
@@ -61,6 +64,9 @@ def ada(clone: Callable[[str], Model]) -> Model:
     return clone("ada")
 
 
+COMPARED = "Of bundles and of directories' listings the bytes were compared; `mlops doctor --deep` compares all.\n"
+
+
 def path_of(md5: str) -> str:
     return f"files/md5/{md5[:2]}/{md5[2:]}"
 
@@ -73,8 +79,57 @@ def test_versions_are_whole_by_origin_alone(ada: Model, clone: Callable[[str], M
     bob = clone("bob")
     for model in (ada, bob):
         done = model("doctor")
-        assert (done.code, done.out) == (0, "v1.1.0  whole: 4 objects\nv1.0.0  whole: 4 objects\n")
+        assert (done.code, done.out) == (0, f"v1.1.0  whole: 4 objects\nv1.0.0  whole: 4 objects\n{COMPARED}")
     assert bob.objects == set(), "nothing of it is kept"
+
+
+@pytest.mark.parametrize("how", [["--depth=1"], ["--no-tags"], ["--depth=1", "--branch=model@v1.0.0"]], ids=" ".join)
+def test_a_clone_that_has_less_sees_every_version(ada: Model, origin: Path, tmp_path: Path, how: list[str]) -> None:
+    for version in ("v1.0.0", "v1.1.0"):
+        ada.publish(version)
+    store.push(ada.path)
+    sh("git", "push", "--quiet", "origin", "HEAD:main", cwd=ada.path)
+    sh("git", "clone", "--quiet", *how, f"file://{origin}", tmp_path / "less")
+    done = call_verb(tmp_path / "less", "doctor")
+    assert (done.code, done.out) == (0, f"v1.1.0  whole: 4 objects\nv1.0.0  whole: 4 objects\n{COMPARED}"), done.err
+
+
+@pytest.mark.parametrize(("url", "told"), [("", "git remote add origin URL"), ("file:///nowhere.git", "/nowhere.git")])
+def test_without_an_origin_or_its_answer_one_sentence_says_so(ada: Model, url: str, told: str) -> None:
+    ada.publish("v1.0.0")
+    sh("git", "remote", "remove", "origin", cwd=ada.path)
+    if url:
+        sh("git", "remote", "add", "origin", url, cwd=ada.path)
+    done = ada("doctor")
+    assert done.code == 1 and done.out == "" and told in done.err and done.err.count("\n") == 1
+    assert sh("git", "tag", cwd=ada.path) == "model@v1.0.0"
+
+
+@pytest.mark.parametrize("step", ["__post_init__", "refetch", "receive", "damaged"])
+def test_killed_anywhere_it_leaves_nothing_that_the_next_one_minds(
+    ada: Model, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    ada.publish("v1.0.0")
+    store.push(ada.path)
+    before = {file: file.read_bytes() for file in ada.path.rglob("*") if file.is_file() and ".git" not in file.parts}
+    code = f"""
+import os, signal, sys
+from mlops_actions import cli
+from mlops_actions.registry.store_ref import StoreRef
+done = StoreRef.{step}
+def last(*words):
+    list(done(*words) or ())
+    os.kill(os.getpid(), signal.SIGKILL)
+StoreRef.{step} = last
+sys.argv = ["mlops", "doctor"]
+cli.main()
+"""
+    killed = subprocess.run([sys.executable, "-c", code], cwd=ada.path, capture_output=True, timeout=60)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    monkeypatch.setattr(store_ref, "_ABANDONED", -1)
+    assert ada("doctor").code == 0
+    after = {file: file.read_bytes() for file in ada.path.rglob("*") if file.is_file() and ".git" not in file.parts}
+    assert after == before
 
 
 def test_what_is_lacking_or_damaged_is_said_with_what_helps(ada: Model, origin: Path) -> None:
@@ -88,6 +143,7 @@ def test_what_is_lacking_or_damaged_is_said_with_what_helps(ada: Model, origin: 
         "v1.2.0  whole: 4 objects",
         "v1.1.0  not whole: models/bundle.zip is damaged in the store",
         "v1.0.0  not whole: models/bundle.zip is not in the store",
+        COMPARED.strip(),
         "`mlops push --all` sends what is lacking, on a machine that has it in .dvc/store or .dvc/cache.",
         "`mlops push --all --replace` sends what is damaged again, on a machine that has it.",
         "What no machine has: after `git switch --detach model@v1.1.0`, `mlops train --lost` makes results again and "
@@ -113,6 +169,7 @@ def test_any_object_is_compared_where_that_is_asked_for(ada: Model, origin: Path
     assert ada("doctor").code == 0
     done = ada("doctor", "--deep")
     assert done.code == 1 and "v1.0.0  not whole: images/same.png is damaged in the store\n" in done.out
+    assert COMPARED not in done.out
 
 
 @pytest.mark.parametrize("listing", [b"other", b'[{"md5": "x", "relpath": "../a"}]', None])
@@ -142,7 +199,7 @@ def test_a_version_that_cannot_be_read_stops_no_other(ada: Model) -> None:
     (ada.path / "data.dvc").unlink()
     sent = ada("push", "--all")
     assert sent.code == 1 and "store: v1.1.0: data.dvc at " in sent.err
-    second, first = ada("doctor").out.splitlines()
+    second, first, _ = ada("doctor").out.splitlines()
     assert second.startswith("v1.1.0  not whole: data.dvc at ") and "is not valid YAML" in second
     assert first == "v1.0.0  whole: 4 objects"
 
@@ -154,6 +211,9 @@ def test_older_versions_come_back_after_the_ref_was_deleted(
     bundles = {version: ada.publish(version) for version in ("v1.0.0", "v1.1.0", "v1.2.0")}
     store.push(ada.path)
     sh("git", "update-ref", "-d", "refs/dvc/store", cwd=origin)
+    done = ada("doctor")
+    assert done.code == 1 and f"\nfile://{origin} has no refs/dvc/store: it has no store, or " in done.out
+    assert COMPARED not in done.out and done.out.count(" (and 1 more) is not in the store\n") == 3
     shutil.move(ada.path / ".dvc/store", ada.path / ".dvc/cache")
     assert ada("push").code == 0
     assert bundles["v1.2.0"] in stored(origin) and bundles["v1.0.0"] not in stored(origin)

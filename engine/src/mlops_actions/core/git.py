@@ -127,6 +127,8 @@ def complaint(stderr: bytes) -> str:
     marked = [line for line in lines if line.startswith("!")]
     marked = marked or [line for line in lines if line.lower().startswith(("fatal: ", "error: "))]
     line = (marked or lines or ["it gave no reason"])[-1]
+    if line in lines[1:] and line.endswith("Could not read from remote repository."):  # the line before says why
+        line = lines[lines.index(line) - 1]
     for prefix in ("! ", "fatal: ", "error: ", "ERROR: "):
         line = line.removeprefix(prefix)
     led = " (it leads elsewhere: name that address by `git remote set-url`)" if re.search(r"error: 30\d$", line) else ""

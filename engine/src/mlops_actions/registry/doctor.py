@@ -8,7 +8,7 @@ from ..core.errors import UserError
 from ..core.paths import BUNDLE
 from .objects import members, wanted
 from .store import uses_store
-from .store_ref import StoreRef, count, first, open_ref
+from .store_ref import REF, StoreRef, count, first, open_ref
 from .versions import MODEL, fetch_tags, list_versions
 
 
@@ -66,6 +66,10 @@ def doctor(deep: bool = False) -> bool:
         examine(findings.values(), ref, deep)
     for name, finding in findings.items():
         print(f"{name}  {finding}")
+    if not ref.tip:
+        print(f"{ref.name} has no {REF}: it has no store, or somebody deleted it.")
+    elif not deep:
+        print("Of bundles and of directories' listings the bytes were compared; `mlops doctor --deep` compares all.")
     if any(finding.lacking for finding in findings.values()):
         print("`mlops push --all` sends what is lacking, on a machine that has it in .dvc/store or .dvc/cache.")
     if any(finding.damaged for finding in findings.values()):
@@ -94,7 +98,7 @@ def examine(findings: Collection[Finding], ref: StoreRef, deep: bool) -> None:
             finding.objects |= inside[md5]
         named |= {md5: name for md5, name in finding.objects.items() if md5 in ref.listing}
     suspects = {md5: name for md5, name in named.items() if (deep or name == BUNDLE) and not md5.endswith(".dir")}
-    damaged |= {md5 for md5, _, sound in ref.receive(suspects) if not sound}
+    damaged |= {*ref.damaged(suspects)}
     for finding in findings:
         finding.lacking = [name for md5, name in finding.objects.items() if md5 not in ref.listing]
         finding.damaged = [name for md5, name in finding.objects.items() if md5 in damaged]
