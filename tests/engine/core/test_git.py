@@ -65,8 +65,8 @@ def test_git_reads_revisions_and_files(repository: Callable[[str], Path], tmp_pa
         ("remote: fatal: write error: No space left on device\nfatal: x", "the server's disk is full"),
         ("fatal: git@host:o/r, http://a/b?c=d@e", "git@host:o/r, http://a/b?c=d@e"),
         (
-            "ssh: connect to host h port 22: refused\nfatal: Could not read from remote repository.\n\nPlease make sure",
-            "ssh: connect to host h port 22: refused",
+            "ssh: connect to host h: refused\nfatal: Could not read from remote repository.\n\nPlease make sure",
+            "ssh: connect to host h: refused",
         ),
         ("fatal: Could not read from remote repository.\n\nPlease make sure", "Could not read from remote repository"),
     ],

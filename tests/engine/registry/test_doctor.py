@@ -144,7 +144,7 @@ def test_what_is_lacking_or_damaged_is_said_with_what_helps(ada: Model, origin: 
         "v1.1.0  not whole: models/bundle.zip is damaged in the store",
         "v1.0.0  not whole: models/bundle.zip is not in the store",
         COMPARED.strip(),
-        "`mlops push --all` sends what is lacking, on a machine that has it in .dvc/store or .dvc/cache.",
+        "`mlops push --all` sends what is lacking, on a machine that has it in .dvc/store or DVC's cache.",
         "`mlops push --all --replace` sends what is damaged again, on a machine that has it.",
         "What no machine has: after `git switch --detach model@v1.1.0`, `mlops train --lost` makes results again and "
         "`mlops push --replace` sends them; data is lost.",

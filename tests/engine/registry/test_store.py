@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +21,8 @@ from dvc.cli import main as dvc_main
 from mlops_actions.core import git
 from mlops_actions.core.errors import UserError
 from mlops_actions.registry import store, store_ref
-from stores import Project, forge, make_origin, sh, stored
+from mlops_actions.registry.objects import drop_damaged, find
+from stores import DVC_CONFIG, Project, forge, make_origin, sh, stored
 
 
 def refuses(words: str):
@@ -198,6 +199,40 @@ def test_git_push_with_the_hook_is_enough(project, origin, tmp_path):
     sh("git", "commit", "-qm", "One", cwd=ada.path)
     sh("git", "push", "-q", "origin", "main", cwd=ada.path)
     assert set(stored(origin)) == {md5}
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "where"),
+    [
+        (".dvc/config", "../../shared", "shared"),
+        (".dvc/config.local", "{home}/shared # on the large disk", "shared"),
+        (".dvc/config.local", '"~/with # in it"', "with # in it"),
+        ("../.config/dvc/config", "its own", ".config/dvc/its own"),
+    ],
+)
+def test_dvcs_cache_is_where_its_configuration_has_it(project, origin, tmp_path, monkeypatch, file, line, where):
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
+    ada = project("ada")
+    if file == ".dvc/config.local":
+        (ada.path / ".dvc/config").write_text(f"{DVC_CONFIG}[cache]\n    dir = /nowhere\n")
+    (ada.path / file).parent.mkdir(parents=True, exist_ok=True)
+    with (ada.path / file).open("a") as config:
+        config.write(f"[cache]\n    dir = {line.format(home=tmp_path)}\n")
+    (ada.path / "rows.csv").write_bytes(b"rows")
+    dvc("add", "-q", "rows.csv", cwd=ada.path)
+    (md5,) = store.wanted(ada.path)
+    kept = tmp_path / where / "files/md5" / md5[:2] / md5[2:]
+    assert kept.read_bytes() == b"rows", "DVC has it there"
+    assert store.push(ada.path) == 1
+    assert set(stored(origin)) == {md5}
+    store.fetch(store.wanted(ada.path), ada.path)
+    assert ada.objects == set(), "it is here"
+    kept.chmod(0o644)
+    kept.write_bytes(b"damaged")
+    with chdir(ada.path):
+        drop_damaged({md5: "rows.csv"})
+        assert find(md5) is None
+    assert not kept.exists()
 
 
 # Many at once, and killed

@@ -71,7 +71,7 @@ def doctor(deep: bool = False) -> bool:
     elif not deep:
         print("Of bundles and of directories' listings the bytes were compared; `mlops doctor --deep` compares all.")
     if any(finding.lacking for finding in findings.values()):
-        print("`mlops push --all` sends what is lacking, on a machine that has it in .dvc/store or .dvc/cache.")
+        print("`mlops push --all` sends what is lacking, on a machine that has it in .dvc/store or DVC's cache.")
     if any(finding.damaged for finding in findings.values()):
         print("`mlops push --all --replace` sends what is damaged again, on a machine that has it.")
     if broken := [name for name, finding in findings.items() if finding.lacking or finding.damaged]:

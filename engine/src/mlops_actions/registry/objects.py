@@ -17,6 +17,7 @@ from ruamel.yaml.error import YAMLError
 
 from ..core import git, plain_yaml
 from ..core.errors import UserError
+from .dvc_config import moved_cache
 
 STORE = Path(".dvc/store/files/md5")
 CACHE = Path(".dvc/cache/files/md5")
@@ -78,9 +79,22 @@ def place(base: Path, md5: str) -> Path:
     return base / md5[:2] / md5[2:]
 
 
+def bases(root: Path = Path()) -> tuple[Path, ...]:
+    """Return the directories of this machine that have objects."""
+    moved = moved_cache(root)
+    return root / STORE, root / CACHE, *([moved / "files/md5"] if moved else [])
+
+
 def find(md5: str, root: Path = Path()) -> Path | None:
     """Return the object's file on this machine, or None."""
-    return next((file for base in (STORE, CACHE) if (file := place(root / base, md5)).is_file()), None)
+    return find_all([md5], root).get(md5)
+
+
+def find_all(objects: Iterable[str], root: Path = Path()) -> dict[str, Path]:
+    """Return the files of those objects that are on this machine."""
+    homes = bases(root)
+    files = {md5: next((file for home in homes if (file := place(home, md5)).is_file()), None) for md5 in objects}
+    return {md5: file for md5, file in files.items() if file}
 
 
 def expand(objects: Mapping[str, str], root: Path = Path()) -> dict[str, str]:
@@ -90,33 +104,37 @@ def expand(objects: Mapping[str, str], root: Path = Path()) -> dict[str, str]:
         UserError: what is here is not the listing of a directory.
     """
     named: dict[str, str] = {}
+    listings = find_all((md5 for md5 in objects if md5.endswith(".dir")), root)
     for md5, name in objects.items():
-        if md5.endswith(".dir") and (file := find(md5, root)):
-            named |= members(file, name)
+        if md5 in listings:
+            named |= members(listings[md5], name)
         named[md5] = name
     return named
 
 
 def absent(objects: Mapping[str, str], root: Path) -> dict[str, str]:
     """Return those of `objects`, and of their directories' members, that are not on this machine."""
-    return {md5: name for md5, name in expand(objects, root).items() if not find(md5, root)}
+    named = expand(objects, root)
+    here = find_all(named, root)
+    return {md5: name for md5, name in named.items() if md5 not in here}
 
 
-def drop_damaged(objects: Mapping[str, str], bases: Collection[Path] = (STORE, CACHE)) -> None:
-    """Delete what is in `bases` of these objects, and of their directories' members, and is not what its name says.
+def drop_damaged(objects: Mapping[str, str]) -> None:
+    """Delete what is here of these objects, and of their directories' members, and is not what its name says.
 
     DVC believes the name of every file in its cache that is read-only, as all are. Each deletion is said in one line.
     """
+    homes = bases()
     for md5, name in objects.items():
         sound = None
-        for file in filter(Path.is_file, (place(base, md5) for base in bases)):
+        for file in filter(Path.is_file, (place(home, md5) for home in homes)):
             if digest(file) == md5[:32]:
                 sound = file
             else:
                 file.unlink()
                 print(f"{file} was damaged ({name}), so it is deleted.", file=sys.stderr, flush=True)
         if md5.endswith(".dir") and sound:
-            drop_damaged(members(sound, name), bases)
+            drop_damaged(members(sound, name))
 
 
 def digest(file: Path) -> str:

@@ -5,7 +5,6 @@ name is the md5 of its bytes, so a push is a union, nothing can conflict, and wh
 run-cache stays local: its entries are not named by their content, so nobody could tell a planted one.
 """
 
-import configparser
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
@@ -14,7 +13,8 @@ from pathlib import Path
 
 from ..core import git, github
 from ..core.errors import UserError
-from .objects import NAME, STORE, absent, digest, expand, find, place, wanted
+from .dvc_config import default_remote
+from .objects import NAME, STORE, absent, digest, expand, find_all, place, wanted
 from .store_ref import StoreRef, count, first, open_ref, say
 
 MAX_FILE = 95 * 2**20  # GitHub refuses a file over 100 MiB,
@@ -28,14 +28,7 @@ class NotStored(UserError):
 
 def uses_store(root: Path = Path()) -> bool:
     """Return whether DVC's default remote is this store, and not a cloud that DVC reaches by itself."""
-    config = configparser.ConfigParser(interpolation=None, strict=False)
-    for file in (root / ".dvc/config", root / ".dvc/config.local"):
-        try:
-            config.read(file, encoding="utf-8")
-        except (configparser.Error, UnicodeDecodeError) as error:
-            raise UserError(f"{file} is not a DVC configuration: restore it with `git checkout {file}`.") from error
-    name = config.get("core", "remote", fallback="").strip("\"'")
-    url = config.get(f"'remote \"{name}\"'", "url", fallback="").strip("\"'")
+    url = default_remote(root)
     return bool(url) and "://" not in url and (root / ".dvc" / url).resolve() == (root / ".dvc/store").resolve()
 
 
@@ -128,7 +121,7 @@ def push(root: Path = Path(), replace: bool = False, versions: Mapping[str, str]
             for version, objects in reversed(named.items())
             for md5, name in objects.items()
         }
-        local = stored | {md5: file for md5 in names if (file := find(md5, root))}
+        local = stored | find_all(names, root)
         for version, objects in named.items():
             if lost := [name for md5, name in objects.items() if md5 not in local and md5 not in ref.listing]:
                 where = f"{first(lost)} is neither on this machine nor in the store on {ref.name}"

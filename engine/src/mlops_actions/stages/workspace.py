@@ -22,7 +22,7 @@ from ..core.files import write_file
 from ..core.paths import LOCK
 from ..registry import store
 from ..registry.dvc_repo import open_repo, readable_errors
-from ..registry.objects import NAME, STORE, absent, digest, drop_damaged, find, wanted
+from ..registry.objects import NAME, absent, digest, drop_damaged, find, wanted
 from ..registry.versions import newest_version
 from .outdated import is_source, path_of, writes_recipes
 from .recipes import write_recipes
@@ -53,14 +53,14 @@ def place_sources(force: bool = False) -> None:
     _require_records()
     for out in _recorded_outs(sources=True):
         if not Path(out.fs_path).exists():  # as a link to nothing does not
-            _place([out] if _kept(out, out.hash_info.value) else [])
+            _place([out] if find(out.hash_info.value) else [])
         elif (digest := out.get_hash()) == out.hash_info:
             _forget_placing(out)
         else:
             half_placed = not force and _is_half_placed(out)
-            if force and not _kept(out, digest.value):
+            if force and not find(digest.value):
                 _keep(out)
-            former = _kept(out, digest.value)
+            former = find(digest.value)
             if not (former or half_placed):
                 raise UserError(_edited(out))
             _place([out])
@@ -72,7 +72,7 @@ def edited_sources() -> list[str]:
     """Return a sentence for every source that was edited and not recorded."""
     others = [out for out in _recorded_outs(sources=True) if Path(out.fs_path).exists()]
     digests = [(out, out.get_hash()) for out in others]
-    return [_edited(out) for out, now in digests if now != out.hash_info and not _kept(out, now.value)]
+    return [_edited(out) for out, now in digests if now != out.hash_info and not find(now.value)]
 
 
 def require_outputs(fetch: bool = True) -> None:
@@ -118,7 +118,7 @@ def place_outputs(
         elif out.stage.addressing in running:
             if here:
                 out.remove()
-        elif _kept(out, out.hash_info.value) or (here and fetch) or every or path_of(out) in needed:
+        elif find(out.hash_info.value) or (here and fetch) or every or path_of(out) in needed:
             placed.append(out)
     try:
         _bring(placed)
@@ -191,12 +191,6 @@ def _recorded_outs(sources: bool) -> list[Output]:
     return outs
 
 
-def _kept(out: Output, md5: str) -> Path | None:
-    """Return the file of an object on this machine, where DVC may have been told to have its cache elsewhere."""
-    elsewhere = Path(out.cache.oid_to_path(md5))
-    return find(md5) or (elsewhere if elsewhere.is_file() else None)
-
-
 def _keep(out: Output) -> None:
     """Keep what lies in the place of an output in DVC's cache."""
     with readable_errors():
@@ -213,7 +207,7 @@ def _is_half_placed(out: Output) -> bool:
     if not folder.is_dir() or _entry(out) not in _placing():
         return False
     files = [file for file in sorted(folder.rglob("*")) if file.is_file()]
-    others = [file.relative_to(out.repo.root_dir).as_posix() for file in files if not _kept(out, digest(file))]
+    others = [file.relative_to(out.repo.root_dir).as_posix() for file in files if not find(digest(file))]
     if others:
         raise UserError(
             f"{path_of(out)} is half what {_record_of(out)} names, as a run that placed it was killed, and has "
@@ -255,7 +249,7 @@ def _bring(outs: list[Output]) -> None:
         UserError: the bytes of one are in no store; those of the others are here then.
     """
     for out in outs:
-        drop_damaged({str(out.hash_info.value): path_of(out)}, (STORE, Path(out.cache.path)))
+        drop_damaged({str(out.hash_info.value): path_of(out)})
     lost: UserError | None = None
     if paths := [path_of(out) for out in outs if out.changed_cache()]:
         try:
@@ -329,7 +323,7 @@ def _edited(out: Output) -> str:
 
 def _edited_members(out: Output) -> list[str]:
     """Return which files of a folder are not what its record names, as far as the record is on this machine."""
-    folder, listing = Path(out.fs_path), _kept(out, str(out.hash_info.value))
+    folder, listing = Path(out.fs_path), find(str(out.hash_info.value))
     if not folder.is_dir() or listing is None:
         return []
     files = [file for file in folder.rglob("*") if file.is_file()]
