@@ -132,6 +132,20 @@ cli.main()
     assert after == before
 
 
+def test_a_message_without_end_is_not_read(ada: Model) -> None:
+    ada.publish("v1.0.0")
+    store.push(ada.path)
+    for tag, size in (("model@v2.0.0", 2**20 + 1), ("model#prod#1", 2**21), ("model@v0.1.0", 2**20 - 1000)):
+        bundle = hashlib.md5(b"the bundle of v1.0.0").hexdigest()
+        message = message_of(Version(tag.removeprefix("model@"), "HEAD"), "x " * (size // 2), bundle)
+        with chdir(ada.path):
+            annotate(tag, "HEAD", message, BOT)
+        sh("git", "push", "--quiet", "origin", tag, cwd=ada.path)
+    done = ada("doctor")
+    assert done.out.splitlines()[:-1] == ["v1.0.0  whole: 4 objects", "v0.1.0  whole: 4 objects"]
+    assert "model#prod#1, model@v2.0.0: ignored, for its message is longer than any of ours." in done.err
+
+
 def test_what_is_lacking_or_damaged_is_said_with_what_helps(ada: Model, origin: Path) -> None:
     bundles = {version: ada.publish(version) for version in ("v1.0.0", "v1.1.0", "v1.2.0")}
     store.push(ada.path)

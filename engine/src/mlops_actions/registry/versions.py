@@ -32,6 +32,7 @@ TAGS = (f"refs/tags/{MODEL}@*", f"refs/tags/{MODEL}#*")
 PATIENCE = 10  # seconds that origin has to tell its tags where they are wanted, not needed
 
 NAMED = 3  # ignored tags of one reason, in the sentence about them
+MESSAGE = 2**20  # bytes of a tag with its message, which is read for each question about roles, by servers too
 HUGE = 10**9  # a number that is not counted on from
 AHEAD = dt.timedelta(days=1)  # no clock is so far behind: a later tag is a mistake, and would be the last for good
 
@@ -249,7 +250,12 @@ def next_tag(role: str, gets: bool) -> str:
 def _divide_tags() -> tuple[list[Tag], dict[str, str]]:
     """Return the tags that count, the oldest first, and of each that does not the name and why, as half a sentence."""
     layout = "".join(f"%({field})%00" for field in _FIELDS)
-    fields = git("for-each-ref", f"--format={layout}", *TAGS).split("\0")
+    sizes = git("for-each-ref", "--format=%(refname) %(objectsize)", *TAGS).splitlines()
+    short, long = list[str](), list[str]()
+    for ref, size in (line.split(" ") for line in sizes):
+        (short if int(size) <= MESSAGE else long).append(ref)
+    asked = short if long else TAGS
+    fields = git("for-each-ref", f"--format={layout}", *asked).split("\0") if asked else []
     rows = [fields[at : at + len(_FIELDS)] for at in range(0, len(fields) - len(_FIELDS) + 1, len(_FIELDS))]
     texts = [[*map(_text, row)] for row in rows]
     read = {row[0]: _tag(*row) for row in texts}
@@ -264,7 +270,9 @@ def _divide_tags() -> tuple[list[Tag], dict[str, str]]:
         if tag in made or (tag.cancels and tag.version in versions) or (tag.role and tag.commit in commits)
     ]
     names = {tag.name for tag in counted}
-    return counted, {name: _why_ignored(tag) for name, tag in read.items() if name not in names}
+    ignored = {name: _why_ignored(tag) for name, tag in read.items() if name not in names}
+    names_of_long = (_text(ref.removeprefix("refs/tags/")) for ref in long)
+    return counted, ignored | dict.fromkeys(names_of_long, "for its message is longer than any of ours")
 
 
 def _why_ignored(tag: Tag | str) -> str:
