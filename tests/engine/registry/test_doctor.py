@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
@@ -279,3 +280,74 @@ def test_another_remote_is_said_to_be_another(ada: Model) -> None:
     for words, advice in ((["doctor"], "dvc status --cloud"), (["push", "--all"], "dvc push --all-tags")):
         done = ada(*words)
         assert done.code == 1 and advice in done.err and done.err.count("\n") == 1
+
+
+# `push --all`: many at once, and killed
+
+
+def start(root: Path, code: str) -> subprocess.Popen[str]:
+    """Return a process of `mlops push --all` in a project, before which `code` runs, with `root` at hand."""
+    lines = ["import sys", "from pathlib import Path", f"root = Path({str(root)!r})", code]
+    lines += ["from mlops_actions import cli", "sys.argv = ['mlops', 'push', '--all']", "sys.exit(cli.main())"]
+    return subprocess.Popen([sys.executable, "-c", "\n".join(lines)], cwd=root, stderr=subprocess.PIPE, text=True)
+
+
+def test_two_that_send_the_older_versions_at_once_end_in_the_union(
+    ada: Model, clone: Callable[[str], Model], origin: Path, tmp_path: Path
+) -> None:
+    """Each has what the other lacks, and both meet in the ref that each of them saw empty."""
+    bundles = [ada.publish(version) for version in ("v1.0.0", "v1.1.0", "v1.2.0")]
+    bob = clone("bob")
+    shutil.copytree(ada.path / ".dvc/store", bob.path / ".dvc/store")
+    ada.object(bundles[0]).unlink()
+    bob.object(bundles[1]).unlink()
+    wait = """
+import time
+from mlops_actions.registry.store_ref import StoreRef
+add = StoreRef.add
+def add_once_both_are_here(ref, objects):
+    Path(root, "ready").touch()
+    while not Path(root.parent, "go").exists():
+        time.sleep(0.01)
+    return add(ref, objects)
+StoreRef.add = add_once_both_are_here
+"""
+    pushers = [start(model.path, wait) for model in (ada, bob)]
+    while not all((model.path / "ready").exists() for model in (ada, bob)):
+        assert not any(pusher.poll() for pusher in pushers)
+        time.sleep(0.01)
+    (tmp_path / "go").touch()
+    for pusher in pushers:
+        pusher.communicate(timeout=60)
+    assert set(stored(origin)) == ada.objects | bob.objects
+    sh("git", "fsck", "--strict", cwd=origin)
+    assert ada("doctor").code == 0 and ada("push", "--all").code == 0
+
+
+def test_killed_anywhere_and_run_again_it_ends_as_if_it_never_was(ada: Model, origin: Path) -> None:
+    """While git sends: its process outlives the killed one, and may or may not reach the ref."""
+    bundles = [ada.publish(f"v1.{number}.0") for number in range(5)]
+    for sent in range(5):
+        # Parts of one object; the run dies when git has begun to send one more.
+        code = f"""
+import os, signal
+from mlops_actions.core import git
+from mlops_actions.registry import store
+store.MAX_PUSH = 1
+start, left = git.start, [{sent}]
+def last(*words, **options):
+    process = start(*words, **options)
+    if words[0] == "push":
+        left[0] -= 1
+        if left[0] < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return process
+git.start = last
+"""
+        killed = start(ada.path, code)
+        killed.communicate(timeout=60)
+        assert killed.returncode == -signal.SIGKILL
+        sh("git", "fsck", "--strict", cwd=origin)
+    assert ada("push", "--all").code == 0
+    assert set(stored(origin)) == ada.objects > set(bundles)
+    assert ada("doctor", "--deep").code == 0
