@@ -63,7 +63,7 @@ def test_a_version_goes_to_production_and_back_by_dispatch(deployed: Repository,
     desk = clone(deployed)
     dispatch(deployed, "promote", version="v1.0.0").expect("success")
     wrong = dispatch(deployed, "canary", version="--share=100").expect("failure")
-    assert "There is no version --share=100. There are v1.1.0, v1.0.0." in wrong.log and "Traceback" not in wrong.log
+    assert "--share=100 is no version. There are v1.1.0, v1.0.0." in wrong.log and "Traceback" not in wrong.log
     dispatch(deployed, "canary", share="25", reason="Try it").expect("success")
     assert roles(desk) == {"prod": "v1.0.0", "canary": "v1.1.0"}
     run = dispatch(deployed, "promote", reason=EVIL).expect("success")

@@ -292,9 +292,9 @@ def canary_report(args: argparse.Namespace) -> int:
 
 def roles(args: argparse.Namespace) -> int:
     """Show which version is champion (prod), canary and shadow, since when and why."""
-    from .registry.role_table import show_roles
+    from .registry.role_table import show_ignored, show_roles
 
-    show_roles(args.json)
+    (show_ignored if args.ignored else show_roles)(args.json)
     return 0
 
 
@@ -426,7 +426,9 @@ def parser() -> argparse.ArgumentParser:
 
     def moves(made: argparse.ArgumentParser, version: str = "") -> argparse.ArgumentParser:
         if version:
-            made.add_argument("version", nargs="?", default="", metavar="VERSION", help=f"such as v1.2.0, or {version}")
+            made.add_argument(
+                "version", nargs="?", default="", metavar="VERSION", help=f"such as v1.2.0; else {version}"
+            )
         made.add_argument("--reason", required=True, type=_sentence, metavar="TEXT", help="why; it is kept in the tag")
         return made
 
@@ -499,7 +501,7 @@ def parser() -> argparse.ArgumentParser:
         help="publish the files there, with the attestation that the variable ATTESTATION names, if it names one",
     )
     building = verb(image)
-    building.add_argument("version", nargs="?", default="", metavar="VERSION", help="such as v1.2.0")
+    building.add_argument("version", nargs="?", default="", metavar="VERSION", help="such as v1.2.0; else the newest")
     building.add_argument("--push", action="store_true", help="send it to the registry that serving.image names")
     writing = verb(deploy_manifests, group("deploy", "Run the image elsewhere."), "manifests")
     writing.add_argument("--out", type=Path, default=Path("deploy/kubernetes"), metavar="DIR", help="where they go")
@@ -514,7 +516,11 @@ def parser() -> argparse.ArgumentParser:
     telling.add_argument("file", type=Path, help="such as truths.csv")
     telling.add_argument("--log", metavar="DIR", help="where predictions are kept, if not where params.yaml says")
     telling.add_argument("--replace", action="store_true", help="let them count in place of those that came before")
-    verb(roles).add_argument("--json", action="store_true", help="as JSON, for programs")
+    listing = verb(roles)
+    listing.add_argument(
+        "--ignored", action="store_true", help="list the tags that count as no version or role, and why"
+    )
+    listing.add_argument("--json", action="store_true", help="as JSON, for programs")
     moves(verb(promote), "the canary")
     moves(verb(rollback))
     canary_verbs = group("canary", "Try a version on a share of the traffic.")

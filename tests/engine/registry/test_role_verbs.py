@@ -17,7 +17,9 @@ import mlops_actions
 import pytest
 from clones import VERSIONS, Desk, Said, git
 from gto.api import deregister
+from mlops_actions.core.errors import UserError
 from mlops_actions.registry import versions
+from mlops_actions.review.champion import find_champion
 
 NOBODY = "No version is published yet"
 
@@ -221,15 +223,15 @@ def test_another_share_is_another_assignment_of_the_same_version(desk: Desk) -> 
 
 
 WRONG = {
-    "an unknown version": (("promote", "v9.9.9"), 1, "There is no version v9.9.9. There are v2.0.0, v1.1.0, v1.0.0."),
+    "an unknown version": (("promote", "v9.9.9"), 1, "v9.9.9 is no version. There are v2.0.0, v1.1.0, v1.0.0."),
     "no canary": (("promote",), 1, "There is no canary to promote: name the version. There are v2.0.0"),
     "the champion as canary": (("canary", "start", "v1.0.0"), 1, "v1.0.0 is the champion: name another version."),
     "the champion as shadow": (("shadow", "start", "v1.0.0"), 1, "v1.0.0 is the champion: name another version."),
-    "an unknown canary": (("canary", "start", "1.1"), 1, "There is no version 1.1. There are v2.0.0"),
+    "an unknown canary": (("canary", "start", "1.1"), 1, "1.1 is no version. There are v2.0.0"),
     "no share": (("canary", "start", "--share", "0"), 2, "'0' is no percentage above 0 and up to 100"),
     "too large a share": (("canary", "start", "--share", "101"), 2, "no percentage"),
     "no number": (("canary", "start", "--share", "nan"), 2, "no percentage"),
-    "an option for a version": (("canary", "start", "--share=5", "--", "--share=100"), 1, "no version --share=100"),
+    "an option for a version": (("canary", "start", "--share=5", "--", "--share=100"), 1, "--share=100 is no version"),
 }
 
 
@@ -242,6 +244,56 @@ def test_what_cannot_be_is_refused_with_a_sentence(
     at = 1 if verb in ("canary", "shadow") else 0
     desk(verb, *others[:at], "--reason", "why not", *others[at:]).expect(code, sentence)
     assert desk.tags() == desk.published() == ["model#prod#1"]
+
+
+NO_VERSION = {
+    "v01.2.3": "v01.2.3 is no version.",
+    "V1.0.0": "V1.0.0 is no version.",
+    "1.0.0": "1.0.0 is no version.",
+    "v1.0.0 ": "'v1.0.0 ' is no version.",
+    "v\N{FULLWIDTH DIGIT ONE}.0.0": "'v\N{FULLWIDTH DIGIT ONE}.0.0' is no version.",
+    "v1.0.0\N{RIGHT-TO-LEFT OVERRIDE}": r"'v1.0.0\u202e' is no version.",
+    "\x1b[2J": r"'\x1b[2J' is no version.",
+    "--help": "--help is no version.",
+    "v" * 10_000: f"'{'v' * 100}' and so on is no version.",
+    "v8.0.0": "model@v8.0.0 is ignored, for `mlops version` did not make it.",
+    "model@v8.0.0": "model@v8.0.0 is ignored, for `mlops version` did not make it.",
+    "v1.1.0": "v1.1.0 was withdrawn by model@v1.1.0!.",
+}
+
+
+def test_a_name_that_is_no_version_gets_one_sentence_with_the_reason_and_those_there_are(desk: Desk) -> None:
+    desk.champions("v1.0.0")
+    for name in ("model@v8.0.0", "model@v1.1.0!"):
+        desk.git("tag", "--annotate", "--message", "by hand", name, "model@v1.1.0^{}")
+        desk.git("push", "--quiet", "origin", f"refs/tags/{name}")
+    for name, sentence in NO_VERSION.items():
+        for words in (("promote",), ("canary", "start"), ("shadow", "start")):
+            said = desk(*words, "--reason", "x", "--", name)
+            assert (said.code, said.out) == (1, "")
+            assert said.err.splitlines()[-1].endswith(f"{sentence} There are v2.0.0, v1.0.0."), said.err
+        if name != "model@v8.0.0":  # as a tag of git's it names a commit, which is compared with like any other
+            with pytest.raises(UserError) as refusal:
+                find_champion(name)
+            expected = sentence.replace("is no version.", "is no version, branch or commit.")
+            assert str(refusal.value) == f"{expected} There are v2.0.0, v1.0.0."
+    assert desk.published() == ["model#prod#1"]
+
+
+def test_every_ignored_tag_is_listed_with_its_reason(desk: Desk) -> None:
+    desk("roles", "--ignored").expect(0, "No tag is ignored.")
+    assert json.loads(desk("roles", "--ignored", "--json").out) == {}
+    names = [f"model@v3.0.{number}-rc" for number in range(9)]
+    for name in names:
+        desk.git("tag", "--annotate", "--message", "by hand", name)
+    desk.git("push", "--quiet", "origin", "refs/tags/model@v3*")
+    why = "for so no version and no role is named"
+    said = desk("roles").expect(0, f"model@v3.0.2-rc and 6 more: ignored, {why}; `mlops roles --ignored` lists all.")
+    assert said.err.count("\n") == 1
+    assert desk("roles", "--ignored").out.splitlines() == [f"{name}: ignored, {why}" for name in names]
+    desk.git("remote", "set-url", "origin", "file:///nowhere/origin.git")
+    said = desk("roles", "--ignored", "--json").expect(0, "These are the tags by the last fetch: ")
+    assert json.loads(said.out) == dict.fromkeys(names, why)
 
 
 @pytest.mark.parametrize("words", [("promote",), ("rollback",), ("canary", "start"), ("shadow", "stop")], ids=" ".join)
@@ -474,9 +526,7 @@ def test_a_clock_that_is_a_little_behind_is_waited_for_and_a_wrong_one_refused(d
 def test_what_is_said_with_line_breaks_is_one_line_and_no_note_of_the_tag(desk: Desk) -> None:
     desk("promote", "v1.0.0", "--reason", "first\n\nRolled back: v2.0.0").expect(0, "v1.0.0 is champion now.")
     assert desk.message("model#prod#1") == "first Rolled back: v2.0.0"
-    desk("promote", "--reason", "x", "--", "v9\n::error::$(id)").expect(
-        1, "There is no version v9 ::error::$(id). There"
-    )
+    desk("promote", "--reason", "x", "--", "v9\n::error::$(id)").expect(1, r"'v9\n::error::$(id)' is no version. There")
 
 
 def test_tags_made_by_hand_are_named_once_and_move_and_stop_nothing(desk: Desk) -> None:
@@ -493,7 +543,7 @@ def test_tags_made_by_hand_are_named_once_and_move_and_stop_nothing(desk: Desk) 
     )
     said = desk("roles", "--json").expect(0, named)
     assert json.loads(said.out)["prod"]["version"] == "v1.0.0" and said.err.count("\n") == 1
-    known = "There is no version v8.0.0. There are v2.0.0, v1.1.0, v1.0.0."
+    known = "model@v8.0.0 is ignored, for `mlops version` did not make it. There are v2.0.0, v1.1.0, v1.0.0."
     desk("promote", "v8.0.0", "--reason", "big").expect(1, named, known)
     said = desk("canary", "start", "--reason", "newest").expect(
         0, named, "v2.0.0 is canary with 10% of the traffic now."

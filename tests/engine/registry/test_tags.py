@@ -204,7 +204,7 @@ def test_many_tags_by_hand_are_named_in_one_line(tag: Tag) -> None:
     tag("model@v9.0.0", 0, "by hand")
     assert describe_ignored() == (
         f"model@v0.0.0-rc, model@v0.0.1-rc, model@v0.0.10-rc and 9 more: ignored, {NAME}; "
-        f"model@v9.0.0: ignored, {MADE}."
+        f"model@v9.0.0: ignored, {MADE}; `mlops roles --ignored` lists all."
     )
 
 

@@ -27,7 +27,7 @@ def test_any_version_branch_or_commit_can_be_named(
     run_verb(laptop.path, ("compare", "--against", commit, "--report", "by-commit")).expect(
         0, f"Retrained as `{commit}` was"
     )
-    refused = "nowhere is no version, branch or commit: see `git tag --list 'model@*'`."
+    refused = "nowhere is no version, branch or commit. There are v1.0.0."
     run_verb(laptop.path, ("compare", "--against", "nowhere")).expect(1, refused)
 
 

@@ -89,7 +89,7 @@ def test_a_name_that_is_no_version_branch_or_commit_is_refused(tmp_path: Path, m
     shop.run("git", "init", "--quiet", "--initial-branch=main")
     shop.commit("Begin")
     monkeypatch.chdir(shop.path)
-    with pytest.raises(UserError, match=r"^v9 is no version, branch or commit: see `git tag"):
+    with pytest.raises(UserError, match=r"^v9 is no version, branch or commit\. No version is published yet"):
         find_champion("v9")
     with pytest.raises(UserError, match=r"^main has no trained model in its dvc\.lock: compare with"):
         find_champion("main")

@@ -1,4 +1,4 @@
-"""`mlops roles`: which version is champion, canary and shadow, since when and why."""
+"""`mlops roles`: which version is champion, canary and shadow, since when and why; and which tags are ignored."""
 
 import json
 import sys
@@ -9,17 +9,14 @@ from rich.table import Table
 from rich.text import Text
 
 from ..core.errors import UserError
-from .versions import Assignment, current_roles, fetch_tags
+from .versions import Assignment, current_roles, fetch_tags, ignored_tags
 
 NARROW = 110
 
 
 def show_roles(as_json: bool) -> None:
     """Print the roles by origin's tags; where it is not reached, by those of the last fetch, with a word."""
-    try:
-        fetch_tags()
-    except UserError as error:
-        print(f"These are the roles by the last fetch: {error}", file=sys.stderr)
+    _fetch("roles")
     roles = current_roles()
     if as_json:
         content = {
@@ -30,6 +27,25 @@ def show_roles(as_json: bool) -> None:
         print_table(list(roles.values()))
     else:
         print("No version is published yet.")
+
+
+def show_ignored(as_json: bool) -> None:
+    """Print each tag that looks like a version or a role and is none, with why."""
+    _fetch("tags")
+    ignored = ignored_tags()
+    if as_json:
+        print(json.dumps(ignored, indent=2, ensure_ascii=False))
+    elif ignored:
+        print("\n".join(f"{name}: ignored, {why}" for name, why in ignored.items()))
+    else:
+        print("No tag is ignored.")
+
+
+def _fetch(what: str) -> None:
+    try:
+        fetch_tags()
+    except UserError as error:
+        print(f"These are the {what} by the last fetch: {error}", file=sys.stderr)
 
 
 def print_table(assignments: list[Assignment]) -> None:

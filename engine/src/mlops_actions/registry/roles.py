@@ -18,6 +18,7 @@ from .versions import (
     list_assignments,
     list_versions,
     read_tags,
+    why_no_version,
 )
 
 TITLES = {CHAMPION_ROLE: "champion", CANARY_ROLE: "canary", SHADOW_ROLE: "shadow"}
@@ -210,7 +211,7 @@ def find_version(name: str) -> Version:
     for version in versions:
         if name in ("", version.name, version.tag):
             return version
-    raise UserError(f"There is no version {' '.join(name.split())}. {known(versions)}" if name else known(versions))
+    raise UserError(f"{why_no_version(name, 'is no version')}. {known(versions)}" if name else known(versions))
 
 
 def find_challenger(name: str) -> Version:

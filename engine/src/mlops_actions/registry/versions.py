@@ -31,6 +31,7 @@ ROLES = (CHAMPION_ROLE, CANARY_ROLE, SHADOW_ROLE)
 TAGS = (f"refs/tags/{MODEL}@*", f"refs/tags/{MODEL}#*")
 PATIENCE = 10  # seconds that origin has to tell its tags where they are wanted, not needed
 
+LONGEST = 100  # characters of a name that somebody gave, in a sentence about it
 NAMED = 3  # ignored tags of one reason, in the sentence about them
 MESSAGE = 2**20  # bytes of a tag with its message, which is read for each question about roles, by servers too
 HUGE = 10**9  # a number that is not counted on from
@@ -142,13 +143,42 @@ def _bring_tags(remote: str) -> bool:
     return not fetched.returncode
 
 
+def ignored_tags() -> dict[str, str]:
+    """Return the tags that look like a version or a role and are none, by name, each with why, as half a sentence."""
+    return _divide_tags()[1]
+
+
 def describe_ignored() -> str:
     """Return the sentence that names the tags which look like a version or a role and are none, or ""."""
     names: dict[str, list[str]] = {}
-    for name, why in _divide_tags()[1].items():
+    for name, why in ignored_tags().items():
         names.setdefault(why, []).append(name)
     parts = (f"{_several(tags)}: ignored, {why}" for why, tags in names.items())
-    return f"{'; '.join(parts)}." if names else ""
+    more = any(len(tags) > NAMED for tags in names.values())
+    return f"{'; '.join(parts)}{'; `mlops roles --ignored` lists all' if more else ''}." if names else ""
+
+
+def why_no_version(name: str, otherwise: str) -> str:
+    """Return why no version has the name that somebody gave, as a sentence without its end.
+
+    Args:
+        name: as `v1.2.3`, or the tag's.
+        otherwise: what follows the name where no tag says more.
+    """
+    tags, ignored = _divide_tags()
+    version = name.removeprefix(f"{MODEL}@")
+    if why := ignored.get(f"{MODEL}@{version}"):
+        return f"{MODEL}@{version} is ignored, {why}"
+    if withdrawal := next((tag.name for tag in tags if tag.cancels and tag.version == version), None):
+        return f"{version} was withdrawn by {withdrawal}"
+    return f"{shown(name)} {otherwise}"
+
+
+def shown(name: str) -> str:
+    """Return a name that somebody gave as a sentence can hold it: of bounded length, and nothing in it unseen."""
+    if re.fullmatch(rf"[!-~]{{1,{LONGEST}}}", name):
+        return name
+    return f"{name[:LONGEST]!r}{' and so on' if len(name) > LONGEST else ''}"
 
 
 def _several(names: list[str]) -> str:

@@ -10,7 +10,8 @@ from ..core.errors import ROWS_REFUSED, UserError
 from ..core.git import rev_parse
 from ..core.paths import BUNDLE, LOCK, TEST_ROWS, TRAIN_ROWS
 from ..registry.outputs import fetch_outputs, locked
-from ..registry.versions import champion_version, is_shallow, list_versions
+from ..registry.roles import known
+from ..registry.versions import champion_version, is_shallow, list_versions, shown, why_no_version
 from .report import Baseline, Note
 
 ROWS = (TEST_ROWS, TRAIN_ROWS)
@@ -62,9 +63,10 @@ def find_champion(against: str | None = None) -> Champion | None:
             return Champion(version.name, version.commit, "named")
     commit = rev_parse(against)
     if commit is None:
-        raise UserError(f"{against} is no version, branch or commit: see `git tag --list 'model@*'`.")
+        why = why_no_version(against, "is no version, branch or commit")
+        raise UserError(f"{why}. {known(list_versions())}")
     if locked(BUNDLE, commit) is None:
-        raise UserError(f"{against} has no trained model in its {LOCK}: compare with a commit that has.")
+        raise UserError(f"{shown(against)} has no trained model in its {LOCK}: compare with a commit that has.")
     return Champion(against, commit, "named")
 
 
