@@ -1,6 +1,7 @@
 """The prediction log: what journals hold becomes Parquet and is read, whatever else lies there or is damaged."""
 
 import os
+import resource
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -12,8 +13,16 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from mlops_actions.core.config import PredictionLog
+from mlops_actions.core.errors import UserError
 from mlops_actions.data.prediction_log import journal
-from mlops_actions.data.prediction_log.journal import Journal, Prediction, Truth, read_records, write_records
+from mlops_actions.data.prediction_log.journal import (
+    Journal,
+    Prediction,
+    Truth,
+    read_records,
+    require_folder,
+    write_records,
+)
 from mlops_actions.data.prediction_log.log import read_predictions, read_truths, sweep, write_truths
 from pyarrow import parquet
 from serving import wait_until
@@ -257,13 +266,12 @@ def test_when_the_clock_jumps_or_stands_nothing_is_lost_doubled_or_deleted(
     (tmp_path / "log-0.parquet").touch()
     os.utime(tmp_path / "log-0.parquet", (now - 29 * DAY,) * 2)
     keeping = Journal(PredictionLog(path=str(tmp_path), days=30))
-    begun = {*tmp_path.glob("journal-*")}
     for number, jump in enumerate(jumps):
         keeping.keep(prediction(f"{number}", time=now))
         keeping.keep(Truth(f"{number}-0", now, "yes"))
         wait_until(lambda: len(ids(tmp_path)) == number + 1)  # noqa: B023
         now += jump
-    assert {*tmp_path.iterdir()} - {tmp_path / "log-0.parquet"} == begun, "no ten minutes have passed"
+    assert len([*tmp_path.iterdir()]) == 2, "no ten minutes have passed"
     for number in range(4, 8):
         monkeypatch.setattr(journal, "LARGEST", 0)
         keeping.keep(prediction(f"{number}", time=now))
@@ -282,6 +290,9 @@ def test_a_journal_that_cannot_be_rotated_goes_on(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(journal, "LARGEST", 0)
     folder = tmp_path / "predictions"
     keeping = Journal(PredictionLog(path=str(folder)))
+    keeping.keep(prediction("z"))
+    wait_until(lambda: folder.exists() and ids(folder))
+    wait_until(lambda: not keeping._written)
     folder.rename(tmp_path / "moved")
     folder.touch()  # so that none can be begun here
     for id in "abc":
@@ -292,7 +303,75 @@ def test_a_journal_that_cannot_be_rotated_goes_on(tmp_path: Path, monkeypatch: p
     wait_until(lambda: ids(folder) or "d-0" in ids(tmp_path / "moved"))
     keeping.keep(prediction("e"))
     keeping.close()
-    assert sorted(ids(folder) + ids(tmp_path / "moved")) == [f"{id}-0" for id in "abcde"] and not keeping.lost
+    assert sorted(ids(folder) + ids(tmp_path / "moved")) == [f"{id}-0" for id in "abcdez"] and not keeping.lost
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["the journal", "the folder"])
+def test_a_log_that_is_deleted_while_it_is_written_begins_anew_and_says_so(
+    tmp_path: Path, whole: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(journal, "FLUSHED", 0.01)
+    folder = tmp_path / "predictions"
+    keeping = Journal(PredictionLog(path=str(folder)))
+    keeping.keep(prediction("a"))
+    wait_until(lambda: folder.exists() and ids(folder))
+    (deleted,) = folder.iterdir()
+    deleted.unlink()
+    if whole:
+        folder.rmdir()
+    for id in "bc":
+        keeping.keep(prediction(id))
+        wait_until(lambda: folder.exists() and f"{id}-0" in ids(folder))  # noqa: B023
+    keeping.close()
+    assert ids(folder) == ["b-0", "c-0"]
+    assert capsys.readouterr().out == f"serve: {deleted} was deleted, and with it what it held: another is begun\n"
+
+
+def test_a_full_disk_is_told_once_and_what_was_lost_is_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(journal, "FLUSHED", 0.01)
+    keeping = Journal(PredictionLog(path=str(tmp_path)))
+    keeping.keep(prediction("a"))
+    wait_until(lambda: ids(tmp_path))
+    (file,) = tmp_path.iterdir()
+    most, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 10, hard))
+    try:
+        for lost, id in enumerate("bcd", 1):
+            keeping.keep(prediction(id))
+            wait_until(lambda: keeping.lost == lost)  # noqa: B023
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
+    keeping.keep(prediction("e"))
+    wait_until(lambda: len(ids(tmp_path)) == 2)
+    keeping.close()
+    assert ids(tmp_path) == ["a-0", "e-0"] and not told(tmp_path)
+    first, *others = capsys.readouterr().out.splitlines()
+    assert first.startswith("serve: the prediction log loses records until it can be written: ")
+    assert others == ["serve: the prediction log goes on; 3 records were lost"]
+
+
+NO_FOLDERS: dict[str, Callable[[Path], object]] = {
+    "a file": lambda path: (path.parent.mkdir(), path.touch()),
+    "below a file": lambda path: path.parent.touch(),
+    "a link to nowhere": lambda path: (path.parent.mkdir(), path.symlink_to("nowhere")),
+}
+
+
+@pytest.mark.parametrize("make", NO_FOLDERS.values(), ids=NO_FOLDERS)
+def test_a_folder_that_cannot_be_had_is_one_sentence(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    path = tmp_path / "some/log"
+    make(path)
+    reason = "there is something else than a folder: mend that, or name another folder by --log"
+    with pytest.raises(UserError, match=f"^the prediction log cannot be kept in {path}, for {reason}"):
+        require_folder(PredictionLog(path=str(path)))
+
+
+def test_the_folder_is_made_and_none_where_no_log_is_kept(tmp_path: Path) -> None:
+    require_folder(PredictionLog(path=None))
+    require_folder(PredictionLog(path=str(tmp_path / "a/b")))
+    assert (tmp_path / "a/b").is_dir()
 
 
 def test_truths_that_contradict_each_other_are_all_kept_and_the_same_one_once(tmp_path: Path) -> None:

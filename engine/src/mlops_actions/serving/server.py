@@ -20,6 +20,7 @@ from uvicorn.supervisors import multiprocess
 
 from ..core.config import Attestation, Serving
 from ..core.errors import UserError
+from ..data.prediction_log.journal import require_folder
 from ..registry.attestation import require_attested
 from .app import make_app
 from .follow import Follower
@@ -275,9 +276,11 @@ def serve(settings: Serving, bundle: Path | None = None) -> None:
     """Answer requests until a signal ends it: with `bundle` that one version, else those in a role.
 
     Raises:
-        UserError: the address cannot be had, the bundle is refused, or a token is asked for that there is not.
+        UserError: the address or the log's folder cannot be had, the bundle is refused, or a token is asked for that
+            there is not.
     """
     alarm = warning(settings)
+    require_folder(settings.log)
     if bundle:
         require_attested(bundle, settings.attestation)
     elif settings.attestation.required:

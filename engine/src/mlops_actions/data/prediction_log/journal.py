@@ -20,6 +20,7 @@ from typing import Annotated
 import msgspec
 
 from ...core.config import PredictionLog
+from ...core.errors import UserError
 from ...core.files import write_file
 
 FLUSHED = 0.5  # seconds after which a record has left this process
@@ -88,11 +89,34 @@ def write_records(path: Path, records: list[bytes]) -> None:
     write_file(path, FORMAT + mark + mark.join([*records, b""]))
 
 
+def require_folder(settings: PredictionLog) -> None:
+    """Make the folder of the log.
+
+    Raises:
+        UserError: that is impossible, or it may not be written.
+    """
+    if settings.path is None:
+        return
+    folder = Path(settings.path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        reason = "" if os.access(folder, os.W_OK | os.X_OK) else "it may not be written"
+    except (FileExistsError, NotADirectoryError):
+        reason = "there is something else than a folder"
+    except (OSError, ValueError) as error:  # a character that no path has is a ValueError
+        reason = getattr(error, "strerror", None) or str(error)
+    if reason:
+        raise UserError(
+            f"the prediction log cannot be kept in {folder}, for {reason}: mend that, or name another folder by --log "
+            "or serving.log.path."
+        )
+
+
 class Journal:
     """Where a worker puts its records."""
 
     def __init__(self, settings: PredictionLog) -> None:
-        """Begin a journal below `settings.path`."""
+        """Keep journals below `settings.path`."""
         assert settings.path is not None
         self.folder, self.settings = Path(settings.path), settings
         self.lost = 0  # records
@@ -101,7 +125,9 @@ class Journal:
         self._lock = threading.Lock()  # of what both threads change
         self._due, self._ended = threading.Event(), False
         self._sweeper: subprocess.Popen[bytes] | None = None
-        self._begin()
+        self._file: int | None = None  # until there is something to write
+        self._begun, self._written = time.monotonic(), 0  # bytes
+        self._failed = 0  # records since a write succeeded
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -138,16 +164,19 @@ class Journal:
             if self._written and (old or self._written > LARGEST):
                 self._rotate()
         self._flush()
-        if self._written or not self._is_alone():
+        if self._file is not None:
+            if not self._written:
+                self._path.unlink(missing_ok=True)  # while it is locked: no sweep takes it for abandoned
             os.close(self._file)
+        if not self._is_alone():
             self._sweep(last=True)
-        else:
-            self._path.unlink(missing_ok=True)  # while it is locked: no sweep takes it for abandoned
-            os.close(self._file)
 
     def _is_alone(self) -> bool:
-        """Return whether nothing but this journal is in the folder, so that a sweep would have nothing to do."""
-        return all(path == self._path for path in self.folder.glob("*"))
+        """Return whether nothing is in the folder, so that a sweep would have nothing to do."""
+        try:
+            return not any(self.folder.iterdir())
+        except OSError as error:
+            return isinstance(error, FileNotFoundError)  # else the sweep says what is the matter with it
 
     def _begin(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -165,6 +194,7 @@ class Journal:
     def _rotate(self) -> None:
         """Begin another journal and have this one made Parquet; it goes on where that fails."""
         file = self._file
+        assert file is not None, "something was written"
         try:
             self._begin()
         except OSError as error:
@@ -178,19 +208,36 @@ class Journal:
             waiting, self._waiting = self._waiting, []
         if not waiting:
             return
-        content = self._mark.join([*waiting, b""])
-        if not self._written:
-            content = FORMAT + self._mark + content
         lost = 0
         try:
-            _write(self._file, content)
-            self._written += len(content)
+            self._append(waiting)
         except OSError as error:  # a full disk must not stop the answers
             lost = len(waiting)
-            print(f"serve: the prediction log loses {lost} records: {error}", flush=True)
+            if not self._failed:
+                print(f"serve: the prediction log loses records until it can be written: {error}", flush=True)
+            self._failed += lost
+        else:
+            if self._failed:
+                print(f"serve: the prediction log goes on; {self._failed:,} records were lost", flush=True)
+            self._failed = 0
         with self._lock:
             self._held -= sum(map(len, waiting))
             self.lost += lost
+
+    def _append(self, records: list[bytes]) -> None:
+        """Write records, to another journal where there is none yet or somebody deleted it."""
+        if self._file is not None and not os.fstat(self._file).st_nlink:
+            print(f"serve: {self._path} was deleted, and with it what it held: another is begun", flush=True)
+            os.close(self._file)
+            self._file = None
+        if self._file is None:
+            self._begin()
+        assert self._file is not None
+        content = self._mark.join([*records, b""])
+        if not self._written:
+            content = FORMAT + self._mark + content
+        _write(self._file, content)
+        self._written += len(content)
 
     def _sweep(self, last: bool = False) -> None:
         """Have a process make Parquet of the journals that nobody writes any more: aside, or at last and awaited."""
