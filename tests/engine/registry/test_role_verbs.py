@@ -287,7 +287,7 @@ def test_every_ignored_tag_is_listed_with_its_reason(desk: Desk) -> None:
     for name in names:
         desk.git("tag", "--annotate", "--message", "by hand", name)
     desk.git("push", "--quiet", "origin", "refs/tags/model@v3*")
-    why = "for so no version and no role is named"
+    why = "for that is no name of a version or a role"
     said = desk("roles").expect(0, f"model@v3.0.2-rc and 6 more: ignored, {why}; `mlops roles --ignored` lists all.")
     assert said.err.count("\n") == 1
     assert desk("roles", "--ignored").out.splitlines() == [f"{name}: ignored, {why}" for name in names]

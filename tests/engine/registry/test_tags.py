@@ -117,7 +117,7 @@ def test_what_the_tags_say_is_what_gto_says_of_them(tag: Tag) -> None:
 
 TOMORROW = int(time.time()) + 7 * 86_400
 MADE = "for `mlops version` did not make it"
-NAME = "for so no version and no role is named"
+NAME = "for that is no name of a version or a role"
 LIGHT = "for it is lightweight: nobody signs and no day is in it"
 # The tag, its message, how it is made, and why it is nothing.
 BY_HAND = {

@@ -336,7 +336,7 @@ def _tag(name: str, commit: str, kind: str, time: str, author: str, message: str
     """Return the tag, or why there is none that could count, as half a sentence."""
     parsed = _NAME.fullmatch(name)
     if parsed is None:
-        return "for so no version and no role is named"
+        return "for that is no name of a version or a role"
     if kind != "commit":
         return f"for it is on a {kind}" if kind else "for it is lightweight: nobody signs and no day is in it"
     try:
