@@ -262,6 +262,22 @@ def test_members_of_a_directory_whose_listing_is_on_origin_alone_are_sent(
     assert member in stored(origin)
 
 
+def test_a_listing_that_is_damaged_on_origin_is_told_by_version_and_mended_from_where_it_is(
+    ada: Model, clone: Callable[[str], Model], origin: Path
+) -> None:
+    ada.publish("v1.0.0")
+    store.push(ada.path)
+    listing = next(md5 for md5 in stored(origin) if md5.endswith(".dir"))
+    member = hashlib.md5(b"v1.0.0").hexdigest()
+    rewrite(origin, {md5: blob for md5, blob in stored(origin).items() if md5 != member})
+    forge(origin, path_of(listing), b"other")
+    bob = clone("bob")
+    refused = f"store: v1.0.0: images is damaged in the store on file://{origin}, so it was not taken: "
+    assert f"{refused}run `mlops push --all --replace` where the good data is.\n" in bob("push", "--all").err
+    assert "so it was not replaced" in bob("push", "--all", "--replace").err
+    assert ada("push", "--all", "--replace").code == 0 and ada("doctor").code == 0
+
+
 def test_what_is_damaged_or_too_large_here_stops_no_other(
     ada: Model, origin: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

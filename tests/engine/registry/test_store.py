@@ -307,6 +307,17 @@ def test_killed_at_any_moment_the_next_run_completes(verb, project, origin, monk
     sh("git", "fsck", "--strict", cwd=origin)
 
 
+def test_what_a_killed_move_left_goes_once_nobody_can_be_at_work_in_it(project):
+    ada = project("ada")
+    ada.put("a.bin", b"a")
+    now = time.time()
+    for name, age in (("store-young", 3600), ("store-old", 2 * 24 * 3600)):
+        (ada.path / ".dvc/tmp" / name).mkdir(parents=True)
+        os.utime(ada.path / ".dvc/tmp" / name, (now - age, now - age))
+    store.push(ada.path)
+    assert [left.name for left in (ada.path / ".dvc/tmp").iterdir()] == ["store-young"]
+
+
 def test_killed_in_the_middle_of_a_file_leaves_no_half_object(project):
     ada, bob = project("ada"), project("bob")
     ada.put("a.bin", b"a" * 1000)

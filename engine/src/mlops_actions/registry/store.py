@@ -183,7 +183,7 @@ def _named(
                 listings = {md5: name for md5, name in lacking if md5.endswith(".dir") and md5 in ref.listing}
                 damaged = ref.take(listings)
                 if damaged and not replace:  # which tells of them among all others
-                    tell(f"{version}: {_refusal([listings[md5] for md5 in damaged], ref.name)}")
+                    tell(f"{version}: {_refusal([listings[md5] for md5 in damaged], ref.name, ' --all')}")
             named[version] = expand(objects, ref.root)
         except UserError as error:
             tell(f"{version}: {error}" if version else str(error))
@@ -221,11 +221,11 @@ def missing(objects: Mapping[str, str], root: Path = Path()) -> dict[str, str]:
         return {md5: name for md5, name in objects.items() if md5 not in ref.listing}
 
 
-def _refusal(names: list[str], where: str) -> str:
+def _refusal(names: list[str], where: str, option: str = "") -> str:
     """Return in words that objects were not taken, and what helps."""
     return (
         f"{first(names)} is damaged in the store on {where}, so it was not taken: "
-        "run `mlops push --replace` where the good data is."
+        f"run `mlops push{option} --replace` where the good data is."
     )
 
 
