@@ -53,6 +53,17 @@ def test_each_tree_of_workflows_gets_one_branch(project: Path, capsys: pytest.Ca
         keep("v9")
 
 
+def test_a_branch_that_is_there_is_never_moved(project: Path) -> None:
+    register("v1.0.0")
+    keep("")
+    before = git("ls-remote", "origin", "refs/heads/releases/*")
+    git("commit", "--quiet", "--allow-empty", "--message", "The same workflows")
+    register("v1.0.1")
+    keep("HEAD")
+    assert keep_workflows("HEAD") is None
+    assert git("ls-remote", "origin", "refs/heads/releases/*") == before
+
+
 def test_a_commit_without_workflows_needs_no_branch(unpublished: Path) -> None:
     assert keep_workflows("HEAD") is None
     assert kept() == set()

@@ -184,6 +184,29 @@ def test_large_pushes_go_in_parts(project, origin, monkeypatch):
     assert sh("git", "rev-list", "--count", "refs/dvc/store", cwd=origin) == "3"
 
 
+def test_no_part_of_a_push_names_what_has_yet_to_be_sent(project, origin, monkeypatch):
+    """Wherever DVC has the members: in its cache, and the listing in the store, or the other way round."""
+    monkeypatch.setattr(store, "MAX_PUSH", 1)
+    ada = project("ada")
+    listing = ada.put_directory("images", {f"{number}.png": bytes([number]) for number in range(3)})
+    cached = ada.path / ".dvc/cache/files/md5"
+    for md5 in sorted(ada.objects - {listing})[:2]:
+        (cached / md5[:2]).mkdir(parents=True, exist_ok=True)
+        ada.object(md5).rename(cached / md5[:2] / md5[2:])
+    assert store.push(ada.path) == 4
+    changed = sh("git", "log", "--format=", "--name-only", "refs/dvc/store", cwd=origin).split()
+    assert changed[0] == f"files/md5/{listing[:2]}/{listing[2:]}" and len(changed) == 4
+
+
+def test_a_push_goes_where_git_pushes(project, origin, tmp_path):
+    other = make_origin(tmp_path / "other.git")
+    ada = project("ada")
+    md5 = ada.put("a.bin", b"a")
+    sh("git", "remote", "set-url", "--push", "origin", f"file://{other}", cwd=ada.path)
+    assert store.push(ada.path) == 1
+    assert set(stored(other)) == {md5} and sh("git", "for-each-ref", cwd=origin) == ""
+
+
 def test_git_push_with_the_hook_is_enough(project, origin, tmp_path):
     ada = project("ada")
     md5 = ada.put("a.bin", b"a")
@@ -420,6 +443,23 @@ def test_what_replace_cannot_mend_is_said(project, origin):
         store.push(bob.path, replace=True)
     assert stored(origin)[hashlib.md5(b"c").hexdigest()] == sh("git", "hash-object", "--stdin", cwd=origin, input="c")
     assert store.push(ada.path, replace=True) == 1
+
+
+def test_replace_looks_at_every_object_here(project, origin):
+    """At one that nothing names any more, and at one that is damaged in the same way here and there."""
+    ada = project("ada")
+    ada.put("a.bin", b"a")
+    unnamed, spoilt = ada.put("", b"unnamed"), ada.put("b.bin", b"b")
+    store.push(ada.path)
+    for md5 in (unnamed, spoilt):
+        forge(origin, f"files/md5/{md5[:2]}/{md5[2:]}", b"forged")
+    ada.object(spoilt).write_bytes(b"forged")
+    assert store.push(ada.path) == 0
+    with refuses(r"\(of b.bin\) is damaged: delete it"):
+        store.push(ada.path, replace=True)
+    ada.object(spoilt).unlink()
+    ada.put("b.bin", b"b")
+    assert store.push(ada.path, replace=True) == 2
 
 
 def test_a_push_says_what_it_did(project, origin, capsys):

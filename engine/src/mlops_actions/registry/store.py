@@ -234,8 +234,8 @@ def _url(source: str, root: Path) -> str | None:
 
 
 def _stored(root: Path) -> dict[str, Path]:
-    """Return the objects in `.dvc/store`, directories last: a push in parts never names what it has yet to send."""
-    files = sorted((root / STORE).glob("??/*"), key=lambda file: (file.suffix == ".dir", file))
+    """Return the objects in `.dvc/store`."""
+    files = sorted((root / STORE).glob("??/*"))
     return {md5: file for file in files if NAME.fullmatch(md5 := file.parent.name + file.name)}
 
 
@@ -265,9 +265,10 @@ def _too_large(name: str, size: int) -> str:
 
 
 def _batches(objects: Mapping[str, Path]) -> Iterator[dict[str, Path]]:
+    """Yield the parts of a push, directories last: none names what has yet to be sent."""
     batch: dict[str, Path] = {}
     size = 0
-    for md5, file in objects.items():
+    for md5, file in sorted(objects.items(), key=lambda item: item[0].endswith(".dir")):
         if batch and size + file.stat().st_size > MAX_PUSH:
             yield batch
             batch, size = {}, 0
