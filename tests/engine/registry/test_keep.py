@@ -64,6 +64,16 @@ def test_a_branch_that_is_there_is_never_moved(project: Path) -> None:
     assert git("ls-remote", "origin", "refs/heads/releases/*") == before
 
 
+def test_no_hook_sends_the_data_for_a_branch(project: Path) -> None:
+    register("v1.0.0")
+    hook = project / ".git/hooks/pre-push"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text("#!/bin/sh\nexit 1\n")
+    hook.chmod(0o755)
+    keep("")
+    assert len(kept()) == 1
+
+
 def test_a_commit_without_workflows_needs_no_branch(unpublished: Path) -> None:
     assert keep_workflows("HEAD") is None
     assert kept() == set()

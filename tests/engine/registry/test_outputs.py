@@ -90,6 +90,12 @@ def test_where_the_remote_is_another_one_dvc_fetches(recorded: str, tmp_path: Pa
             output_file("models/bundle.zip", rev)
 
 
+def test_an_output_that_is_damaged_here_is_fetched_again(recorded: str, trained: Trained) -> None:
+    place(trained)
+    place_of(CACHE, md5(b"three")).write_bytes(b"half")
+    assert output_file(BINARY, recorded).read_bytes() == b"three"
+
+
 def test_a_damaged_object_is_deleted_with_a_word(
     unpublished: Path, trained: Trained, capsys: pytest.CaptureFixture[str]
 ) -> None:
