@@ -4,16 +4,21 @@ import bz2
 import gzip
 import json
 import lzma
+import weakref
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv
 import pytest
+from mlops_actions.core.config import Read
 from mlops_actions.core.errors import UserError
+from mlops_actions.data import batches
 from mlops_actions.data.reading import kinds, parquet, workbook
 from mlops_actions.data.reading.sniff import sniff
 from mlops_actions.data.reading.tables import read_tables
+from mlops_actions.data.table import read_batches
 
 ROWS = b"a,b\n" + b"1,2\n" * 2**20
 OBJECTS = b'{"a": 1}\n' * 2**19
@@ -162,3 +167,39 @@ def test_a_parquet_file_that_is_nothing_but_its_list_of_columns_is_refused_unrea
     parquet.pyarrow.parquet.write_table(pa.table(dict.fromkeys(WIDE[:5000], [1])), tmp_path / "a.parquet")
     monkeypatch.setattr(parquet, "FOOTER", 2**18)
     assert "lists 0 MB of columns and row groups; write it in fewer files" in refusal_of(tmp_path / "a.parquet")
+
+
+TALL: dict[str, Callable[[Path, pa.Table], object]] = {
+    "a.csv": lambda file, table: pa.csv.write_csv(table, file),
+    "a.jsonl": lambda file, table: file.write_text("".join(f"{json.dumps(row)}\n" for row in table.to_pylist())),
+    "a.parquet": lambda file, table: parquet.pyarrow.parquet.write_table(table, file),
+}
+
+
+@pytest.mark.parametrize("name", TALL)
+def test_no_more_values_are_read_at_once_however_many_columns_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    table = pa.table({f"c{number}": range(number, number + 100) for number in range(50)})
+    TALL[name](tmp_path / name, table)
+    monkeypatch.setattr(batches, "WIDEST", 50 * 7)
+    frames = list(read_batches(tmp_path / name, Read()))
+    assert [len(frame) for frame in frames] == [7] * 14 + [2]
+    assert [int(value) for frame in frames for value in frame["c49"]] == [*range(49, 149)]
+    if name != "a.csv":  # whose blocks have so many bytes
+        assert max(part.num_rows for part in read_tables(tmp_path / name, Read())) == 7
+
+
+def test_one_list_of_columns_and_row_groups_is_held_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, alive = parquet.pyarrow.parquet.ParquetFile, weakref.WeakSet[object]()
+
+    def open_file(*words: object, **options: object) -> object:
+        assert not alive, "each takes ten times the bytes of its list"
+        file = real(*words, **options)
+        alive.add(file)
+        return file
+
+    for name in "ab":
+        parquet.pyarrow.parquet.write_table(pa.table({"a": [1, 2]}), tmp_path / f"{name}.parquet")
+    monkeypatch.setattr(parquet.pyarrow.parquet, "ParquetFile", open_file)
+    assert sum(table.num_rows for table in read_tables(tmp_path, Read())) == 4

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from baked import Bake
 from mlops_actions.core.config import load_config
+from mlops_actions.data import batches
 from mlops_actions.data.values import parse_values
 from mlops_actions.setup import describe
 from mlops_actions.setup.profile.writing import read_writing
@@ -274,6 +275,16 @@ def test_a_second_setup_changes_nothing(params: str, tmp_path: Path, capsys: pyt
         (root / name).write_text(text)
     describe.ensure_schema(load_config(root, guesses=True))
     assert capsys.readouterr().out == "" and texts_of(root) == edited
+
+
+def test_of_many_columns_fewer_rows_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, params: str) -> None:
+    lay_out(tmp_path, rows(1000, n=range(1000)), params)
+    config = load_config(tmp_path, guesses=True)
+    monkeypatch.setattr(describe, "SAMPLE_CELLS", 4 * 300)
+    for batch in (1000, 7):
+        monkeypatch.setattr(batches, "WIDEST", 4 * batch)
+        sample, total = describe.sample_rows(config)
+        assert total == 1000 and list(sample["n"]) == [str(number) for number in range(0, 1000, 4)]
 
 
 def test_of_many_rows_a_sample_is_looked_at_and_all_are_checked(profile: Look) -> None:

@@ -5,6 +5,12 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 BATCH = 2**16  # rows
+WIDEST = 2**26  # values of a batch that is read: beyond 1,024 columns it has fewer rows, and takes no more memory
+
+
+def rows_to_read(columns: int, most: int = BATCH) -> int:
+    """Return how many rows of so many columns are read at once."""
+    return max(1, min(most, WIDEST // max(1, columns)))
 
 
 def regroup(tables: Iterable[pa.Table], size: int = BATCH) -> Iterator[pa.Table]:

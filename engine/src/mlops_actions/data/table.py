@@ -1,6 +1,7 @@
 """Tables in and out of files: any kind in, Parquet out."""
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import pandas as pd
@@ -10,7 +11,7 @@ import pyarrow.parquet
 from ..core.config import Read
 from ..core.errors import UserError
 from ..core.files import write_file
-from .batches import BATCH, regroup
+from .batches import BATCH, regroup, rows_to_read
 from .reading.tables import read_tables
 
 KIND = "kind"  # of a column by the contract: Arrow's types do not tell a category from text
@@ -22,8 +23,10 @@ def read_table(path: Path, read: Read | None = None) -> pd.DataFrame:
 
 
 def read_batches(path: Path, read: Read) -> Iterator[pd.DataFrame]:
-    """Yield the same rows in order, in frames of BATCH rows, the last of fewer; one is held at a time."""
-    for table in regroup(read_tables(path, read)):
+    """Yield the same rows in order, in frames of BATCH rows, of very many columns fewer; one is held at a time."""
+    tables = read_tables(path, read)
+    first = next(tables)
+    for table in regroup(chain([first], tables), rows_to_read(first.num_columns)):
         yield to_frame(table)
 
 

@@ -22,7 +22,10 @@ from .profile.target import MANY_CLASSES, aim_at, check_target, find_column, gue
 from .profile.writing import Found, read_writing
 from .tuning.first import choose_estimator
 
-SAMPLE = 200_000  # rows that are looked at closely; types, missing values and classes are checked on all
+SAMPLE, SAMPLE_CELLS = (
+    200_000,
+    40_000_000,
+)  # rows, and values, that are looked at closely; types, missing values and classes are checked on all
 
 
 def ensure_schema(config: Config, choose: bool = False) -> bool:
@@ -115,13 +118,14 @@ def learn_reading(config: Config) -> Config:
 
 def sample_rows(config: Config) -> tuple[pd.DataFrame, int]:
     """Return all rows, or of many an evenly spaced sample, always the same; and how many there are."""
-    kept, step, total = pd.DataFrame(), 1, 0
+    kept, held, step, total = list[pd.DataFrame](), 0, 1, 0
     for batch in read_batches(config.path(config.data.path), config.data.read):
-        kept = pd.concat([kept, batch.iloc[-total % step :: step]], ignore_index=True) if total else batch
-        total += len(batch)
-        while len(kept) > SAMPLE:
-            kept, step = kept.iloc[::2].reset_index(drop=True), step * 2
-    return kept, total
+        kept.append(batch.iloc[-total % step :: step].copy())  # a copy, for a part would keep the whole batch
+        held, total = held + len(kept[-1]), total + len(batch)
+        while held > min(SAMPLE, SAMPLE_CELLS // batch.shape[1]):
+            kept, step = [pd.concat(kept, ignore_index=True).iloc[::2].copy()], step * 2
+            held = len(kept[0])
+    return pd.concat(kept, ignore_index=True), total
 
 
 def widen(config: Config, columns: dict[str, Found]) -> tuple[dict[str, Found], set[str]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pyarrow as pa
 
 from ...core.errors import UserError
+from ..batches import rows_to_read
 from .kinds import UNREADABLE, check_names, compression_of, open_bytes
 from .text import read_head
 
@@ -42,7 +43,9 @@ def read_lines(file: Path) -> Iterator[pa.Table]:
             values = ", ".join(f"v[{number}] AS c{number}" for number in range(1, len(names) + 1))
             parsed = f"SELECT json_extract_string(json, [{keys}]) AS v FROM {source}"
             yield pa.table({name: pa.array([], pa.string()) for name in names})
-            for batch in database.sql(f"SELECT {values} FROM ({parsed})").to_arrow_reader(ROWS):
+            for batch in database.sql(f"SELECT {values} FROM ({parsed})").to_arrow_reader(
+                rows_to_read(len(names), ROWS)
+            ):
                 yield pa.Table.from_batches([batch]).rename_columns(names)
         except duckdb.Error as error:
             line = _find_line(file)

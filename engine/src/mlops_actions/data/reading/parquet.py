@@ -9,21 +9,18 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from ...core.errors import UserError
+from ..batches import rows_to_read
 from .kinds import COLUMNS, check_names
 
 ROWS = 2**16  # of a table
-FOOTER = 2**27  # bytes
-BUFFER = 2**20  # bytes of each column chunk that are read at once, where the whole chunk may not fit the memory
+FOOTER = 2**26  # bytes: reading it takes ten times as many
+BUFFER = 2**20  # bytes of each column chunk that are read at once, where the whole chunk may not fit the memory,
+BUFFERS = 2**29  # and of all columns' together
 
 
 def read_parquet(files: list[Path]) -> Iterator[tuple[Path, pa.Table]]:
     """Yield the rows of the files in order, in tables of any size, whose types fit all of the files."""
-    schemas = {}
-    for file in files:
-        _check_footer(file)
-        with _open(file) as opened:
-            check_names(file, opened.schema_arrow.names)
-            schemas[file] = plain_schema(_without_index(opened.schema_arrow), str(file))
+    schemas = {file: _read_schema(file) for file in files}
     wanted: dict[str, pa.DataType] = {}
     for file, schema in schemas.items():
         for field in schema:
@@ -31,12 +28,25 @@ def read_parquet(files: list[Path]) -> Iterator[tuple[Path, pa.Table]]:
     for file, schema in schemas.items():
         target = pa.schema([(name, wanted[name]) for name in schema.names])
         yield file, target.empty_table()
-        with _open(file) as opened:
-            try:
-                for batch in opened.iter_batches(ROWS):
-                    yield file, make_plain(pa.Table.from_batches([batch]).select(schema.names), target, str(file))
-            except (pa.ArrowException, OSError) as error:
-                raise _broken(file, error) from None
+        for table in _read_rows(file, target):
+            yield file, table
+
+
+# In functions of their own, so that no file's list of row groups is still held when the next is opened.
+def _read_schema(file: Path) -> pa.Schema:
+    _check_footer(file)
+    with _open(file) as opened:
+        check_names(file, opened.schema_arrow.names)
+        return plain_schema(_without_index(opened.schema_arrow), str(file))
+
+
+def _read_rows(file: Path, target: pa.Schema) -> Iterator[pa.Table]:
+    with _open(file, len(target)) as opened:
+        try:
+            for batch in opened.iter_batches(rows_to_read(len(opened.schema_arrow), ROWS)):
+                yield make_plain(pa.Table.from_batches([batch]).select(target.names), target, str(file))
+        except (pa.ArrowException, OSError) as error:
+            raise _broken(file, error) from None
 
 
 def plain_schema(schema: pa.Schema, where: str) -> pa.Schema:
@@ -102,7 +112,7 @@ def _common(known: pa.DataType, field: pa.Field, file: Path, first: Path) -> pa.
 
 
 def _check_footer(file: Path) -> None:
-    """Refuse a file whose list of columns and row groups alone would take the memory; reading it takes ten times it."""
+    """Refuse a file whose list of columns and row groups alone would take the memory."""
     with file.open("rb") as stream:
         stream.seek(-min(8, file.stat().st_size), 2)
         size = int.from_bytes(stream.read(4), "little")
@@ -113,9 +123,9 @@ def _check_footer(file: Path) -> None:
         )
 
 
-def _open(file: Path) -> pa.parquet.ParquetFile:
+def _open(file: Path, columns: int = 1) -> pa.parquet.ParquetFile:
     try:
-        return pa.parquet.ParquetFile(file, buffer_size=BUFFER, pre_buffer=False)
+        return pa.parquet.ParquetFile(file, buffer_size=max(2**14, min(BUFFER, BUFFERS // columns)), pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise _broken(file, error) from None
 
