@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -180,11 +181,12 @@ def cut_table(path: Path) -> None:
         lambda path: path.write_bytes(b"PAR1 garbage PAR1"),
         Path.touch,
         Path.mkdir,
+        os.mkfifo,
         foreign_table,
         other_types,
         cut_table,
     ],
-    ids=["garbage", "nothing", "a folder", "other columns", "other types", "cut"],
+    ids=["garbage", "nothing", "a folder", "a pipe", "other columns", "other types", "cut"],
 )
 @pytest.mark.parametrize(("kind", "read"), [("log", read_predictions), ("feedback", read_truths)])
 def test_a_table_that_is_none_of_ours_is_named_and_passed_over(
@@ -211,6 +213,135 @@ def test_a_table_with_a_flipped_bit_is_told_or_says_the_same(tmp_path: Path) -> 
         assert found.empty and sentences.pop() or found.equals(expected), at
 
 
+def test_a_pipe_of_a_journal_s_name_is_passed_over_and_never_waited_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("journal-0-a.log", "aside-0-a.log"):
+        os.mkfifo(tmp_path / name)
+    write_records(tmp_path / "journal-1-b.log", [encode(prediction("b"))])
+    assert ids(tmp_path) == ["b-0"]
+    sweep(tmp_path, 30)
+    assert "log: journal-0-a.log is passed over: it is no file\n" in capsys.readouterr().out
+    assert ids(tmp_path) == ["b-0"] and not [*tmp_path.glob("journal-1-*")]
+    assert told(tmp_path) == [f"{name} is passed over: it is no file" for name in ("journal-0-a.log", "aside-0-a.log")]
+
+
+def test_a_journal_is_removed_when_the_disk_has_its_parquet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "journal-1-a.log"
+    write_records(file, [encode(prediction("a")), encode(Truth("a-0", NOW, "yes"))])
+    synced: list[bool] = []
+    monkeypatch.setattr("os.fsync", lambda _: synced.append(file.exists()))
+    sweep(tmp_path)
+    assert synced == [True, True] and not file.exists()
+
+
+def test_what_a_clock_ahead_of_time_left_is_not_kept_for_ever(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    names = ("log-1.parquet", "aside-1.log")
+    for name in names:
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (now + 3653 * DAY,) * 2)
+    sweep(tmp_path, 30)
+    assert all(abs((tmp_path / name).stat().st_mtime - now) < DAY for name in names)
+    monkeypatch.setattr("time.time", lambda: now + 31 * DAY)
+    sweep(tmp_path, 30)
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.fixture
+def prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(journal, "FLUSHED", 0.01)
+
+
+@pytest.mark.usefixtures("prompt")
+def test_a_full_disk_loses_whole_records_which_are_counted_and_told_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keeping = Journal(PredictionLog(path=str(tmp_path)))
+    keeping.keep(prediction("a"))
+    wait_until(lambda: ids(tmp_path) == ["a-0"])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    [file] = tmp_path.iterdir()
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 10, limits[1]))  # room for a part of a record
+    try:
+        for number in range(3):
+            keeping.keep(prediction("x"))
+            wait_until(lambda: keeping.lost == number + 1)  # noqa: B023
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    keeping.keep(prediction("b"))
+    wait_until(lambda: "b-0" in ids(tmp_path))
+    assert told(tmp_path) == []
+    keeping.close()
+    assert ids(tmp_path) == ["a-0", "b-0"] and told(tmp_path) == [] and keeping.lost == 3
+    assert capsys.readouterr().out == (
+        "serve: the prediction log loses records, counted in mlops_log_lost, until it can be written: File too large\n"
+        "serve: the prediction log is written again; it lost 3 records\n"
+    )
+
+
+@pytest.mark.usefixtures("prompt")
+def test_a_journal_that_somebody_removes_is_counted_and_begun_anew(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "predictions"
+    keeping = Journal(PredictionLog(path=str(folder)))
+    keeping.keep(prediction("a"))
+    wait_until(lambda: folder.exists() and ids(folder) == ["a-0"])
+    shutil.rmtree(folder)
+    wait_until(lambda: keeping.lost == 1)
+    folder.symlink_to("nowhere")
+    for lost in (2, 3):
+        keeping.keep(prediction("x"))
+        wait_until(lambda: keeping.lost == lost)  # noqa: B023
+    folder.unlink()
+    for id in "bc":
+        keeping.keep(prediction(id))
+        wait_until(lambda: folder.exists() and f"{id}-0" in ids(folder))  # noqa: B023
+    keeping.close()
+    assert ids(folder) == ["b-0", "c-0"] and told(folder) == [] and keeping.lost == 3
+    said = capsys.readouterr().out
+    assert said.count("was removed\n") == said.count("File exists\n") == 1
+    assert said.count("it lost 3 records\n") == 1
+
+
+@pytest.mark.usefixtures("prompt")
+def test_records_are_kept_when_nothing_can_be_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "predictions"
+    keeping = Journal(PredictionLog(path=str(folder)))
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as nowhere:
+        monkeypatch.setattr("sys.stdout", nowhere)
+        for lost, id in enumerate("ab", 1):
+            keeping.keep(prediction(id))
+            wait_until(lambda: folder.exists() and ids(folder) == [f"{id}-0"])  # noqa: B023
+            shutil.rmtree(folder)
+            wait_until(lambda: keeping.lost == lost)  # noqa: B023
+        keeping.keep(prediction("c"))
+        wait_until(lambda: ids(folder) == ["c-0"])
+        keeping.close()
+        monkeypatch.undo()
+        os.dup2(os.open(os.devnull, os.O_WRONLY), write)  # what waits in it goes there
+    assert ids(folder) == ["c-0"]
+
+
+@pytest.mark.parametrize("name", ["file", "file/below", "link", "a\0b", "n" * 300])
+def test_a_folder_that_cannot_be_written_is_one_sentence_at_the_start(name: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("nowhere")
+    why = r"(there is something else than a folder|File name too long|embedded null byte): mend that, or name another"
+    with pytest.raises(UserError, match=f"^the prediction log cannot be kept in .*, for {why} folder by --log or "):
+        require_folder(PredictionLog(path=f"{tmp_path}/{name}"))
+    assert {path.name for path in tmp_path.iterdir()} == {"file", "link"}
+
+
+def test_the_folder_is_made_at_the_start_and_none_where_no_log_is_kept(tmp_path: Path) -> None:
+    require_folder(PredictionLog(path=None))
+    require_folder(PredictionLog(path=str(tmp_path / "a/b")))
+    assert (tmp_path / "a/b").is_dir()
+
+
 def test_a_reader_who_asks_for_nothing_is_told_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "log-0.parquet").touch()
     assert read_predictions(tmp_path).empty
@@ -227,7 +358,7 @@ def test_old_days_are_deleted_whatever_else_goes_wrong(tmp_path: Path, capsys: p
     sweep(tmp_path, 30)
     names = {"journal-0-a.log", "log-young.parquet", "feedback-young.parquet", "aside-young.log"}
     assert {path.name for path in tmp_path.iterdir()} == names
-    assert capsys.readouterr().out == "log: journal-0-a.log is passed over: Is a directory\n"
+    assert capsys.readouterr().out == "log: journal-0-a.log is passed over: it is no file\n"
 
 
 def test_a_journal_of_which_no_parquet_can_be_written_stays_for_the_next_sweep(
@@ -291,8 +422,7 @@ def test_a_journal_that_cannot_be_rotated_goes_on(tmp_path: Path, monkeypatch: p
     folder = tmp_path / "predictions"
     keeping = Journal(PredictionLog(path=str(folder)))
     keeping.keep(prediction("z"))
-    wait_until(lambda: folder.exists() and ids(folder))
-    wait_until(lambda: not keeping._written)
+    wait_until(lambda: folder.exists() and ids(folder) and not keeping._written)
     folder.rename(tmp_path / "moved")
     folder.touch()  # so that none can be begun here
     for id in "abc":
@@ -304,74 +434,6 @@ def test_a_journal_that_cannot_be_rotated_goes_on(tmp_path: Path, monkeypatch: p
     keeping.keep(prediction("e"))
     keeping.close()
     assert sorted(ids(folder) + ids(tmp_path / "moved")) == [f"{id}-0" for id in "abcdez"] and not keeping.lost
-
-
-@pytest.mark.parametrize("whole", [False, True], ids=["the journal", "the folder"])
-def test_a_log_that_is_deleted_while_it_is_written_begins_anew_and_says_so(
-    tmp_path: Path, whole: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(journal, "FLUSHED", 0.01)
-    folder = tmp_path / "predictions"
-    keeping = Journal(PredictionLog(path=str(folder)))
-    keeping.keep(prediction("a"))
-    wait_until(lambda: folder.exists() and ids(folder))
-    (deleted,) = folder.iterdir()
-    deleted.unlink()
-    if whole:
-        folder.rmdir()
-    for id in "bc":
-        keeping.keep(prediction(id))
-        wait_until(lambda: folder.exists() and f"{id}-0" in ids(folder))  # noqa: B023
-    keeping.close()
-    assert ids(folder) == ["b-0", "c-0"]
-    assert capsys.readouterr().out == f"serve: {deleted} was deleted, and with it what it held: another is begun\n"
-
-
-def test_a_full_disk_is_told_once_and_what_was_lost_is_counted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(journal, "FLUSHED", 0.01)
-    keeping = Journal(PredictionLog(path=str(tmp_path)))
-    keeping.keep(prediction("a"))
-    wait_until(lambda: ids(tmp_path))
-    (file,) = tmp_path.iterdir()
-    most, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (file.stat().st_size + 10, hard))
-    try:
-        for lost, id in enumerate("bcd", 1):
-            keeping.keep(prediction(id))
-            wait_until(lambda: keeping.lost == lost)  # noqa: B023
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard))
-    keeping.keep(prediction("e"))
-    wait_until(lambda: len(ids(tmp_path)) == 2)
-    keeping.close()
-    assert ids(tmp_path) == ["a-0", "e-0"] and not told(tmp_path)
-    first, *others = capsys.readouterr().out.splitlines()
-    assert first.startswith("serve: the prediction log loses records until it can be written: ")
-    assert others == ["serve: the prediction log goes on; 3 records were lost"]
-
-
-NO_FOLDERS: dict[str, Callable[[Path], object]] = {
-    "a file": lambda path: (path.parent.mkdir(), path.touch()),
-    "below a file": lambda path: path.parent.touch(),
-    "a link to nowhere": lambda path: (path.parent.mkdir(), path.symlink_to("nowhere")),
-}
-
-
-@pytest.mark.parametrize("make", NO_FOLDERS.values(), ids=NO_FOLDERS)
-def test_a_folder_that_cannot_be_had_is_one_sentence(tmp_path: Path, make: Callable[[Path], object]) -> None:
-    path = tmp_path / "some/log"
-    make(path)
-    reason = "there is something else than a folder: mend that, or name another folder by --log"
-    with pytest.raises(UserError, match=f"^the prediction log cannot be kept in {path}, for {reason}"):
-        require_folder(PredictionLog(path=str(path)))
-
-
-def test_the_folder_is_made_and_none_where_no_log_is_kept(tmp_path: Path) -> None:
-    require_folder(PredictionLog(path=None))
-    require_folder(PredictionLog(path=str(tmp_path / "a/b")))
-    assert (tmp_path / "a/b").is_dir()
 
 
 def test_truths_that_contradict_each_other_are_all_kept_and_the_same_one_once(tmp_path: Path) -> None:

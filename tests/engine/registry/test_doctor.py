@@ -65,7 +65,7 @@ def ada(clone: Callable[[str], Model]) -> Model:
     return clone("ada")
 
 
-COMPARED = "Only the bytes of bundles and of directories' listings were compared; `mlops doctor --deep` compares all.\n"
+COMPARED = "Only bundles' and directory listings' bytes were compared; `mlops doctor --deep` compares all.\n"
 
 
 def path_of(md5: str) -> str:

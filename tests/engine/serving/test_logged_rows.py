@@ -13,10 +13,12 @@ import pytest
 from baked import Project
 from in_process import application
 from mlops_actions.core.config import CanaryLimits, PredictionLog, Serving
+from mlops_actions.core.errors import UserError
 from mlops_actions.data.prediction_log.journal import Journal
 from mlops_actions.data.prediction_log.log import read_predictions
 from mlops_actions.serving import shadow
 from mlops_actions.serving.prometheus import Metrics
+from mlops_actions.serving.server import serve
 from mlops_actions.serving.shadow import Shadow
 from mlops_actions.serving.state import State, served_file
 from mlops_actions.serving.worker import Exchange, ServedVersions
@@ -123,6 +125,12 @@ def test_metrics_count_what_was_set_aside(tmp_path: Path) -> None:
     (tmp_path / "aside-1.log").unlink()
     journal.close()
     assert "\nmlops_log_set_aside 1.0\n" in page and "\nmlops_log_lost 0.0\n" in page
+
+
+def test_a_server_whose_log_cannot_be_written_does_not_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(UserError, match="^the prediction log cannot be kept in "):
+        serve(Serving(log=PredictionLog(path=str(tmp_path / "file")), port=0))
 
 
 def test_rows_that_the_process_beside_the_server_cannot_read_do_not_end_it(trained: Project, rows: Rows) -> None:

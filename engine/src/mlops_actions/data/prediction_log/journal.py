@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -126,8 +127,9 @@ class Journal:
         self._due, self._ended = threading.Event(), False
         self._sweeper: subprocess.Popen[bytes] | None = None
         self._file: int | None = None  # until there is something to write
-        self._begun, self._written = time.monotonic(), 0  # bytes
-        self._failed = 0  # records since a write succeeded
+        self._begun, self._written, self._records = time.monotonic(), 0, 0  # bytes, and records, of the journal
+        self._why: str | None = None  # what keeps records from the disk, as it was said
+        self._missed = 0  # records, since then
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
@@ -164,10 +166,9 @@ class Journal:
             if self._written and (old or self._written > LARGEST):
                 self._rotate()
         self._flush()
-        if self._file is not None:
-            if not self._written:
-                self._path.unlink(missing_ok=True)  # while it is locked: no sweep takes it for abandoned
-            os.close(self._file)
+        if self._file is not None and not self._written:
+            self._path.unlink(missing_ok=True)  # while it is locked: no sweep takes it for abandoned
+        self._end()
         if not self._is_alone():
             self._sweep(last=True)
 
@@ -189,7 +190,7 @@ class Journal:
                 break
             os.close(file)
         self._path, self._file, self._mark = path, file, os.urandom(MARK)
-        self._begun, self._written = time.monotonic(), 0
+        self._begun, self._written, self._records = time.monotonic(), 0, 0
 
     def _rotate(self) -> None:
         """Begin another journal and have this one made Parquet; it goes on where that fails."""
@@ -198,38 +199,32 @@ class Journal:
         try:
             self._begin()
         except OSError as error:
-            print(f"serve: the prediction log goes on in {self._path.name}, for {error}", flush=True)
+            _say(f"the prediction log goes on in {self._path.name}, for {error}")
         else:
             os.close(file)
             self._sweep()
 
     def _flush(self) -> None:
+        """Write what waits, or lose it: neither a full disk nor a folder that is gone must stop the answers."""
         with self._lock:
             waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return
-        lost = 0
+        lost, why = 0, None
         try:
-            self._append(waiting)
-        except OSError as error:  # a full disk must not stop the answers
-            lost = len(waiting)
-            if not self._failed:
-                print(f"serve: the prediction log loses records until it can be written: {error}", flush=True)
-            self._failed += lost
-        else:
-            if self._failed:
-                print(f"serve: the prediction log goes on; {self._failed:,} records were lost", flush=True)
-            self._failed = 0
+            if self._file is not None and not os.fstat(self._file).st_nlink:
+                lost, why = self._records, f"{self._path} was removed"
+                self._end()
+            if waiting:
+                self._append(waiting)
+        except OSError as error:
+            lost += len(waiting)
+            why = error.strerror or str(error)
         with self._lock:
             self._held -= sum(map(len, waiting))
             self.lost += lost
+        if why or waiting:
+            self._tell(lost, why)
 
     def _append(self, records: list[bytes]) -> None:
-        """Write records, to another journal where there is none yet or somebody deleted it."""
-        if self._file is not None and not os.fstat(self._file).st_nlink:
-            print(f"serve: {self._path} was deleted, and with it what it held: another is begun", flush=True)
-            os.close(self._file)
-            self._file = None
         if self._file is None:
             self._begin()
         assert self._file is not None
@@ -238,6 +233,24 @@ class Journal:
             content = FORMAT + self._mark + content
         _write(self._file, content)
         self._written += len(content)
+        self._records += len(records)
+
+    def _tell(self, lost: int, why: str | None) -> None:
+        """Say once why records are lost, and once how many were as the next ones are written."""
+        self._missed += lost
+        if why and why != self._why:
+            _say(f"the prediction log loses records, counted in mlops_log_lost, until it can be written: {why}")
+        elif self._why and not why:
+            _say(f"the prediction log is written again; it lost {self._missed:,} records")
+            self._missed = 0
+        self._why = why
+
+    def _end(self) -> None:
+        """Leave the journal."""
+        file, self._file, self._written, self._records = self._file, None, 0, 0
+        if file is not None:
+            with suppress(OSError):  # what a network's disk says only now
+                os.close(file)
 
     def _sweep(self, last: bool = False) -> None:
         """Have a process make Parquet of the journals that nobody writes any more: aside, or at last and awaited."""
@@ -252,10 +265,16 @@ class Journal:
         try:
             self._sweeper = subprocess.Popen(command if last else ["nice", *command])
         except OSError as error:  # the next sweep does its work as well
-            print(f"serve: no Parquet is made of the prediction log now: {error}", flush=True)
+            _say(f"no Parquet is made of the prediction log now: {error}")
             return
         if last:
             self._sweeper.wait()
+
+
+def _say(sentence: str) -> None:
+    """Tell the server's log, which may be on the disk that is full: that must not end the thread."""
+    with suppress(OSError):
+        print(f"serve: {sentence}", flush=True)
 
 
 def _write(file: int, content: bytes) -> None:

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,13 +76,16 @@ def warn(sentence: str) -> None:
 
 def sweep(folder: Path, days: float | None = None) -> None:
     """Make Parquet of every journal that nobody writes any more, and delete what is older than so many days."""
-    for path in sorted(folder.glob("journal-*.log")):
+    for path in _files(folder, "journal-*.log", _say):
         with _going_on(path, _say), _unlocked(path) as free:
             if free:
                 _convert(path)
-    for path in (*folder.glob("*.parquet"), *folder.glob(ASIDE)) if days else ():
+    for path in (*_files(folder, "*.parquet", _say), *_files(folder, ASIDE, _say)) if days else ():
         with _going_on(path, _say):
-            if path.stat().st_mtime < time.time() - (days or 0) * _DAY:
+            age = time.time() - path.stat().st_mtime
+            if age < -_DAY:  # of a clock that was ahead: its days begin now
+                os.utime(path)
+            elif age > (days or 0) * _DAY:
                 path.unlink()
 
 
@@ -207,6 +210,8 @@ def _text(value: Any) -> str | None:
 def _write(table: pa.Table, path: Path) -> None:
     with replacing(path) as partial:
         pa.parquet.write_table(table, partial, compression="zstd", write_page_checksum=True)
+        with partial.open("rb") as file:
+            os.fsync(file)  # its journal, which a disk has had for long, is removed now
 
 
 def _read(
@@ -218,17 +223,17 @@ def _read(
     recent = None if since is None else pc.field("time") >= pa.scalar(since, schema.field("time").type)
     tables = [schema.empty_table().select(wanted)]
     # Journals first: one that becomes Parquet meanwhile is then read twice rather than not at all.
-    for path in sorted(folder.glob("journal-*.log")):
+    for path in _files(folder, "journal-*.log", tell):
         with _going_on(path, tell):
             lines, unread = _take_apart(read_records(path)[0], kind)
             table = _table(lines[kind], schema)
             tables.append((table if recent is None else table.filter(recent)).select(wanted))
             if unread:
                 tell(f"{path.name} has records that cannot be read")
-    for path in sorted(folder.glob(ASIDE)):
+    for path in _files(folder, ASIDE, tell):
         with _going_on(path, tell):
             tell(f"{_count(read_records(path)[0])} that could not be read: set aside in {path.name}")
-    for path in sorted(folder.glob(f"{kind}-*.parquet")):
+    for path in _files(folder, f"{kind}-*.parquet", tell):
         with _going_on(path, tell):
             if lacking := {*schema.names} - _LATER - {*pa.parquet.read_schema(path).names}:
                 raise ValueError(f"it has no column {min(lacking)}")
@@ -241,12 +246,22 @@ def _read(
 
 
 def _say(sentence: str) -> None:
-    """Tell the server's log."""
-    print(f"log: {sentence}", flush=True)
+    """Tell the server's log, which may be on the disk that is full: that must not end a sweep."""
+    with suppress(OSError):
+        print(f"log: {sentence}", flush=True)
 
 
 def _count(records: list[bytes]) -> str:
     return f"{len(records):,} record{'s' if len(records) > 1 else ''}"
+
+
+def _files(folder: Path, pattern: str, tell: Tell) -> Iterator[Path]:
+    """Yield the files of such a name in their order; a pipe, which would be waited for without end, is none."""
+    for path in sorted(folder.glob(pattern)):
+        if path.is_file():
+            yield path
+        elif path.exists():
+            tell(f"{path.name} is passed over: it is no file")
 
 
 @contextmanager
