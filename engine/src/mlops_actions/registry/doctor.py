@@ -69,9 +69,7 @@ def doctor(deep: bool = False) -> bool:
     if not ref.tip:
         print(f"{ref.name} has no {REF}: it has no store, or somebody deleted it.")
     elif not deep:
-        print(
-            "Only bundles' and directory listings' bytes were compared; `mlops doctor --deep` compares all."
-        )
+        print("Only bundles' and directory listings' bytes were compared; `mlops doctor --deep` compares all.")
     if any(finding.lacking for finding in findings.values()):
         print("`mlops push --all` sends what is lacking, on a machine that has it in .dvc/store or DVC's cache.")
     if any(finding.damaged for finding in findings.values()):
