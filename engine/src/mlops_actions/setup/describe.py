@@ -22,10 +22,8 @@ from .profile.target import MANY_CLASSES, aim_at, check_target, find_column, gue
 from .profile.writing import Found, read_writing
 from .tuning.first import choose_estimator
 
-SAMPLE, SAMPLE_CELLS = (
-    200_000,
-    40_000_000,
-)  # rows, and values, that are looked at closely; types, missing values and classes are checked on all
+SAMPLE = 200_000  # rows that are looked at closely; types, missing values and classes are checked on all
+SAMPLE_CELLS = 40_000_000  # and values
 
 
 def ensure_schema(config: Config, choose: bool = False) -> bool:
