@@ -538,8 +538,8 @@ def test_tags_made_by_hand_are_named_once_and_move_and_stop_nothing(desk: Desk) 
         desk.git("tag", "-a", name, "-m", "by hand", **date)
         desk.git("push", "--quiet", "origin", f"refs/tags/{name}")
     named = (
-        "model#prod#2: ignored, for its day, 2099-01-01, has not come; model@v2.0.1-rc1: ignored, for so no version "
-        "and no role is named; model@v8.0.0: ignored, for `mlops version` did not make it."
+        "model#prod#2: ignored, for its day, 2099-01-01, has not come; model@v2.0.1-rc1: ignored, for that is "
+        "no name of a version or a role; model@v8.0.0: ignored, for `mlops version` did not make it."
     )
     said = desk("roles", "--json").expect(0, named)
     assert json.loads(said.out)["prod"]["version"] == "v1.0.0" and said.err.count("\n") == 1
