@@ -73,5 +73,6 @@ def forge(origin: Path, path: str, data: bytes) -> None:
     sh("git", "read-tree", parent or "--empty", cwd=origin)
     sh("git", "update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", cwd=origin)
     parents = ["-p", parent] if parent else []
-    commit = sh("git", "commit-tree", *parents, "-m", "Forge", sh("git", "write-tree", cwd=origin), cwd=origin)
+    who = ("-c", "user.name=Mallory", "-c", "user.email=mallory@example.com")
+    commit = sh("git", *who, "commit-tree", *parents, "-m", "Forge", sh("git", "write-tree", cwd=origin), cwd=origin)
     sh("git", "update-ref", "refs/dvc/store", commit, cwd=origin)

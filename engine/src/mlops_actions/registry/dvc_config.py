@@ -4,8 +4,8 @@ import configparser
 import os
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 
 from ..core.errors import UserError
@@ -40,7 +40,7 @@ def _configuration(root: Path) -> tuple[dict[tuple[str, str], str], dict[tuple[s
 
 def _files(root: Path) -> Iterator[Path]:
     """Yield where DVC looks, each before those that win over it; where it is not installed, nobody configured it."""
-    if find_spec("dvc"):
+    with suppress(ModuleNotFoundError):
         from dvc.dirs import global_config_dir, system_config_dir
 
         yield from (Path(home, "config") for home in (system_config_dir(), global_config_dir()))
