@@ -8,7 +8,6 @@ import shutil
 import signal
 import subprocess
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pytest
 import yaml
 from baked import TEMPLATE, Project, environment, run
 from records import add_data, train_here
-from serving import wait_until
+from serving import lives, wait_until
 from stores import forge
 from verbs import call_verb
 
@@ -490,16 +489,6 @@ def test_training_interrupted_or_killed_in_a_stage_and_a_second_one_beside_it_en
     assert yaml.safe_load(project.read("dvc.lock")) == yaml.safe_load(lock)
     project.write("dvc.lock", lock)  # in which the stages have another order
     assert_whole(project)
-
-
-def lives(group: int) -> bool:
-    """Return whether a process of a group is still there."""
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it ended meanwhile
-            state, _, its = path.read_text().rpartition(")")[2].split()[:3]
-            if int(its) == group and state != "Z":
-                return True
-    return False
 
 
 def spoil(team: Team, *paths: str) -> Path:

@@ -17,6 +17,7 @@ from mlops_actions.core.github import BOT
 from mlops_actions.registry import store, store_ref
 from mlops_actions.registry.tags import annotate
 from mlops_actions.registry.versions import Version, message_of
+from serving import lives, wait_until
 from stores import Project, forge, make_origin, sh, stored
 from verbs import Answer, call_verb
 
@@ -305,7 +306,8 @@ def start(root: Path, code: str) -> subprocess.Popen[str]:
     """Return a process of `mlops push --all` in a project, before which `code` runs, with `root` at hand."""
     lines = ["import sys", "from pathlib import Path", f"root = Path({str(root)!r})", code]
     lines += ["from mlops_actions import cli", "sys.argv = ['mlops', 'push', '--all']", "sys.exit(cli.main())"]
-    return subprocess.Popen([sys.executable, "-c", "\n".join(lines)], cwd=root, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-c", "\n".join(lines)]
+    return subprocess.Popen(command, cwd=root, stderr=subprocess.PIPE, text=True, start_new_session=True)
 
 
 def test_two_that_send_the_older_versions_at_once_end_in_the_union(
@@ -363,6 +365,7 @@ git.start = last
         killed = start(ada.path, code)
         killed.communicate(timeout=60)
         assert killed.returncode == -signal.SIGKILL
+        wait_until(lambda: not lives(killed.pid))  # noqa: B023
         sh("git", "fsck", "--strict", cwd=origin)
     assert ada("push", "--all").code == 0
     assert set(stored(origin)) == ada.objects > set(bundles)
