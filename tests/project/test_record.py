@@ -258,6 +258,22 @@ def test_what_cannot_be_placed_leaves_what_is_there_and_says_so(team: Team) -> N
         assert digest(project.path / DATA) == former
 
 
+def test_nothing_is_placed_through_a_link_that_a_branch_brings_and_through_an_owners_own_it_is(team: Team) -> None:
+    project, elsewhere = team.user("linked"), team.folder / "elsewhere"
+    elsewhere.mkdir()
+    record = project.read(f"{DATA}.dvc").replace("path: dataset.csv", "path: link/rows.csv")
+    project.write("evil.dvc", record)
+    (project.path / "link").symlink_to(elsewhere)
+    project.commit("A link")
+    for verb in ("checkout", "train", "pull"):
+        code, _, errors = call_verb(project.path, verb)
+        assert code == 1 and "evil.dvc names link/rows.csv, and link is a link that was committed" in errors, errors
+    assert not [*elsewhere.iterdir()]
+    project.run("git", "rm", "--quiet", "--cached", "link")
+    assert call_verb(project.path, "checkout").code == 0
+    assert digest(elsewhere / "rows.csv") == recorded(project)[DATA]
+
+
 def test_an_object_that_is_damaged_here_is_fetched_again(team: Team) -> None:
     project = team.user("mends")
     paths = (DATA, "models/bundle.zip")

@@ -75,6 +75,17 @@ def test_only_what_the_store_lacks_is_handed_over_and_missed(
     assert kept() == {new: b"another"}
 
 
+@pytest.mark.parametrize("folder", [".", "data", "mine"])
+def test_a_folder_of_something_else_is_not_replaced(unpublished: Path, trained: Trained, folder: str) -> None:
+    place(trained)
+    Path("mine/data").mkdir(parents=True)
+    Path("mine/data/rows.csv").touch()
+    before = written(Path())
+    with pytest.raises(UserError, match=r" would be replaced: name a folder that is new or empty\.$"):
+        write_handover(Path(folder))
+    assert written(Path()) == before
+
+
 def test_what_is_nowhere_is_not_handed_over(unpublished: Path, trained: Trained) -> None:
     with pytest.raises(UserError, match=r"there is no dvc\.lock: run `mlops train` first\."):
         write_handover(Path("trained"))

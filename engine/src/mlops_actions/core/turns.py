@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from .errors import UserError
 
@@ -17,10 +18,9 @@ def turn(verb: str) -> Iterator[None]:
     """Keep the project to this command until it has ended, and every command that it started and that outlived it.
 
     Raises:
-        UserError: another command has its turn.
+        UserError: another command has its turn, or something else is in the place of the lock.
     """
-    LOCK.parent.mkdir(parents=True, exist_ok=True)
-    with LOCK.open("a+") as file:
+    with _open_lock() as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -34,6 +34,16 @@ def turn(verb: str) -> Iterator[None]:
         file.flush()
         os.set_inheritable(file.fileno(), True)  # DVC, started by run_tool, may outlive a command that is killed
         yield
+
+
+def _open_lock() -> IO[str]:
+    """Open the lock, through no link: a branch may bring one, and what it leads to would be written."""
+    if link := next((path for path in (LOCK, *LOCK.parents) if path.is_symlink()), None):
+        raise UserError(f"{link} is a link, and no command of a project makes one there: delete it.")
+    LOCK.parent.mkdir(parents=True, exist_ok=True)
+    if LOCK.exists() and not LOCK.is_file():
+        raise UserError(f"{LOCK} is no file, which says whose turn it is: delete it.")
+    return os.fdopen(os.open(LOCK, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o644), "a+")
 
 
 def _is_alive(process: int) -> bool:

@@ -48,8 +48,11 @@ def write_handover(folder: Path) -> None:
     """Write what this tree's run recorded and made into `folder`, which becomes an artifact of the workflow's run.
 
     Raises:
-        UserError: nothing was trained, or an object is neither here nor in the DVC remote.
+        UserError: nothing was trained, or an object is neither here nor in the DVC remote; or the folder has anything
+            that no run of this writes.
     """
+    if others := _foreign(folder):
+        raise UserError(f"{folder} has {others[0]}, and would be replaced: name a folder that is new or empty.")
     if absent := [path for path in RECORDED if not Path(path).is_file()]:
         raise UserError(f"there is no {absent[0]}: run `mlops train` first.")
     lacking = missing(_named(load_yaml(LOCK), load_yaml(PIPELINE)))
@@ -63,6 +66,14 @@ def write_handover(folder: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(_here(md5, name), target)
     print(f"{folder} has the record of this run and {store.measure(folder / _member(md5) for md5 in lacking)}.")
+
+
+def _foreign(folder: Path) -> list[str]:
+    """Return the names in a folder if it is not as `write_handover` leaves one."""
+    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
+    ours = {Path(path).parts[0] for path in (*RECORDED, _member("0" * 32))}
+    others = [name for name in names if name not in ours]
+    return others or ([] if LOCK in names else names)
 
 
 def take_handover(packed: Path | None = None) -> None:

@@ -119,7 +119,8 @@ def _switch(former: str, path: str, source: str | None) -> None:
     """Move what was brought to its place, and remove what there was before with all that is said of it."""
     brought = [path] if source is None else [QUERY] if source == QUERY else []
     places = {former, path, QUERY, f"{former}.dvc", f"{path}.dvc", *ABOUT} - {*brought}
-    gone = [place for place in places if place.startswith(DATASET) or place in (QUERY, *ABOUT)]
+    data = {place for place in places if place.startswith(DATASET) and ".." not in Path(place).parts}
+    gone = [place for place in places if place in data or place in (QUERY, *ABOUT)]
     git(
         "rm", "-r", "--quiet", "--cached", "--ignore-unmatch", "--", *gone
     )  # else a record that is missing counts as lost

@@ -186,9 +186,20 @@ def _recorded_outs(sources: bool) -> list[Output]:
         record = _record_of(out)
         if not out.is_in_repo:
             raise UserError(f"{record} names {path_of(out)}, which is not in this project: name a place in it.")
+        if link := _committed_link(Path(path_of(out))):
+            raise UserError(
+                f"{record} names {path_of(out)}, and {link} is a link that was committed: nothing is placed through "
+                "one, as a branch could lead anywhere by it. Delete it, or name another place."
+            )
         if not NAME.fullmatch(str(out.hash_info.value)):
             raise UserError(f"{record} names no digest of {path_of(out)}: `git restore {record}` brings it back.")
     return outs
+
+
+def _committed_link(path: Path) -> Path | None:
+    """Return the first folder on the way to a path that git has as a link; one that git has not is the owner's own."""
+    links = (parent for parent in reversed(path.parents) if parent.is_symlink())
+    return next((link for link in links if git.git("ls-files", "--", str(link))), None)
 
 
 def _keep(out: Output) -> None:
