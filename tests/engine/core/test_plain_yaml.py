@@ -9,6 +9,7 @@ from mlops_actions.core import plain_yaml
 from mlops_actions.core.config import load_config
 from mlops_actions.core.errors import UserError
 from mlops_actions.registry.objects import load_yaml
+from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 ORDINARY = """
@@ -58,3 +59,33 @@ def test_a_file_of_the_repository_that_does_so_ends_in_a_sentence(
     Path("data.csv.dvc").write_text(bomb(kind))
     with pytest.raises(UserError, match=r"data.csv.dvc is not valid YAML: `git restore"):
         load_yaml("data.csv.dvc")
+
+
+NO_VALUES = {
+    "2026-02-30": "2026-02-30 is no date or time",
+    "2026-02-30T25:00:00Z": "2026-02-30T25:00:00Z is no date or time",
+    "!!int ''": "this is no whole number",
+    "!!int 1.5": "1.5 is no whole number",
+    "!!bool foo": "foo is no true or false",
+    "!!float abc": "abc is no number",
+    "9" * 6000: "9999.* is no whole number",
+    "0x" + "f" * 6000: "0xffff.* is no whole number",
+}
+
+
+@pytest.mark.parametrize(("value", "said"), NO_VALUES.items(), ids=[text[:20] for text in NO_VALUES])
+def test_a_value_that_cannot_be_made_is_named_with_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str, said: str
+) -> None:
+    (tmp_path / "params.yaml").write_text(f"a: 1\nb: [x, {value}]\n")
+    with pytest.raises(UserError, match=f"^params.yaml: line 2: not valid YAML: {said}; quote it if it is text\\.$"):
+        load_config(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    Path("data.csv.dvc").write_text(f"outs: {value}\n")
+    with pytest.raises(UserError, match=r"data.csv.dvc is not valid YAML: `git restore"):
+        load_yaml("data.csv.dvc")
+
+
+def test_values_are_those_that_others_read() -> None:
+    text = "[1, 0x1f, 0o17, 1_000, -5, 1.5, .inf, 1e3, true, No, 2026-02-28, 2026-02-28T10:00:00Z, ~, '9', !!str 5]"
+    assert plain_yaml.load(text) == YAML(typ="safe", pure=True).load(text)
