@@ -259,7 +259,7 @@ def test_what_cannot_be_placed_leaves_what_is_there_and_says_so(team: Team) -> N
 
 
 def test_nothing_is_placed_through_a_link_that_a_branch_brings_and_through_an_owners_own_it_is(team: Team) -> None:
-    project, elsewhere = team.user("linked"), team.folder / "elsewhere"
+    project, elsewhere = team.user("led-away"), team.folder / "away"
     elsewhere.mkdir()
     record = project.read(f"{DATA}.dvc").replace("path: dataset.csv", "path: link/rows.csv")
     project.write("evil.dvc", record)
